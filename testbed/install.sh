@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Installs what tests and benchmarks need: real servers as Debian packages, and
+# those that Debian lacks built from their Go modules into .cache/bin. Running
+# it again costs well under a second when nothing is missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(
+  postgresql mariadb-server redis-server memcached libsasl2-modules sasl2-bin
+  proftpd-core proftpd-mod-crypto openssh-server exim4-daemon-light wrk
+)
+missing=()
+for p in "${packages[@]}"; do
+  dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null | grep -qx installed || missing+=("$p")
+done
+if ((${#missing[@]})); then
+  log=$(mktemp)
+  # Packages must not start their services: the tests start their own.
+  restore=:
+  if [[ ! -e /usr/sbin/policy-rc.d ]]; then
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod +x /usr/sbin/policy-rc.d
+    restore='rm -f /usr/sbin/policy-rc.d'
+  fi
+  trap "$restore" EXIT
+  if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    cat "$log" >&2
+    exit 1
+  fi
+  rm -f "$log"
+fi
+
+# build NAME PACKAGE: a server from its own module in testbed/servers/NAME.
+build() {
+  local name=$1 package=$2 dir=testbed/servers/$1 out=$PWD/.cache/bin/$1
+  local stamp; stamp=$(cat "$dir/go.mod" "$dir/go.sum" | sha256sum | cut -c1-16)
+  [[ -x $out && $(cat "$out.stamp" 2>/dev/null) == "$stamp" ]] && return
+  mkdir -p .cache/bin
+  echo "building $name from its Go module (once, about two minutes)" >&2
+  (cd "$dir" && if [[ -x prepare.sh ]]; then ./prepare.sh; fi && go build -o "$out" "$package")
+  echo "$stamp" >"$out.stamp"
+}
