@@ -217,6 +217,8 @@ func classify(err error, p *Probe) *Failure {
 		return &Failure{Code: TLSHandshake, Hint: "The port speaks plain text, not TLS.", Err: err}
 	case errors.As(err, &alert):
 		return &Failure{Code: TLSHandshake, Detail: alert.Error(), Err: err}
+	case isAlert(err):
+		return &Failure{Code: TLSHandshake, Detail: err.Error(), Err: err}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
 		return timeoutFailure(err, p)
 	case isClosed(err):
@@ -230,6 +232,14 @@ func classify(err error, p *Probe) *Failure {
 		return &Failure{Code: TLSUntrusted, Err: err}
 	}
 	return &Failure{Code: Internal, Detail: err.Error(), Err: err}
+}
+
+// isAlert recognises a TLS alert on a TCP connection, where crypto/tls wraps
+// its unexported alert type in an OpError. With TLS 1.3 the refusal of a client
+// certificate arrives so, after the handshake.
+func isAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error")
 }
 
 func isClosed(err error) bool {
