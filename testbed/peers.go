@@ -54,6 +54,10 @@ func TLSPeer(t TB, cert Cert) int {
 // ClosedPort is a loopback port on which nothing listens.
 func ClosedPort(t TB) int { return FreePort(t) }
 
+// Peer serves every connection with the given function, for answers that no
+// real server can be brought to give. The connection is closed when it returns.
+func Peer(t TB, serve func(net.Conn)) int { return peer(t, serve) }
+
 func peer(t TB, serve func(net.Conn)) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
