@@ -170,10 +170,26 @@ func (p *Probe) Dial(ctx context.Context, network, address string) (net.Conn, er
 	p.address = address
 	p.mu.Unlock()
 	p.Enter(StageResolve)
+	c, err := p.dial(ctx, network, address, func() { p.Enter(StageConnect) })
+	if err != nil {
+		return nil, err
+	}
+	p.Note(func(r *Report) { r.Address = c.RemoteAddr().String() })
+	p.Enter(StageGreeting)
+	return c, nil
+}
+
+// DialMore opens a further connection of a test, such as FTP's for data, under
+// the same rules as Dial. It leaves the stage and the reported address alone.
+func (p *Probe) DialMore(ctx context.Context, network, address string) (net.Conn, error) {
+	return p.dial(ctx, network, address, func() {})
+}
+
+func (p *Probe) dial(ctx context.Context, network, address string, resolved func()) (net.Conn, error) {
 	d := net.Dialer{
 		KeepAlive: -1,
 		Control: func(_, addr string, _ syscall.RawConn) error {
-			p.Enter(StageConnect)
+			resolved()
 			ap, err := netip.ParseAddrPort(addr)
 			if err != nil {
 				return fmt.Errorf("resolved address: %w", err)
@@ -196,12 +212,10 @@ func (p *Probe) Dial(ctx context.Context, network, address string) (net.Conn, er
 		}
 	}
 	p.mu.Lock()
-	p.report.Address = raw.RemoteAddr().String()
 	p.conns = append(p.conns, c)
 	// An expired deadline, not a close: the reader must see a time-out.
 	p.stops = append(p.stops, context.AfterFunc(ctx, func() { raw.SetDeadline(time.Unix(1, 0)) }))
 	p.mu.Unlock()
-	p.Enter(StageGreeting)
 	return c, nil
 }
 

@@ -56,6 +56,9 @@ func Run(ctx context.Context, conn Connector, c Config, env Env, timeout time.Du
 		report.scrub(hide)
 		return report, nil
 	}
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		<-ctx.Done() // the sockets' deadline is the same, but may be noticed first
+	}
 	if ctxErr := ctx.Err(); ctxErr != nil {
 		var f *Failure
 		if !errors.As(err, &f) || f.Code == Closed || f.Code == Internal {
