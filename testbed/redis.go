@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // RedisOptions says what a Redis server should be like. The zero value is a
@@ -69,7 +70,10 @@ func StartRedis(t TB, o RedisOptions) *Redis {
 	if ready == 0 {
 		ready = s.TLSPort
 	}
-	s.Running = Start(t, Process{Path: "redis-server", Args: args, Dir: dir, Ready: Listening(ready)})
+	s.Running = Start(t, Process{
+		Path: "redis-server", Args: args, Dir: dir, Ready: Listening(ready),
+		Stop: syscall.SIGKILL, // it saves nothing
+	})
 	return s
 }
 
