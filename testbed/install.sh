@@ -30,6 +30,15 @@ if ((${#missing[@]})); then
   rm -f "$log"
 fi
 
+# Password logins over SSH need an account of the system. It has no shell, and
+# the password that testbed.NastyPassword holds.
+if [[ $EUID == 0 ]]; then
+  id backplane-sftp >/dev/null 2>&1 ||
+    useradd --system --user-group --create-home --home-dir /var/lib/backplane-sftp --shell /usr/sbin/nologin backplane-sftp
+  printf '%s\n' "backplane-sftp:p@:/?#%&+ \"'\\äß€-word" | chpasswd
+  mkdir -p /run/sshd # sshd refuses to start without
+fi
+
 # build NAME PACKAGE: a server from its own module in testbed/servers/NAME, with
 # that folder's prepare.sh run first where there is one.
 build() {
