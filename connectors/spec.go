@@ -166,6 +166,28 @@ func (s Spec) Validate(raw map[string]any, env Env) (Config, []Fault) {
 	return c, nil
 }
 
+// WithDefaults completes a configuration that was stored without its defaults
+// and secrets, for showing it. It validates nothing and leaves raw as it is.
+func (s Spec) WithDefaults(raw map[string]any) Config {
+	c := make(Config, len(s.Fields))
+	for _, f := range s.Fields {
+		v := raw[f.Name]
+		if n, ok := v.(float64); ok && f.Kind == Integer {
+			v = int64(n)
+		}
+		if v == nil {
+			v = f.Default
+		}
+		if v != nil {
+			c[f.Name] = v
+		}
+	}
+	if s.Derive != nil {
+		s.Derive(c)
+	}
+	return c
+}
+
 func unknownKeys(raw map[string]any, s Spec) []string {
 	var keys []string
 	for key := range raw {

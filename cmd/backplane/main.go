@@ -1,0 +1,112 @@
+// Command backplane serves the control plane; see `backplane help`.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/backplane/backplane/internal/config"
+	"github.com/backplane/backplane/server"
+	"github.com/backplane/backplane/server/auth"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := command().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "backplane:", err)
+		os.Exit(1)
+	}
+}
+
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "backplane",
+		Short:         "One control plane for the backends that services depend on",
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(serve())
+	return root
+}
+
+func serve() *cobra.Command {
+	var conf config.Config
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the gRPC and REST APIs",
+		Long: "Serve the gRPC and REST APIs.\n\nEvery flag can also be set by an environment variable, such as " +
+			config.EnvName("rest-addr") + " for --rest-addr, or in the file named by --config.\n" +
+			config.EnvPrefix + "ADMIN_PASSWORD sets the password of the first start's user, and " +
+			config.EnvPrefix + "MASTER_KEY the key that secrets are sealed with.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := conf.Load(cmd.Flags(), os.Getenv); err != nil {
+				return err
+			}
+			return run(cmd.Context(), conf, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	conf.Register(cmd.Flags())
+	return cmd
+}
+
+func run(ctx context.Context, conf config.Config, out, log io.Writer) error {
+	s, err := server.New(ctx, conf, version, log)
+	if err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-s.Started():
+	}
+	greet(out, s)
+	return <-ended
+}
+
+// greet tells a person where everything is.
+func greet(out io.Writer, s *server.Server) {
+	login, password := "the password set at the first start", "PASSWORD"
+	if s.AdminPasswordFile != "" {
+		login = "the password in " + s.AdminPasswordFile
+		password = "$(cat " + s.AdminPasswordFile + ")"
+	}
+	base := "http://" + reachable(s.RESTAddr)
+	fmt.Fprintf(out, `
+Backplane %s
+  REST   %s   (API reference: %s/docs)
+  gRPC   %s
+  login  user %q with %s
+
+Try:
+  curl -u "%s:%s" -H 'Content-Type: application/json' %s/api/services \
+    -d '{"name":"Scratch","service_type":"sqlite","config":{"path":"/tmp/scratch.db"}}'
+
+`, version, base, base, reachable(s.GRPCAddr), auth.AdminUser, login, auth.AdminUser, password, base)
+}
+
+// reachable is a listening address as one can connect to it.
+func reachable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
+}

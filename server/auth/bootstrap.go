@@ -1,0 +1,52 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/backplane/backplane/ent"
+	"github.com/backplane/backplane/internal/secret"
+)
+
+// AdminUser is the user that the first start creates.
+const AdminUser = "admin"
+
+// PasswordFile, in the data directory, holds a generated admin password.
+const PasswordFile = "admin-password"
+
+// EnsureAdmin creates the admin when there is no user yet: with the given
+// password, or with a generated one that is written to a file which only the
+// owner can read, and whose path is returned. On later starts it returns the
+// path when that file is still there.
+func EnsureAdmin(ctx context.Context, users *ent.UserClient, password, dataDir string) (file string, err error) {
+	path := filepath.Join(dataDir, PasswordFile)
+	exists, err := users.Query().Exist(ctx)
+	if err != nil {
+		return "", fmt.Errorf("look for users: %w", err)
+	}
+	if exists {
+		if _, err := os.Stat(path); err == nil && password == "" {
+			return path, nil
+		}
+		return "", nil
+	}
+	if password == "" {
+		password = rand.Text()
+		if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+			return "", fmt.Errorf("replace old admin password: %w", err)
+		}
+		if err := secret.WriteFile(path, []byte(password+"\n")); err != nil {
+			return "", fmt.Errorf("write admin password: %w", err)
+		}
+		file = path
+	}
+	err = users.Create().SetUsername(AdminUser).SetPasswordHash(HashPassword(password)).SetCreatedAt(time.Now().UnixMicro()).Exec(ctx)
+	if err != nil && !ent.IsConstraintError(err) { // another process may have been first
+		return "", fmt.Errorf("create admin: %w", err)
+	}
+	return file, nil
+}

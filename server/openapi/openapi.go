@@ -1,0 +1,198 @@
+// Package openapi completes the OpenAPI document that is generated from the
+// protos with what they cannot say: how to log in, what errors look like, which
+// headers answers carry, and the configuration of each type of service.
+package openapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/backplane/backplane/connectors"
+	"github.com/backplane/backplane/gen/openapi"
+	"github.com/backplane/backplane/internal/errs"
+	"github.com/backplane/backplane/server/catalog"
+	"github.com/backplane/backplane/server/rest"
+)
+
+type object = map[string]any
+
+const (
+	errorSchema  = "Error"
+	configSchema = "backplane.catalog.v1.Service"
+	intro        = `One control plane for the backends that services depend on.
+
+Every call but the health checks needs HTTP Basic authentication. Failures have one shape: ` + "`{\"ok\":false,\"error\":\"…\",\"code\":\"…\",\"request_id\":\"…\"}`" + `, with ` + "`fields`" + ` where input was at fault.`
+)
+
+// Build makes the document as JSON. public lists the RPCs that need no login,
+// by full method name.
+func Build(version string, public []string, registry *connectors.Registry) ([]byte, error) {
+	doc := object{}
+	err := fs.WalkDir(openapi.Documents, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(openapi.Documents, path)
+		if err != nil {
+			return err
+		}
+		part := object{}
+		if err := json.Unmarshal(text, &part); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		return merge(doc, part)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("openapi: %w", err)
+	}
+	doc["info"] = object{
+		"title": "Backplane", "version": version, "description": intro,
+		"license": object{"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
+	}
+	doc["servers"] = []any{object{"url": "/"}}
+	doc["security"] = []any{object{"basic": []any{}}}
+	components := at(doc, "components")
+	components["securitySchemes"] = object{"basic": object{"type": "http", "scheme": "basic"}}
+	at(components, "schemas")[errorSchema] = errorObject()
+	addConfigs(at(components, "schemas"), registry)
+	for path, item := range at(doc, "paths") {
+		for verb, op := range item.(object) {
+			complete(path, verb, op.(object), public)
+		}
+	}
+	return json.Marshal(doc)
+}
+
+// at returns the object under a key, made when it is absent.
+func at(o object, key string) object {
+	inner, ok := o[key].(object)
+	if !ok {
+		inner = object{}
+		o[key] = inner
+	}
+	return inner
+}
+
+// merge adds the paths, tags and schemas of one document to another.
+func merge(doc, part object) error {
+	doc["openapi"] = part["openapi"]
+	tags, _ := doc["tags"].([]any)
+	more, _ := part["tags"].([]any)
+	doc["tags"] = append(tags, more...)
+	for path, item := range at(part, "paths") {
+		if _, dup := at(doc, "paths")[path]; dup {
+			return fmt.Errorf("two services declare %s", path)
+		}
+		at(doc, "paths")[path] = item
+	}
+	maps.Copy(at(at(doc, "components"), "schemas"), at(at(part, "components"), "schemas"))
+	return nil
+}
+
+func errorObject() object {
+	reasons := errs.Reasons()
+	slices.Sort(reasons)
+	codes := make([]any, len(reasons))
+	for i, r := range reasons {
+		codes[i] = string(r)
+	}
+	text := object{"type": "string"}
+	return object{
+		"type": "object", "description": "A failure.", "required": []any{"ok", "error", "code", "request_id"},
+		"properties": object{
+			"ok":         object{"type": "boolean", "const": false},
+			"error":      object{"type": "string", "description": "What went wrong and what to change, for people."},
+			"code":       object{"type": "string", "description": "The same for programs.", "enum": codes},
+			"request_id": object{"type": "string", "description": "Names the request in the log."},
+			"fields": object{"type": "array", "description": "Every faulty field.", "items": object{
+				"type": "object", "required": []any{"path", "message"}, "properties": object{"path": text, "message": text},
+			}},
+			"data": object{"description": "More about the failure, such as the result of a failed test."},
+		},
+	}
+}
+
+// addConfigs describes config as one of the configurations of the types.
+func addConfigs(schemas object, registry *connectors.Registry) {
+	var titles []string
+	for _, name := range registry.Types() {
+		conn, _ := registry.Lookup(name)
+		s := catalog.Schema(conn.Spec())
+		delete(s, "$schema")
+		delete(s, "required") // an update sends only what changes
+		schemas["config."+name] = s
+		titles = append(titles, fmt.Sprintf("`%s`: schema `config.%s`", name, name))
+	}
+	config := at(at(at(schemas, configSchema), "properties"), "config")
+	config["description"] = fmt.Sprintf("%s\n\nBy `service_type`: %s.", config["description"], strings.Join(titles, "; "))
+}
+
+// headers of answers, by operation.
+var headers = map[string]object{
+	"ServiceCatalog_ListServices": {
+		"X-Index":       header("Index of the catalogue: ask for changes after it."),
+		"X-Next-Cursor": header("Cursor of the next page; absent on the last."),
+	},
+	"ServiceCatalog_CreateService":   {"Location": header("Path of the new service."), "ETag": header("Its version.")},
+	"ServiceCatalog_GetService":      {"ETag": header("Version of the service; send it as If-Match to change just this version.")},
+	"ServiceCatalog_UpdateService":   {"ETag": header("Version of the service after the change.")},
+	"ServiceCatalog_RollbackService": {"ETag": header("Version of the service after the change.")},
+}
+
+func header(doc string) object {
+	return object{"description": doc, "schema": object{"type": "string"}}
+}
+
+// failures are the reasons that operations can give, beside those that every
+// operation can.
+func failures(verb string, hasBody, hasID bool) []errs.Reason {
+	out := []errs.Reason{errs.BadRequest, errs.Unauthenticated, errs.Internal}
+	if hasID {
+		out = append(out, errs.NotFound)
+	}
+	if hasBody {
+		out = append(out, errs.ValidationFailed, errs.TooLarge, errs.UnsupportedType, errs.NameTaken)
+	}
+	if verb == "put" || verb == "delete" {
+		out = append(out, errs.VersionMismatch)
+	}
+	return out
+}
+
+func complete(path, verb string, op object, public []string) {
+	responses := at(op, "responses")
+	id, _ := op["operationId"].(string)
+	service, method, _ := strings.Cut(id, "_")
+	if slices.ContainsFunc(public, func(p string) bool { return strings.HasSuffix(p, "."+service+"/"+method) }) {
+		op["security"] = []any{}
+	}
+	_, hasBody := op["requestBody"]
+	for _, reason := range failures(verb, hasBody, strings.Contains(path, "{")) {
+		responses[fmt.Sprint(rest.StatusOf(reason))] = failure("Failure: " + strings.ReplaceAll(string(reason), "_", " ") + ".")
+	}
+	responses["default"] = failure("Any other failure.")
+	good := at(responses, "200")
+	if h, ok := headers[id]; ok {
+		good["headers"] = h
+	}
+	if strings.HasSuffix(path, "/watch") {
+		good["content"] = object{"text/event-stream": object{"schema": object{"type": "string"}}}
+		responses[fmt.Sprint(rest.StatusOf(errs.IndexGone))] = failure("The index is not kept any more.")
+	}
+	if verb == "put" || verb == "delete" {
+		list, _ := op["parameters"].([]any)
+		op["parameters"] = append(list, object{
+			"name": "If-Match", "in": "header", "description": "Change only this version, as in its ETag.", "schema": object{"type": "string"},
+		})
+	}
+}
+
+func failure(doc string) object {
+	return object{"description": doc, "content": object{
+		"application/json": object{"schema": object{"$ref": "#/components/schemas/" + errorSchema}},
+	}}
+}

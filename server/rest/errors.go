@@ -1,0 +1,135 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/backplane/backplane/internal/errs"
+)
+
+// statuses is the one mapping from reasons to HTTP.
+var statuses = map[errs.Reason]int{
+	errs.BadRequest:       http.StatusBadRequest,
+	errs.Unauthenticated:  http.StatusUnauthorized,
+	errs.PermissionDenied: http.StatusForbidden,
+	errs.NotFound:         http.StatusNotFound,
+	errs.MethodNotAllowed: http.StatusMethodNotAllowed,
+	errs.TooLarge:         http.StatusRequestEntityTooLarge,
+	errs.UnsupportedType:  http.StatusUnsupportedMediaType,
+	errs.NameTaken:        http.StatusConflict,
+	errs.TypeImmutable:    http.StatusConflict,
+	errs.Disabled:         http.StatusConflict,
+	errs.VersionMismatch:  http.StatusPreconditionFailed,
+	errs.IndexGone:        http.StatusGone,
+	errs.ValidationFailed: http.StatusUnprocessableEntity,
+	errs.TestFailed:       http.StatusUnprocessableEntity,
+	errs.TooManyTests:     http.StatusTooManyRequests,
+	errs.Timeout:          http.StatusGatewayTimeout,
+	errs.Canceled:         499, // what nginx logs when the client has gone
+	errs.Unavailable:      http.StatusServiceUnavailable,
+	errs.Internal:         http.StatusInternalServerError,
+}
+
+// StatusOf is the HTTP status of a reason.
+func StatusOf(r errs.Reason) int {
+	if s, ok := statuses[r]; ok {
+		return s
+	}
+	return http.StatusInternalServerError
+}
+
+// catalogError is a failure in the catalogue's dialect, which is also that of
+// every path of our own.
+type catalogError struct {
+	OK        bool            `json:"ok"`
+	Error     string          `json:"error"`
+	Code      string          `json:"code"`
+	RequestID string          `json:"request_id"`
+	Fields    []catalogFault  `json:"fields,omitempty"`
+	Data      json.RawMessage `json:"data,omitempty"`
+}
+
+type catalogFault struct {
+	Path    string `json:"path"`
+	Message string `json:"message"`
+}
+
+// writeError renders an error in the caller's dialect.
+func (f *facade) writeError(w http.ResponseWriter, r *http.Request, err error) {
+	e := errs.FromStatus(err)
+	out := catalogError{Error: e.Message, Code: string(e.Reason)}
+	if x := exchangeOf(r.Context()); x != nil {
+		out.RequestID = x.requestID
+	}
+	for _, field := range e.Fields {
+		out.Fields = append(out.Fields, catalogFault(field))
+	}
+	for _, d := range e.Details {
+		if m, ok := d.(proto.Message); ok {
+			if data, err := f.json.Marshal(m); err == nil {
+				out.Data = data
+			}
+		}
+	}
+	h := w.Header()
+	switch e.Reason {
+	case errs.Unauthenticated:
+		h.Set("WWW-Authenticate", `Basic realm="backplane", charset="UTF-8"`)
+	case errs.TooManyTests:
+		h.Set("Retry-After", "1")
+	}
+	h.Set("Content-Type", "application/json")
+	w.WriteHeader(StatusOf(e.Reason))
+	json.NewEncoder(w).Encode(out) //nolint:errcheck // the client has gone
+}
+
+// callError renders what a call returned. Why a body was refused is known to
+// the exchange better than to the generated handler.
+func (f *facade) callError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
+	if md, ok := runtime.ServerMetadataFromContext(ctx); ok {
+		copyHeaders(w.Header(), md)
+	}
+	if x := exchangeOf(r.Context()); x != nil && x.err != nil {
+		err = x.err
+	}
+	f.writeError(w, r, err)
+}
+
+// routingError renders what the generated router refuses by itself; the route
+// table has let such a request through only when a path value is malformed.
+func (f *facade) routingError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, _ int) {
+	f.writeError(w, r, errs.New(errs.NotFound, "There is nothing at this path"))
+}
+
+func copyHeaders(h http.Header, md runtime.ServerMetadata) {
+	for key, values := range md.HeaderMD {
+		if name, ok := outgoingHeader(key); ok {
+			for _, v := range values {
+				h.Set(name, v)
+			}
+		}
+	}
+}
+
+// outgoingHeader lists what an RPC may tell its REST caller in a header.
+func outgoingHeader(key string) (string, bool) {
+	switch strings.ToLower(key) {
+	case "etag", "location", "x-index", "x-next-cursor":
+		return http.CanonicalHeaderKey(key), true
+	}
+	return "", false
+}
+
+// incomingHeader lists what a REST caller may tell an RPC in a header, beside
+// Authorization.
+func incomingHeader(key string) (string, bool) {
+	if strings.EqualFold(key, "If-Match") {
+		return "if-match", true
+	}
+	return "", false
+}

@@ -1,0 +1,81 @@
+package rest
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
+	"github.com/backplane/backplane/internal/errs"
+)
+
+// bodyTimeout is how long a client may take to send its body.
+const bodyTimeout = 30 * time.Second
+
+// exchange is what the façade remembers of one request while the generated
+// handler runs: why the body was refused, and which keys it had.
+type exchange struct {
+	err       error
+	keys      []string
+	requestID string
+	rc        *http.ResponseController
+}
+
+type exchangeKey struct{}
+
+func exchangeOf(ctx context.Context) *exchange {
+	e, _ := ctx.Value(exchangeKey{}).(*exchange)
+	return e
+}
+
+// body is a request body that knows its exchange, so that the decoder can tell
+// the façade what it saw.
+type body struct {
+	io.ReadCloser
+	exchange *exchange
+}
+
+func (e *exchange) refuse(err error) error {
+	e.err = err
+	return err
+}
+
+// deadline bounds reading the body; the zero time lifts the bound.
+func (e *exchange) deadline(t time.Time) {
+	e.rc.SetReadDeadline(t) //nolint:errcheck // a transport without deadlines is a test's
+}
+
+// fillMask gives an update request the keys of the JSON body as its mask, so
+// that "absent" and "empty" differ over REST too.
+func fillMask(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	e := exchangeOf(ctx)
+	masked, ok := req.(interface {
+		proto.Message
+		GetUpdateMask() *fieldmaskpb.FieldMask
+	})
+	if ok && e != nil && len(masked.GetUpdateMask().GetPaths()) == 0 && len(e.keys) > 0 {
+		m := masked.ProtoReflect()
+		mask := &fieldmaskpb.FieldMask{Paths: e.keys}
+		m.Set(m.Descriptor().Fields().ByName("update_mask"), protoreflect.ValueOfMessage(mask.ProtoReflect()))
+	}
+	return invoke(ctx, method, req, reply, cc, opts...)
+}
+
+// checkContentType accepts JSON, and nothing where there is no body.
+func checkContentType(r *http.Request) error {
+	if r.ContentLength == 0 {
+		return nil
+	}
+	mediaType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	mediaType = strings.ToLower(strings.TrimSpace(mediaType))
+	if mediaType == "application/json" || strings.HasPrefix(mediaType, "application/") && strings.HasSuffix(mediaType, "+json") {
+		return nil
+	}
+	return errs.New(errs.UnsupportedType, "The body must be JSON: send Content-Type: application/json")
+}

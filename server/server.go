@@ -1,0 +1,260 @@
+// Package server is the control plane: it wires the store, the RPC servers and
+// the REST façade together and runs them.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fullstorydev/grpchan/inprocgrpc"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	"github.com/backplane/backplane/connectors"
+	"github.com/backplane/backplane/connectors/builtin"
+	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
+	"github.com/backplane/backplane/internal/config"
+	"github.com/backplane/backplane/internal/lifecycle"
+	"github.com/backplane/backplane/internal/telemetry"
+	"github.com/backplane/backplane/server/auth"
+	"github.com/backplane/backplane/server/catalog"
+	"github.com/backplane/backplane/server/intercept"
+	"github.com/backplane/backplane/server/openapi"
+	"github.com/backplane/backplane/server/rest"
+	"github.com/backplane/backplane/server/store"
+)
+
+const (
+	// drainTimeout is how long calls under way may take to end.
+	drainTimeout = 10 * time.Second
+	// maxMessage is the largest gRPC request, like the largest REST body plus
+	// what protobuf adds.
+	maxMessage = rest.MaxBody + 64<<10
+)
+
+// publicRPCs need no login.
+var publicRPCs = []string{
+	catalogv1.ServiceCatalog_GetHealth_FullMethodName,
+	"/grpc.health.v1.Health/",
+}
+
+// Server is a wired but not yet running control plane.
+type Server struct {
+	conf    config.Config
+	version string
+	log     *slog.Logger
+	metrics *telemetry.Metrics
+	closers lifecycle.Stack
+
+	store    *store.Store
+	catalog  *catalog.Catalog
+	auth     *auth.Authenticator
+	health   *health.Server
+	grpc     *grpc.Server
+	http     *http.Server
+	draining atomic.Bool
+
+	// AdminPasswordFile holds the generated admin password; empty when the
+	// password was given.
+	AdminPasswordFile string
+	// RESTAddr and GRPCAddr are the addresses really listened on, once
+	// Started is closed.
+	RESTAddr, GRPCAddr string
+	started            chan struct{}
+}
+
+// New opens the store and wires everything; it listens on nothing yet. What it
+// opened is closed by Run, or by Close when Run is not called.
+func New(ctx context.Context, conf config.Config, version string, logTo io.Writer) (_ *Server, err error) {
+	level, err := conf.Level()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		conf: conf, version: version, log: telemetry.NewLogger(logTo, level), metrics: telemetry.NewMetrics(),
+		health: health.NewServer(), started: make(chan struct{}),
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close(ctx))
+		}
+	}()
+	dataDir, err := conf.EnsureDataDir()
+	if err != nil {
+		return nil, err
+	}
+	if s.store, err = store.Open(ctx, conf.Store, dataDir); err != nil {
+		return nil, err
+	}
+	s.closers.Push("store", func(context.Context) error { return s.store.Close() })
+	sealer, err := openSealer(ctx, s.store, conf.MasterKey, dataDir)
+	if err != nil {
+		return nil, err
+	}
+	if s.AdminPasswordFile, err = auth.EnsureAdmin(ctx, s.store.User, conf.AdminPassword, dataDir); err != nil {
+		return nil, err
+	}
+	registry, err := builtin.Registry()
+	if err != nil {
+		return nil, err
+	}
+	s.auth = auth.New(s.store.User, s.metrics, publicRPCs...)
+	s.catalog, err = catalog.New(catalog.Options{
+		Store: s.store, Registry: registry, Sealer: sealer, Metrics: s.metrics, Log: s.log, Version: version,
+		RequireSecretOnRetarget: conf.RequireSecretOnRetarget,
+		Env: connectors.Env{
+			FileRoots: conf.FileRoots, Deny: connectors.DefaultDeny(),
+			FileDeny: []string{dataDir},
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, s.wire(ctx, registry)
+}
+
+// wire registers the APIs on gRPC and, through the same interceptors, on the
+// in-process connection of the façade.
+func (s *Server) wire(ctx context.Context, registry *connectors.Registry) error {
+	chain := intercept.Standard(s.log, s.metrics, s.auth.Intercept)
+	s.grpc = grpc.NewServer(
+		grpc.UnaryInterceptor(chain.Unary), grpc.StreamInterceptor(chain.Stream),
+		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxConcurrentStreams(1000),
+		grpc.ConnectionTimeout(10*time.Second),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 2 * time.Minute, Timeout: 20 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 20 * time.Second, PermitWithoutStream: true}),
+		grpc.SharedWriteBuffer(true),
+	)
+	inProcess := (&inprocgrpc.Channel{}).WithServerUnaryInterceptor(chain.Unary).WithServerStreamInterceptor(chain.Stream)
+	for _, r := range []grpc.ServiceRegistrar{s.grpc, inProcess} {
+		catalogv1.RegisterServiceCatalogServer(r, s.catalog)
+	}
+	healthv1.RegisterHealthServer(s.grpc, s.health)
+	reflection.Register(s.grpc)
+
+	doc, err := openapi.Build(s.version, publicRPCs, registry)
+	if err != nil {
+		return err
+	}
+	handler, err := rest.New(ctx, rest.Options{
+		Conn:         inProcess,
+		Authenticate: func(ctx context.Context, header string) error { _, err := s.auth.Authenticate(ctx, header); return err },
+		Public:       publicRPCs,
+		OpenAPI:      doc,
+		Metrics:      promhttp.HandlerFor(s.metrics.Registry, promhttp.HandlerOpts{}),
+		Ready:        s.ready,
+	})
+	if err != nil {
+		return err
+	}
+	s.http = &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+// ready says why the program should get no traffic.
+func (s *Server) ready(ctx context.Context) error {
+	if s.draining.Load() {
+		return errors.New("shutting down")
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	return s.store.Ping(ctx)
+}
+
+// Started is closed once the server accepts calls.
+func (s *Server) Started() <-chan struct{} { return s.started }
+
+// Close closes what New opened, when Run is not called.
+func (s *Server) Close(ctx context.Context) error { return s.closers.Close(ctx) }
+
+// Run serves until ctx ends, then drains: readiness falls, listeners close,
+// calls under way end or are cut after a while, and the store is closed last.
+func (s *Server) Run(ctx context.Context) (err error) {
+	defer func() {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+		defer cancel()
+		err = errors.Join(err, s.Close(end))
+	}()
+	listen := net.ListenConfig{}
+	restListener, err := listen.Listen(ctx, "tcp", s.conf.RESTAddr)
+	if err != nil {
+		return fmt.Errorf("--rest-addr: %w", err)
+	}
+	grpcListener, err := listen.Listen(ctx, "tcp", s.conf.GRPCAddr)
+	if err != nil {
+		return errors.Join(fmt.Errorf("--grpc-addr: %w", err), restListener.Close())
+	}
+	s.RESTAddr, s.GRPCAddr = restListener.Addr().String(), grpcListener.Addr().String()
+
+	work, stop := context.WithCancelCause(ctx)
+	// Requests outlive ctx by the time they are given to end.
+	open, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	s.http.BaseContext = func(net.Listener) context.Context { return open }
+	var all sync.WaitGroup
+	all.Go(func() { s.store.Follow(work, func(err error) { s.log.Error("follow the store", "error", err) }) })
+	all.Go(func() { s.catalog.Monitor(work) })
+	all.Go(func() {
+		if err := s.grpc.Serve(grpcListener); err != nil {
+			stop(fmt.Errorf("serve gRPC: %w", err))
+		}
+	})
+	all.Go(func() {
+		if err := s.http.Serve(restListener); !errors.Is(err, http.ErrServerClosed) {
+			stop(fmt.Errorf("serve REST: %w", err))
+		}
+	})
+	s.log.Info("serving", "rest", s.RESTAddr, "grpc", s.GRPCAddr, "version", s.version)
+	close(s.started)
+	<-work.Done()
+	if cause := context.Cause(work); !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	s.draining.Store(true)
+	s.health.Shutdown()
+	s.log.Info("draining")
+	s.catalog.EndWatches()
+	s.drain(open, cut)
+	stop(nil)
+	all.Wait()
+	return err
+}
+
+// drain lets calls under way end, and cuts what is left after a while.
+func (s *Server) drain(ctx context.Context, cut func()) {
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+	defer cancel()
+	var both sync.WaitGroup
+	both.Go(func() {
+		if err := s.http.Shutdown(ctx); err != nil {
+			cut()
+			s.http.Close() //nolint:errcheck // connections that did not end in time
+		}
+	})
+	both.Go(func() {
+		done := make(chan struct{})
+		go func() { s.grpc.GracefulStop(); close(done) }()
+		select {
+		case <-done:
+		case <-ctx.Done():
+			s.grpc.Stop()
+			<-done
+		}
+	})
+	both.Wait()
+}

@@ -1,0 +1,190 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"entgo.io/ent/dialect"
+	"github.com/go-sql-driver/mysql"
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"github.com/backplane/backplane/ent"
+	"github.com/backplane/backplane/ent/change"
+	"github.com/backplane/backplane/ent/lease"
+)
+
+// The one row of the revision table.
+const revisionRow = 1
+
+// KeepChanges is how many changes watchers can go back.
+const KeepChanges = 10_000
+
+// Event is a change to record in the transaction that makes it.
+type Event struct {
+	Kind      string // created, updated, deleted, health
+	ServiceID uuid.UUID
+	Payload   []byte // the service after the change, as the API shows it
+}
+
+// Change runs fn in one transaction and commits it. The events that fn returns
+// are numbered and recorded with it; watchers learn of them after the commit.
+// fn may be run again when the store asks for a retry.
+func (s *Store) Change(ctx context.Context, fn func(tx *ent.Tx) ([]Event, error)) error {
+	const attempts = 5
+	var err error
+	for range attempts {
+		var rev uint64
+		rev, err = s.attempt(ctx, fn)
+		if err == nil {
+			s.feed.announce(rev)
+			return nil
+		}
+		if !retryable(err) || ctx.Err() != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func (s *Store) attempt(ctx context.Context, fn func(tx *ent.Tx) ([]Event, error)) (rev uint64, err error) {
+	if s.dialect == dialect.SQLite {
+		select {
+		case s.turn <- struct{}{}:
+			defer func() { <-s.turn }()
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+	tx, err := s.Tx(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("begin: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, rollback(tx))
+		}
+	}()
+	events, err := fn(tx)
+	if err != nil {
+		return 0, err
+	}
+	if len(events) > 0 {
+		if rev, err = record(ctx, tx, events); err != nil {
+			return 0, fmt.Errorf("record change: %w", err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return 0, fmt.Errorf("commit: %w", err)
+	}
+	return rev, nil
+}
+
+func rollback(tx *ent.Tx) error {
+	// A driver that has rolled back by itself, as after a cancelled context,
+	// says so; that is what was wanted.
+	if err := tx.Rollback(); err != nil && !strings.Contains(err.Error(), "already been committed or rolled back") {
+		return err
+	}
+	return nil
+}
+
+// record numbers the events. It locks the revision row until the commit and
+// therefore comes last.
+func record(ctx context.Context, tx *ent.Tx, events []Event) (uint64, error) {
+	if err := tx.Revision.UpdateOneID(revisionRow).AddValue(int64(len(events))).Exec(ctx); err != nil {
+		return 0, err
+	}
+	row, err := tx.Revision.Get(ctx, revisionRow)
+	if err != nil {
+		return 0, err
+	}
+	first := row.Value - uint64(len(events)) + 1
+	rows := make([]*ent.ChangeCreate, len(events))
+	for i, e := range events {
+		rows[i] = tx.Change.Create().SetID(first + uint64(i)).SetEvent(e.Kind).SetServiceID(e.ServiceID).SetPayload(e.Payload)
+	}
+	return row.Value, tx.Change.CreateBulk(rows...).Exec(ctx)
+}
+
+// retryable errors are those with which a store says "run it again".
+func retryable(err error) bool {
+	var pe *pq.Error
+	if errors.As(err, &pe) {
+		return pe.Code == "40001" || pe.Code == "40P01"
+	}
+	var me *mysql.MySQLError
+	return errors.As(err, &me) && (me.Number == 1213 || me.Number == 1205 || me.Number == 1020)
+}
+
+// CurrentRevision is the number of the last committed change, and that of the
+// last one that is no longer kept.
+func (s *Store) CurrentRevision(ctx context.Context) (current, oldest uint64, err error) {
+	row, err := s.Client.Revision.Get(ctx, revisionRow)
+	if err != nil {
+		return 0, 0, fmt.Errorf("revision: %w", err)
+	}
+	return row.Value, row.Oldest, nil
+}
+
+// ChangesAfter returns up to limit changes after a revision, in order.
+func (s *Store) ChangesAfter(ctx context.Context, rev uint64, limit int) ([]*ent.Change, error) {
+	return s.Client.Change.Query().Where(change.IDGT(rev)).Order(change.ByID()).Limit(limit).All(ctx)
+}
+
+// Compact forgets changes beyond KeepChanges.
+func (s *Store) Compact(ctx context.Context) error {
+	current, oldest, err := s.CurrentRevision(ctx)
+	if err != nil {
+		return err
+	}
+	if current <= KeepChanges || current-KeepChanges <= oldest {
+		return nil
+	}
+	limit := current - KeepChanges
+	return s.Change(ctx, func(tx *ent.Tx) ([]Event, error) {
+		if err := tx.Revision.UpdateOneID(revisionRow).SetOldest(limit).Exec(ctx); err != nil {
+			return nil, err
+		}
+		_, err := tx.Change.Delete().Where(change.IDLTE(limit)).Exec(ctx)
+		return nil, err
+	})
+}
+
+// Acquire takes or renews the named lease for holder and reports whether it
+// has it. Clocks of processes that share a store must agree to within ttl.
+func (s *Store) Acquire(ctx context.Context, name, holder string, ttl time.Duration) (bool, error) {
+	now := time.Now()
+	held := false
+	err := s.Change(ctx, func(tx *ent.Tx) ([]Event, error) {
+		n, err := tx.Lease.Update().
+			Where(lease.ID(name), lease.Or(lease.Holder(holder), lease.ExpiresAtLT(now.UnixMicro()))).
+			SetHolder(holder).SetExpiresAt(now.Add(ttl).UnixMicro()).Save(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if held = n == 1; held {
+			return nil, nil
+		}
+		if exists, err := tx.Lease.Query().Where(lease.ID(name)).Exist(ctx); err != nil || exists {
+			return nil, err
+		}
+		held = true
+		return nil, tx.Lease.Create().SetID(name).SetHolder(holder).SetExpiresAt(now.Add(ttl).UnixMicro()).Exec(ctx)
+	})
+	if ent.IsConstraintError(err) {
+		return false, nil // another process created it in between
+	}
+	return held, err
+}
+
+// Release gives up a lease so that another process need not wait for its end.
+func (s *Store) Release(ctx context.Context, name, holder string) error {
+	return s.Change(ctx, func(tx *ent.Tx) ([]Event, error) {
+		_, err := tx.Lease.Delete().Where(lease.ID(name), lease.Holder(holder)).Exec(ctx)
+		return nil, err
+	})
+}

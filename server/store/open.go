@@ -1,0 +1,205 @@
+// Package store opens the store that ent works on: SQLite in the data
+// directory, PostgreSQL, or MySQL and MariaDB. It owns the schema, the write
+// transactions, the revision that counts them, and the leases.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"entgo.io/ent/dialect"
+	entsql "entgo.io/ent/dialect/sql"
+	"entgo.io/ent/dialect/sql/schema"
+	"github.com/go-sql-driver/mysql"
+	"github.com/lib/pq"
+	_ "modernc.org/sqlite" // registers the driver "sqlite"
+
+	"github.com/backplane/backplane/ent"
+)
+
+// SQLiteFile is the name of the embedded store in the data directory.
+const SQLiteFile = "backplane.db"
+
+// Store is an open store. Reads go straight to the embedded client; writes go
+// through Change.
+type Store struct {
+	*ent.Client
+	db      *sql.DB
+	dialect string
+	// turn is the right to write: SQLite has one writer, and waiting here is
+	// fair, whereas waiting in SQLite is not.
+	turn chan struct{}
+	lock *os.File
+	feed *feed
+}
+
+// Open opens the store that rawURL names, or the SQLite file in dataDir when
+// it is empty, and brings the schema up to date.
+func Open(ctx context.Context, rawURL, dataDir string) (_ *Store, err error) {
+	s := &Store{turn: make(chan struct{}, 1), feed: newFeed()}
+	defer func() {
+		if err != nil {
+			s.unlock()
+			if s.db != nil {
+				err = errors.Join(err, s.db.Close())
+			}
+		}
+	}()
+	switch scheme, _, _ := strings.Cut(rawURL, "://"); scheme {
+	case "":
+		err = s.openSQLite(dataDir)
+	case "postgres", "postgresql":
+		err = s.openPostgres(rawURL)
+	case "mysql":
+		err = s.openMySQL(rawURL)
+	default:
+		err = fmt.Errorf("unknown kind of store %q", scheme)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	s.Client = ent.NewClient(ent.Driver(entsql.OpenDB(s.dialect, s.db)))
+	if err := s.migrate(ctx); err != nil {
+		return nil, fmt.Errorf("prepare store: %w", err)
+	}
+	return s, nil
+}
+
+// Exclusive reports whether no other process can change the store, so that
+// what was read may be kept in memory.
+func (s *Store) Exclusive() bool { return s.dialect == dialect.SQLite }
+
+// Ping checks that the store answers.
+func (s *Store) Ping(ctx context.Context) error { return s.db.PingContext(ctx) }
+
+// Close closes the store.
+func (s *Store) Close() error {
+	err := s.db.Close()
+	s.unlock()
+	return err
+}
+
+func (s *Store) openSQLite(dataDir string) error {
+	lock, err := os.OpenFile(filepath.Join(dataDir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	s.lock = lock
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("data directory %s is in use by another process", dataDir)
+	}
+	path := filepath.Join(dataDir, SQLiteFile)
+	// SQLite makes its -wal and -shm files with the mode of the database file.
+	f, err := os.OpenFile(path, os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	dsn := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{
+		"_txlock": {"immediate"},
+		"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"},
+	}.Encode()}
+	s.dialect = dialect.SQLite
+	if s.db, err = sql.Open("sqlite", dsn.String()); err != nil {
+		return err
+	}
+	s.db.SetMaxOpenConns(8)
+	s.db.SetMaxIdleConns(8)
+	return nil
+}
+
+func (s *Store) openPostgres(rawURL string) error {
+	cfg, err := pq.NewConfig(rawURL)
+	if err != nil {
+		return errors.New("--store is not a valid postgres:// URL")
+	}
+	connector, err := pq.NewConnectorConfig(cfg)
+	if err != nil {
+		return err
+	}
+	s.dialect = dialect.Postgres
+	s.db = sql.OpenDB(connector)
+	s.pool()
+	return nil
+}
+
+func (s *Store) openMySQL(rawURL string) error {
+	u, err := url.Parse(rawURL)
+	if err != nil || u.Host == "" || strings.Trim(u.Path, "/") == "" {
+		return errors.New("--store must look like mysql://user:password@host:3306/database")
+	}
+	cfg := mysql.NewConfig()
+	cfg.Net, cfg.Addr, cfg.DBName = "tcp", u.Host, strings.Trim(u.Path, "/")
+	if u.Port() == "" {
+		cfg.Addr = net.JoinHostPort(u.Hostname(), "3306")
+	}
+	cfg.User = u.User.Username()
+	cfg.Passwd, _ = u.User.Password()
+	cfg.TLSConfig = u.Query().Get("tls")
+	cfg.Timeout = 10 * time.Second
+	cfg.Collation = "utf8mb4_bin"
+	cfg.Params = map[string]string{"sql_mode": "'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO'"}
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return err
+	}
+	s.dialect = dialect.MySQL
+	s.db = sql.OpenDB(connector)
+	s.pool()
+	return nil
+}
+
+func (s *Store) pool() {
+	s.db.SetMaxOpenConns(32)
+	s.db.SetMaxIdleConns(16)
+	s.db.SetConnMaxIdleTime(5 * time.Minute)
+}
+
+func (s *Store) unlock() {
+	if s.lock != nil {
+		s.lock.Close() //nolint:errcheck // closing drops the lock, whatever it says
+		s.lock = nil
+	}
+}
+
+// migrate creates what the schema lacks. Processes that share a store take
+// turns.
+func (s *Store) migrate(ctx context.Context) error {
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	take, free := "", ""
+	switch s.dialect {
+	case dialect.Postgres:
+		take, free = "SELECT pg_advisory_lock(7209413)", "SELECT pg_advisory_unlock(7209413)"
+	case dialect.MySQL:
+		take, free = "SELECT GET_LOCK('backplane_schema', 60)", "SELECT RELEASE_LOCK('backplane_schema')"
+	}
+	if take != "" {
+		if _, err := conn.ExecContext(ctx, take); err != nil {
+			return err
+		}
+		defer conn.ExecContext(context.WithoutCancel(ctx), free) //nolint:errcheck // freed with the connection otherwise
+	}
+	if err := s.Schema.Create(ctx, schema.WithForeignKeys(true)); err != nil {
+		return err
+	}
+	exists, err := s.Revision.Query().Exist(ctx)
+	if err != nil || exists {
+		return err
+	}
+	return s.Revision.Create().SetID(revisionRow).SetValue(0).SetOldest(0).Exec(ctx)
+}
