@@ -92,8 +92,11 @@ func (s *session) login(ctx context.Context) error {
 // list asks for one collection of the database.
 func (s *session) list(ctx context.Context) error {
 	s.p.Enter(connectors.StageSelect)
-	db := s.client.Database(s.c.String("database"))
-	cursor, err := db.ListCollections(ctx, bson.D{}, options.ListCollections().SetNameOnly(true).SetAuthorizedCollections(true).SetBatchSize(1))
+	command := bson.D{
+		{Key: "listCollections", Value: 1}, {Key: "nameOnly", Value: true}, {Key: "authorizedCollections", Value: true},
+		{Key: "cursor", Value: bson.D{{Key: "batchSize", Value: 1}}},
+	}
+	cursor, err := s.client.Database(s.c.String("database")).RunCommandCursor(ctx, command, options.RunCmd().SetReadPreference(s.pref))
 	if err != nil {
 		return s.explain(err)
 	}

@@ -132,13 +132,13 @@ func (w *watch) state() state {
 // failure explains a deployment without a usable server. seeds are the servers
 // of the configuration.
 func (s state) failure(seeds []string, explain func(error) *connectors.Failure) error {
+	if s.tooOld != nil {
+		return connectors.Fail(connectors.ProtocolMismatch, s.tooOld, "its version is not supported")
+	}
 	for _, seed := range seeds {
 		if err := s.failed[seed]; err != nil && len(s.failed) >= len(s.servers) && len(s.sets) == 0 {
 			return explain(err)
 		}
-	}
-	if s.tooOld != nil {
-		return connectors.Fail(connectors.ProtocolMismatch, s.tooOld, "its version is not supported")
 	}
 	if len(s.servers) == 0 || s.set != "" && len(s.sets) > 0 && !slices.Contains(s.sets, s.set) {
 		return s.wrongSet()

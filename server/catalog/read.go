@@ -94,7 +94,7 @@ func (c *Catalog) ListServices(ctx context.Context, req *catalogv1.ListServicesR
 		return nil, err
 	}
 	out := &catalogv1.ListServicesResponse{Ok: true}
-	headers := []string{"x-index", strconv.FormatUint(max(index, 1), 10)}
+	headers := []string{"x-index", strconv.FormatUint(index, 10)}
 	if req.Limit != nil && len(rows) > int(req.GetLimit()) {
 		rows = rows[:req.GetLimit()]
 		last := rows[len(rows)-1]

@@ -25,7 +25,7 @@ func (c *Catalog) WatchServices(req *catalogv1.WatchServicesRequest, stream grpc
 	}
 	at := current
 	if req.Index != nil {
-		at = req.GetIndex()
+		at = max(req.GetIndex(), 1) // 0 asks for everything, which begins at 1
 	}
 	if at < oldest || at > current {
 		return errs.New(errs.IndexGone, "Changes after index %d are not kept; list the services again and watch from that answer's X-Index", at)

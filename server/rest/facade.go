@@ -15,7 +15,6 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
-	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/server/intercept"
 )
 
@@ -112,7 +111,7 @@ func (f *facade) serveAPI(w http.ResponseWriter, r *http.Request) {
 	}
 	if !f.public[route.method] {
 		if err := f.Authenticate(ctx, r.Header.Get("Authorization")); err != nil {
-			f.writeError(w, r, errs.ToStatus(err).Err())
+			f.writeError(w, r, err)
 			return
 		}
 	}

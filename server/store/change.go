@@ -20,6 +20,10 @@ import (
 // The one row of the revision table.
 const revisionRow = 1
 
+// firstRevision is that of the empty store. It is 1, because clients of a long
+// poll take index 0 to mean "answer at once".
+const firstRevision = 1
+
 // KeepChanges is how many changes watchers can go back.
 const KeepChanges = 10_000
 

@@ -201,5 +201,5 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil || exists {
 		return err
 	}
-	return s.Revision.Create().SetID(revisionRow).SetValue(0).SetOldest(0).Exec(ctx)
+	return s.Revision.Create().SetID(revisionRow).SetValue(firstRevision).SetOldest(firstRevision).Exec(ctx)
 }
