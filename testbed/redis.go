@@ -17,6 +17,7 @@ type RedisOptions struct {
 	ClientCA *CA   // the TLS port wants a client certificate of this authority
 	TLSOnly  bool  // no plain port
 	Sentinel bool  // a Sentinel instead of a data server
+	Cluster  bool  // a node of a Redis Cluster
 	// Config are further lines of redis.conf.
 	Config []string
 }
@@ -48,6 +49,9 @@ func StartRedis(t TB, o RedisOptions) *Redis {
 	if o.Cert != nil {
 		s.TLSPort = FreePort(t)
 		conf = append(conf, redisTLS(t, dir, o, s.TLSPort)...)
+	}
+	if o.Cluster {
+		conf = append(conf, "cluster-enabled yes", "cluster-port "+strconv.Itoa(FreePort(t)))
 	}
 	if o.Password != "" {
 		conf = append(conf, "requirepass "+redisQuote(o.Password))

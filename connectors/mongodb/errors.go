@@ -35,12 +35,14 @@ func (s *session) explain(err error) *connectors.Failure {
 	case s.p.Stage() == connectors.StageAuth && strings.Contains(err.Error(), "auth error") && f.Code == connectors.Internal:
 		// The server failed to prove that it knows the password as well.
 		return &connectors.Failure{Code: connectors.AuthFailed, Hint: authHint, Err: err}
-	case f.Code == connectors.Internal && !encrypted && len(first) > 0:
+	case f.Code == connectors.Internal && f.Stage == connectors.StageGreeting:
+		if encrypted {
+			first = nil // nothing to read in it
+		}
 		f = connectors.Mismatch("a MongoDB", first)
 		f.Err = err
 	case f.Code == connectors.Internal:
-		f = connectors.Mismatch("a MongoDB", nil)
-		f.Err = err
+		f.Detail = "" // the driver's text is a dump of all it knows
 	case f.Code == connectors.Closed && f.Stage == connectors.StageGreeting && !encrypted:
 		f.Hint = "The server may expect TLS. " + tlsHint
 	case f.Code == connectors.Closed && f.Stage == connectors.StageGreeting:

@@ -203,7 +203,7 @@ func reach(ctx context.Context, p *connectors.Probe, seeds []string) error {
 	p.Adopt(forks[0])
 	f := failures[0]
 	if len(seeds) > 1 {
-		f.Detail = strings.TrimSuffix(fmt.Sprintf("%s and all %d servers: %s", seeds[0], len(seeds), f.Detail), ": ")
+		f.Detail = strings.TrimSuffix(fmt.Sprintf("none of %d servers was reached, %s first: %s", len(seeds), seeds[0], f.Detail), ": ")
 	}
 	return f
 }

@@ -68,7 +68,7 @@ func (s *session) settle(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	state := s.watch.state()
-	if state.usable {
+	if state.usable && state.tooOld == nil {
 		return nil
 	}
 	if err := ctx.Err(); err != nil && len(state.failed) == 0 {

@@ -133,7 +133,7 @@ func (w *watch) state() state {
 // of the configuration.
 func (s state) failure(seeds []string, explain func(error) *connectors.Failure) error {
 	if s.tooOld != nil {
-		return connectors.Fail(connectors.ProtocolMismatch, s.tooOld, "its version is not supported")
+		return &connectors.Failure{Code: connectors.ProtocolMismatch, Phrase: "Server version not supported", Detail: s.tooOld.Error(), Err: s.tooOld}
 	}
 	for _, seed := range seeds {
 		if err := s.failed[seed]; err != nil && len(s.failed) >= len(s.servers) && len(s.sets) == 0 {

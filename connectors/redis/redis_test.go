@@ -120,7 +120,7 @@ func serverCases(t *testing.T, main *testbed.Redis) []conformance.Case {
 			"replicaof 127.0.0.1 " + portText(main), "masterauth wrong"}}), cfg{"database": nil}), Warning: "read_only"},
 		{Name: "replica without data", Change: start(testbed.RedisOptions{Password: nasty, Config: []string{
 			"replicaof 127.0.0.1 " + portText(main), "masterauth wrong", "replica-serve-stale-data no"}}), Want: connectors.ServerBusy},
-		{Name: "cluster has one database", Change: start(testbed.RedisOptions{Password: nasty, Config: []string{"cluster-enabled yes"}}), Want: connectors.InvalidConfig, Contain: "Cluster"},
+		{Name: "cluster has one database", Change: start(testbed.RedisOptions{Password: nasty, Cluster: true}), Want: connectors.InvalidConfig, Contain: "Cluster"},
 		{Name: "too many clients", Change: full(t), Want: connectors.ServerBusy},
 		{Name: "sentinel", Change: over(start(testbed.RedisOptions{Sentinel: true}), cfg{"password": nil, "database": nil}), Want: connectors.ProtocolMismatch, Contain: "Sentinel"},
 	}
