@@ -8,6 +8,7 @@ import (
 	"github.com/backplane/backplane/connectors/ftp"
 	"github.com/backplane/backplane/connectors/memcached"
 	"github.com/backplane/backplane/connectors/minio"
+	"github.com/backplane/backplane/connectors/mongodb"
 	"github.com/backplane/backplane/connectors/mysql"
 	"github.com/backplane/backplane/connectors/postgres"
 	"github.com/backplane/backplane/connectors/redis"
@@ -21,6 +22,7 @@ func Registry() (*connectors.Registry, error) {
 		postgres.New(),
 		mysql.New(),
 		redis.New(),
+		mongodb.New(),
 		minio.New(),
 		memcached.New(),
 		ftp.New(),
