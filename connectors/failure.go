@@ -178,8 +178,8 @@ func guess(b []byte) string {
 	return ""
 }
 
-// classify turns any error into a Failure, in the order of the contract's
-// vocabulary (catalog contract, section 2.3).
+// classify turns any error into a Failure. The order matters: a DNS error can
+// be a time-out too, and certificate errors come wrapped in one another.
 func classify(err error, p *Probe) *Failure {
 	var f *Failure
 	if errors.As(err, &f) {

@@ -135,7 +135,6 @@ func (s *Server) wire(ctx context.Context, registry *connectors.Registry) error 
 		grpc.ConnectionTimeout(10*time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 2 * time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 20 * time.Second, PermitWithoutStream: true}),
-		grpc.SharedWriteBuffer(true),
 	)
 	inProcess := (&inprocgrpc.Channel{}).WithServerUnaryInterceptor(chain.Unary).WithServerStreamInterceptor(chain.Stream)
 	for _, r := range []grpc.ServiceRegistrar{s.grpc, inProcess} {

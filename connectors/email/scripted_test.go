@@ -64,7 +64,10 @@ func scramServer(t *testing.T, hash scram.HashGeneratorFcn, password string) ask
 	if err != nil {
 		t.Fatal(err)
 	}
-	stored := client.GetStoredCredentials(scram.KeyFactors{Salt: "salt of the earth", Iters: 4096})
+	stored, err := client.GetStoredCredentialsWithError(scram.KeyFactors{Salt: "salt of the earth", Iters: 4096})
+	if err != nil {
+		t.Fatal(err)
+	}
 	server, err := hash.NewServer(func(string) (scram.StoredCredentials, error) { return stored, nil })
 	if err != nil {
 		t.Fatal(err)

@@ -53,7 +53,7 @@ func startSSH(t *testing.T) sshServers {
 	if err != nil {
 		t.Fatal(err)
 	}
-	//nolint:staticcheck // the old format is weak, but in use, and opens a hundred times faster
+	//lint:ignore SA1019 the old format is weak, but in use, and opens a hundred times faster
 	block, err := x509.EncryptPEMBlock(rand.Reader, "EC PRIVATE KEY", der, []byte("open sesame"), x509.PEMCipherAES256)
 	if err != nil {
 		t.Fatal(err)

@@ -87,9 +87,8 @@ func checkConfig(c connectors.Config, _ connectors.Env) []connectors.Fault {
 
 // attempt is one try to log in: in clear, or under TLS.
 type attempt struct {
-	conn    *wire
-	tls     bool
-	offered bool // false: the server said that it has no TLS
+	conn *wire
+	tls  bool
 }
 
 // Test logs in and runs one query.

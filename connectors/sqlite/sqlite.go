@@ -46,7 +46,7 @@ func (*Connector) Spec() connectors.Spec {
 func checkPath(value any, env connectors.Env) error {
 	path, _ := value.(string)
 	if path == ":memory:" || strings.HasPrefix(strings.ToLower(path), "file:") {
-		return errors.New("must be a plain path of a file, not a URI or :memory:")
+		return errors.New("must be a plain path of a file, not :memory: or a URI")
 	}
 	if strings.HasSuffix(path, "/") {
 		return errors.New("must name a file, not a directory")
