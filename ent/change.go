@@ -21,6 +21,8 @@ type Change struct {
 	Event string `json:"event,omitempty"`
 	// ServiceID holds the value of the "service_id" field.
 	ServiceID uuid.UUID `json:"service_id,omitempty"`
+	// Project holds the value of the "project" field.
+	Project string `json:"project,omitempty"`
 	// The service after the change, as the API shows it, as protobuf.
 	Payload      []byte `json:"payload,omitempty"`
 	selectValues sql.SelectValues
@@ -35,7 +37,7 @@ func (*Change) scanValues(columns []string) ([]any, error) {
 			values[i] = new([]byte)
 		case change.FieldID:
 			values[i] = new(sql.NullInt64)
-		case change.FieldEvent:
+		case change.FieldEvent, change.FieldProject:
 			values[i] = new(sql.NullString)
 		case change.FieldServiceID:
 			values[i] = new(uuid.UUID)
@@ -71,6 +73,12 @@ func (_m *Change) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field service_id", values[i])
 			} else if value != nil {
 				_m.ServiceID = *value
+			}
+		case change.FieldProject:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field project", values[i])
+			} else if value.Valid {
+				_m.Project = value.String
 			}
 		case change.FieldPayload:
 			if value, ok := values[i].(*[]byte); !ok {
@@ -119,6 +127,9 @@ func (_m *Change) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("service_id=")
 	builder.WriteString(fmt.Sprintf("%v", _m.ServiceID))
+	builder.WriteString(", ")
+	builder.WriteString("project=")
+	builder.WriteString(_m.Project)
 	builder.WriteString(", ")
 	builder.WriteString("payload=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Payload))

@@ -32,6 +32,20 @@ func (_c *ChangeCreate) SetServiceID(v uuid.UUID) *ChangeCreate {
 	return _c
 }
 
+// SetProject sets the "project" field.
+func (_c *ChangeCreate) SetProject(v string) *ChangeCreate {
+	_c.mutation.SetProject(v)
+	return _c
+}
+
+// SetNillableProject sets the "project" field if the given value is not nil.
+func (_c *ChangeCreate) SetNillableProject(v *string) *ChangeCreate {
+	if v != nil {
+		_c.SetProject(*v)
+	}
+	return _c
+}
+
 // SetPayload sets the "payload" field.
 func (_c *ChangeCreate) SetPayload(v []byte) *ChangeCreate {
 	_c.mutation.SetPayload(v)
@@ -51,6 +65,7 @@ func (_c *ChangeCreate) Mutation() *ChangeMutation {
 
 // Save creates the Change in the database.
 func (_c *ChangeCreate) Save(ctx context.Context) (*Change, error) {
+	_c.defaults()
 	return withHooks(ctx, _c.sqlSave, _c.mutation, _c.hooks)
 }
 
@@ -76,6 +91,14 @@ func (_c *ChangeCreate) ExecX(ctx context.Context) {
 	}
 }
 
+// defaults sets the default values of the builder before save.
+func (_c *ChangeCreate) defaults() {
+	if _, ok := _c.mutation.Project(); !ok {
+		v := change.DefaultProject
+		_c.mutation.SetProject(v)
+	}
+}
+
 // check runs all checks and user-defined validators on the builder.
 func (_c *ChangeCreate) check() error {
 	if _, ok := _c.mutation.Event(); !ok {
@@ -88,6 +111,14 @@ func (_c *ChangeCreate) check() error {
 	}
 	if _, ok := _c.mutation.ServiceID(); !ok {
 		return &ValidationError{Name: "service_id", err: errors.New(`ent: missing required field "Change.service_id"`)}
+	}
+	if _, ok := _c.mutation.Project(); !ok {
+		return &ValidationError{Name: "project", err: errors.New(`ent: missing required field "Change.project"`)}
+	}
+	if v, ok := _c.mutation.Project(); ok {
+		if err := change.ProjectValidator(v); err != nil {
+			return &ValidationError{Name: "project", err: fmt.Errorf(`ent: validator failed for field "Change.project": %w`, err)}
+		}
 	}
 	if _, ok := _c.mutation.Payload(); !ok {
 		return &ValidationError{Name: "payload", err: errors.New(`ent: missing required field "Change.payload"`)}
@@ -132,6 +163,10 @@ func (_c *ChangeCreate) createSpec() (*Change, *sqlgraph.CreateSpec) {
 		_spec.SetField(change.FieldServiceID, field.TypeUUID, value)
 		_node.ServiceID = value
 	}
+	if value, ok := _c.mutation.Project(); ok {
+		_spec.SetField(change.FieldProject, field.TypeString, value)
+		_node.Project = value
+	}
 	if value, ok := _c.mutation.Payload(); ok {
 		_spec.SetField(change.FieldPayload, field.TypeBytes, value)
 		_node.Payload = value
@@ -157,6 +192,7 @@ func (_c *ChangeCreateBulk) Save(ctx context.Context) ([]*Change, error) {
 	for i := range _c.builders {
 		func(i int, root context.Context) {
 			builder := _c.builders[i]
+			builder.defaults()
 			var mut Mutator = MutateFunc(func(ctx context.Context, m Mutation) (Value, error) {
 				mutation, ok := m.(*ChangeMutation)
 				if !ok {

@@ -12,15 +12,20 @@ import (
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
+	"github.com/backplane/backplane/ent/audithead"
+	"github.com/backplane/backplane/ent/auditrecord"
 	"github.com/backplane/backplane/ent/change"
+	"github.com/backplane/backplane/ent/datakey"
 	"github.com/backplane/backplane/ent/healthentry"
 	"github.com/backplane/backplane/ent/lease"
+	"github.com/backplane/backplane/ent/project"
 	"github.com/backplane/backplane/ent/revision"
 	"github.com/backplane/backplane/ent/service"
 	"github.com/backplane/backplane/ent/servicelabel"
 	"github.com/backplane/backplane/ent/servicetag"
 	"github.com/backplane/backplane/ent/serviceversion"
 	"github.com/backplane/backplane/ent/setting"
+	"github.com/backplane/backplane/ent/token"
 	"github.com/backplane/backplane/ent/user"
 )
 
@@ -82,15 +87,20 @@ var (
 func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
+			audithead.Table:      audithead.ValidColumn,
+			auditrecord.Table:    auditrecord.ValidColumn,
 			change.Table:         change.ValidColumn,
+			datakey.Table:        datakey.ValidColumn,
 			healthentry.Table:    healthentry.ValidColumn,
 			lease.Table:          lease.ValidColumn,
+			project.Table:        project.ValidColumn,
 			revision.Table:       revision.ValidColumn,
 			service.Table:        service.ValidColumn,
 			servicelabel.Table:   servicelabel.ValidColumn,
 			servicetag.Table:     servicetag.ValidColumn,
 			serviceversion.Table: serviceversion.ValidColumn,
 			setting.Table:        setting.ValidColumn,
+			token.Table:          token.ValidColumn,
 			user.Table:           user.ValidColumn,
 		})
 	})

@@ -3,15 +3,20 @@
 package ent
 
 import (
+	"github.com/backplane/backplane/ent/audithead"
+	"github.com/backplane/backplane/ent/auditrecord"
 	"github.com/backplane/backplane/ent/change"
+	"github.com/backplane/backplane/ent/datakey"
 	"github.com/backplane/backplane/ent/healthentry"
 	"github.com/backplane/backplane/ent/lease"
+	"github.com/backplane/backplane/ent/project"
 	"github.com/backplane/backplane/ent/schema"
 	"github.com/backplane/backplane/ent/service"
 	"github.com/backplane/backplane/ent/servicelabel"
 	"github.com/backplane/backplane/ent/servicetag"
 	"github.com/backplane/backplane/ent/serviceversion"
 	"github.com/backplane/backplane/ent/setting"
+	"github.com/backplane/backplane/ent/token"
 	"github.com/backplane/backplane/ent/user"
 	"github.com/google/uuid"
 )
@@ -20,12 +25,86 @@ import (
 // (default values, validators, hooks and policies) and stitches it
 // to their package variables.
 func init() {
+	auditheadFields := schema.AuditHead{}.Fields()
+	_ = auditheadFields
+	// auditheadDescHash is the schema descriptor for hash field.
+	auditheadDescHash := auditheadFields[2].Descriptor()
+	// audithead.HashValidator is a validator for the "hash" field. It is called by the builders before save.
+	audithead.HashValidator = auditheadDescHash.Validators[0].(func(string) error)
+	auditrecordFields := schema.AuditRecord{}.Fields()
+	_ = auditrecordFields
+	// auditrecordDescActor is the schema descriptor for actor field.
+	auditrecordDescActor := auditrecordFields[2].Descriptor()
+	// auditrecord.ActorValidator is a validator for the "actor" field. It is called by the builders before save.
+	auditrecord.ActorValidator = auditrecordDescActor.Validators[0].(func(string) error)
+	// auditrecordDescTokenID is the schema descriptor for token_id field.
+	auditrecordDescTokenID := auditrecordFields[3].Descriptor()
+	// auditrecord.DefaultTokenID holds the default value on creation for the token_id field.
+	auditrecord.DefaultTokenID = auditrecordDescTokenID.Default.(string)
+	// auditrecord.TokenIDValidator is a validator for the "token_id" field. It is called by the builders before save.
+	auditrecord.TokenIDValidator = auditrecordDescTokenID.Validators[0].(func(string) error)
+	// auditrecordDescAddress is the schema descriptor for address field.
+	auditrecordDescAddress := auditrecordFields[4].Descriptor()
+	// auditrecord.DefaultAddress holds the default value on creation for the address field.
+	auditrecord.DefaultAddress = auditrecordDescAddress.Default.(string)
+	// auditrecord.AddressValidator is a validator for the "address" field. It is called by the builders before save.
+	auditrecord.AddressValidator = auditrecordDescAddress.Validators[0].(func(string) error)
+	// auditrecordDescRequestID is the schema descriptor for request_id field.
+	auditrecordDescRequestID := auditrecordFields[5].Descriptor()
+	// auditrecord.DefaultRequestID holds the default value on creation for the request_id field.
+	auditrecord.DefaultRequestID = auditrecordDescRequestID.Default.(string)
+	// auditrecord.RequestIDValidator is a validator for the "request_id" field. It is called by the builders before save.
+	auditrecord.RequestIDValidator = auditrecordDescRequestID.Validators[0].(func(string) error)
+	// auditrecordDescAction is the schema descriptor for action field.
+	auditrecordDescAction := auditrecordFields[6].Descriptor()
+	// auditrecord.ActionValidator is a validator for the "action" field. It is called by the builders before save.
+	auditrecord.ActionValidator = auditrecordDescAction.Validators[0].(func(string) error)
+	// auditrecordDescResourceKind is the schema descriptor for resource_kind field.
+	auditrecordDescResourceKind := auditrecordFields[7].Descriptor()
+	// auditrecord.ResourceKindValidator is a validator for the "resource_kind" field. It is called by the builders before save.
+	auditrecord.ResourceKindValidator = auditrecordDescResourceKind.Validators[0].(func(string) error)
+	// auditrecordDescResourceID is the schema descriptor for resource_id field.
+	auditrecordDescResourceID := auditrecordFields[8].Descriptor()
+	// auditrecord.ResourceIDValidator is a validator for the "resource_id" field. It is called by the builders before save.
+	auditrecord.ResourceIDValidator = auditrecordDescResourceID.Validators[0].(func(string) error)
+	// auditrecordDescResourceName is the schema descriptor for resource_name field.
+	auditrecordDescResourceName := auditrecordFields[9].Descriptor()
+	// auditrecord.DefaultResourceName holds the default value on creation for the resource_name field.
+	auditrecord.DefaultResourceName = auditrecordDescResourceName.Default.(string)
+	// auditrecord.ResourceNameValidator is a validator for the "resource_name" field. It is called by the builders before save.
+	auditrecord.ResourceNameValidator = auditrecordDescResourceName.Validators[0].(func(string) error)
+	// auditrecordDescProject is the schema descriptor for project field.
+	auditrecordDescProject := auditrecordFields[10].Descriptor()
+	// auditrecord.DefaultProject holds the default value on creation for the project field.
+	auditrecord.DefaultProject = auditrecordDescProject.Default.(string)
+	// auditrecord.ProjectValidator is a validator for the "project" field. It is called by the builders before save.
+	auditrecord.ProjectValidator = auditrecordDescProject.Validators[0].(func(string) error)
+	// auditrecordDescPreviousHash is the schema descriptor for previous_hash field.
+	auditrecordDescPreviousHash := auditrecordFields[12].Descriptor()
+	// auditrecord.PreviousHashValidator is a validator for the "previous_hash" field. It is called by the builders before save.
+	auditrecord.PreviousHashValidator = auditrecordDescPreviousHash.Validators[0].(func(string) error)
+	// auditrecordDescHash is the schema descriptor for hash field.
+	auditrecordDescHash := auditrecordFields[13].Descriptor()
+	// auditrecord.HashValidator is a validator for the "hash" field. It is called by the builders before save.
+	auditrecord.HashValidator = auditrecordDescHash.Validators[0].(func(string) error)
 	changeFields := schema.Change{}.Fields()
 	_ = changeFields
 	// changeDescEvent is the schema descriptor for event field.
 	changeDescEvent := changeFields[1].Descriptor()
 	// change.EventValidator is a validator for the "event" field. It is called by the builders before save.
 	change.EventValidator = changeDescEvent.Validators[0].(func(string) error)
+	// changeDescProject is the schema descriptor for project field.
+	changeDescProject := changeFields[3].Descriptor()
+	// change.DefaultProject holds the default value on creation for the project field.
+	change.DefaultProject = changeDescProject.Default.(string)
+	// change.ProjectValidator is a validator for the "project" field. It is called by the builders before save.
+	change.ProjectValidator = changeDescProject.Validators[0].(func(string) error)
+	datakeyFields := schema.DataKey{}.Fields()
+	_ = datakeyFields
+	// datakeyDescID is the schema descriptor for id field.
+	datakeyDescID := datakeyFields[0].Descriptor()
+	// datakey.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	datakey.IDValidator = datakeyDescID.Validators[0].(func(string) error)
 	healthentryFields := schema.HealthEntry{}.Fields()
 	_ = healthentryFields
 	// healthentryDescCode is the schema descriptor for code field.
@@ -42,82 +121,98 @@ func init() {
 	leaseDescID := leaseFields[0].Descriptor()
 	// lease.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	lease.IDValidator = leaseDescID.Validators[0].(func(string) error)
+	projectFields := schema.Project{}.Fields()
+	_ = projectFields
+	// projectDescDescription is the schema descriptor for description field.
+	projectDescDescription := projectFields[1].Descriptor()
+	// project.DefaultDescription holds the default value on creation for the description field.
+	project.DefaultDescription = projectDescDescription.Default.(string)
+	// projectDescID is the schema descriptor for id field.
+	projectDescID := projectFields[0].Descriptor()
+	// project.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	project.IDValidator = projectDescID.Validators[0].(func(string) error)
 	serviceFields := schema.Service{}.Fields()
 	_ = serviceFields
 	// serviceDescName is the schema descriptor for name field.
 	serviceDescName := serviceFields[1].Descriptor()
 	// service.NameValidator is a validator for the "name" field. It is called by the builders before save.
 	service.NameValidator = serviceDescName.Validators[0].(func(string) error)
+	// serviceDescProject is the schema descriptor for project field.
+	serviceDescProject := serviceFields[2].Descriptor()
+	// service.DefaultProject holds the default value on creation for the project field.
+	service.DefaultProject = serviceDescProject.Default.(string)
+	// service.ProjectValidator is a validator for the "project" field. It is called by the builders before save.
+	service.ProjectValidator = serviceDescProject.Validators[0].(func(string) error)
 	// serviceDescNameKey is the schema descriptor for name_key field.
-	serviceDescNameKey := serviceFields[2].Descriptor()
+	serviceDescNameKey := serviceFields[3].Descriptor()
 	// service.NameKeyValidator is a validator for the "name_key" field. It is called by the builders before save.
 	service.NameKeyValidator = serviceDescNameKey.Validators[0].(func(string) error)
 	// serviceDescServiceType is the schema descriptor for service_type field.
-	serviceDescServiceType := serviceFields[3].Descriptor()
+	serviceDescServiceType := serviceFields[4].Descriptor()
 	// service.ServiceTypeValidator is a validator for the "service_type" field. It is called by the builders before save.
 	service.ServiceTypeValidator = serviceDescServiceType.Validators[0].(func(string) error)
 	// serviceDescEnabled is the schema descriptor for enabled field.
-	serviceDescEnabled := serviceFields[6].Descriptor()
+	serviceDescEnabled := serviceFields[7].Descriptor()
 	// service.DefaultEnabled holds the default value on creation for the enabled field.
 	service.DefaultEnabled = serviceDescEnabled.Default.(bool)
 	// serviceDescActive is the schema descriptor for active field.
-	serviceDescActive := serviceFields[7].Descriptor()
+	serviceDescActive := serviceFields[8].Descriptor()
 	// service.DefaultActive holds the default value on creation for the active field.
 	service.DefaultActive = serviceDescActive.Default.(bool)
 	// serviceDescDescription is the schema descriptor for description field.
-	serviceDescDescription := serviceFields[8].Descriptor()
+	serviceDescDescription := serviceFields[9].Descriptor()
 	// service.DefaultDescription holds the default value on creation for the description field.
 	service.DefaultDescription = serviceDescDescription.Default.(string)
 	// serviceDescCheckIntervalUs is the schema descriptor for check_interval_us field.
-	serviceDescCheckIntervalUs := serviceFields[11].Descriptor()
+	serviceDescCheckIntervalUs := serviceFields[12].Descriptor()
 	// service.DefaultCheckIntervalUs holds the default value on creation for the check_interval_us field.
 	service.DefaultCheckIntervalUs = serviceDescCheckIntervalUs.Default.(int64)
 	// serviceDescCheckTimeoutUs is the schema descriptor for check_timeout_us field.
-	serviceDescCheckTimeoutUs := serviceFields[12].Descriptor()
+	serviceDescCheckTimeoutUs := serviceFields[13].Descriptor()
 	// service.DefaultCheckTimeoutUs holds the default value on creation for the check_timeout_us field.
 	service.DefaultCheckTimeoutUs = serviceDescCheckTimeoutUs.Default.(int64)
 	// serviceDescFailuresBeforeCritical is the schema descriptor for failures_before_critical field.
-	serviceDescFailuresBeforeCritical := serviceFields[13].Descriptor()
+	serviceDescFailuresBeforeCritical := serviceFields[14].Descriptor()
 	// service.DefaultFailuresBeforeCritical holds the default value on creation for the failures_before_critical field.
 	service.DefaultFailuresBeforeCritical = serviceDescFailuresBeforeCritical.Default.(uint32)
 	// serviceDescSuccessesBeforePassing is the schema descriptor for successes_before_passing field.
-	serviceDescSuccessesBeforePassing := serviceFields[14].Descriptor()
+	serviceDescSuccessesBeforePassing := serviceFields[15].Descriptor()
 	// service.DefaultSuccessesBeforePassing holds the default value on creation for the successes_before_passing field.
 	service.DefaultSuccessesBeforePassing = serviceDescSuccessesBeforePassing.Default.(uint32)
 	// serviceDescVersion is the schema descriptor for version field.
-	serviceDescVersion := serviceFields[15].Descriptor()
+	serviceDescVersion := serviceFields[16].Descriptor()
 	// service.DefaultVersion holds the default value on creation for the version field.
 	service.DefaultVersion = serviceDescVersion.Default.(uint32)
 	// serviceDescHealthStatus is the schema descriptor for health_status field.
-	serviceDescHealthStatus := serviceFields[18].Descriptor()
+	serviceDescHealthStatus := serviceFields[19].Descriptor()
 	// service.DefaultHealthStatus holds the default value on creation for the health_status field.
 	service.DefaultHealthStatus = serviceDescHealthStatus.Default.(string)
 	// service.HealthStatusValidator is a validator for the "health_status" field. It is called by the builders before save.
 	service.HealthStatusValidator = serviceDescHealthStatus.Validators[0].(func(string) error)
 	// serviceDescLastChecked is the schema descriptor for last_checked field.
-	serviceDescLastChecked := serviceFields[20].Descriptor()
+	serviceDescLastChecked := serviceFields[21].Descriptor()
 	// service.DefaultLastChecked holds the default value on creation for the last_checked field.
 	service.DefaultLastChecked = serviceDescLastChecked.Default.(int64)
 	// serviceDescLastCode is the schema descriptor for last_code field.
-	serviceDescLastCode := serviceFields[21].Descriptor()
+	serviceDescLastCode := serviceFields[22].Descriptor()
 	// service.DefaultLastCode holds the default value on creation for the last_code field.
 	service.DefaultLastCode = serviceDescLastCode.Default.(string)
 	// service.LastCodeValidator is a validator for the "last_code" field. It is called by the builders before save.
 	service.LastCodeValidator = serviceDescLastCode.Validators[0].(func(string) error)
 	// serviceDescLastMessage is the schema descriptor for last_message field.
-	serviceDescLastMessage := serviceFields[22].Descriptor()
+	serviceDescLastMessage := serviceFields[23].Descriptor()
 	// service.DefaultLastMessage holds the default value on creation for the last_message field.
 	service.DefaultLastMessage = serviceDescLastMessage.Default.(string)
 	// serviceDescFailures is the schema descriptor for failures field.
-	serviceDescFailures := serviceFields[23].Descriptor()
+	serviceDescFailures := serviceFields[24].Descriptor()
 	// service.DefaultFailures holds the default value on creation for the failures field.
 	service.DefaultFailures = serviceDescFailures.Default.(uint32)
 	// serviceDescSuccesses is the schema descriptor for successes field.
-	serviceDescSuccesses := serviceFields[24].Descriptor()
+	serviceDescSuccesses := serviceFields[25].Descriptor()
 	// service.DefaultSuccesses holds the default value on creation for the successes field.
 	service.DefaultSuccesses = serviceDescSuccesses.Default.(uint32)
 	// serviceDescAuthFailures is the schema descriptor for auth_failures field.
-	serviceDescAuthFailures := serviceFields[25].Descriptor()
+	serviceDescAuthFailures := serviceFields[26].Descriptor()
 	// service.DefaultAuthFailures holds the default value on creation for the auth_failures field.
 	service.DefaultAuthFailures = serviceDescAuthFailures.Default.(uint32)
 	// serviceDescID is the schema descriptor for id field.
@@ -152,6 +247,36 @@ func init() {
 	settingDescID := settingFields[0].Descriptor()
 	// setting.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	setting.IDValidator = settingDescID.Validators[0].(func(string) error)
+	tokenFields := schema.Token{}.Fields()
+	_ = tokenFields
+	// tokenDescName is the schema descriptor for name field.
+	tokenDescName := tokenFields[1].Descriptor()
+	// token.NameValidator is a validator for the "name" field. It is called by the builders before save.
+	token.NameValidator = tokenDescName.Validators[0].(func(string) error)
+	// tokenDescDigest is the schema descriptor for digest field.
+	tokenDescDigest := tokenFields[2].Descriptor()
+	// token.DigestValidator is a validator for the "digest" field. It is called by the builders before save.
+	token.DigestValidator = tokenDescDigest.Validators[0].(func(string) error)
+	// tokenDescPrefix is the schema descriptor for prefix field.
+	tokenDescPrefix := tokenFields[3].Descriptor()
+	// token.PrefixValidator is a validator for the "prefix" field. It is called by the builders before save.
+	token.PrefixValidator = tokenDescPrefix.Validators[0].(func(string) error)
+	// tokenDescUsername is the schema descriptor for username field.
+	tokenDescUsername := tokenFields[4].Descriptor()
+	// token.UsernameValidator is a validator for the "username" field. It is called by the builders before save.
+	token.UsernameValidator = tokenDescUsername.Validators[0].(func(string) error)
+	// tokenDescExpiresAt is the schema descriptor for expires_at field.
+	tokenDescExpiresAt := tokenFields[7].Descriptor()
+	// token.DefaultExpiresAt holds the default value on creation for the expires_at field.
+	token.DefaultExpiresAt = tokenDescExpiresAt.Default.(int64)
+	// tokenDescLastUsedAt is the schema descriptor for last_used_at field.
+	tokenDescLastUsedAt := tokenFields[8].Descriptor()
+	// token.DefaultLastUsedAt holds the default value on creation for the last_used_at field.
+	token.DefaultLastUsedAt = tokenDescLastUsedAt.Default.(int64)
+	// tokenDescID is the schema descriptor for id field.
+	tokenDescID := tokenFields[0].Descriptor()
+	// token.DefaultID holds the default value on creation for the id field.
+	token.DefaultID = tokenDescID.Default.(func() uuid.UUID)
 	userFields := schema.User{}.Fields()
 	_ = userFields
 	// userDescUsername is the schema descriptor for username field.
@@ -162,6 +287,14 @@ func init() {
 	userDescPasswordHash := userFields[2].Descriptor()
 	// user.PasswordHashValidator is a validator for the "password_hash" field. It is called by the builders before save.
 	user.PasswordHashValidator = userDescPasswordHash.Validators[0].(func(string) error)
+	// userDescEnabled is the schema descriptor for enabled field.
+	userDescEnabled := userFields[4].Descriptor()
+	// user.DefaultEnabled holds the default value on creation for the enabled field.
+	user.DefaultEnabled = userDescEnabled.Default.(bool)
+	// userDescUpdatedAt is the schema descriptor for updated_at field.
+	userDescUpdatedAt := userFields[6].Descriptor()
+	// user.DefaultUpdatedAt holds the default value on creation for the updated_at field.
+	user.DefaultUpdatedAt = userDescUpdatedAt.Default.(int64)
 	// userDescID is the schema descriptor for id field.
 	userDescID := userFields[0].Descriptor()
 	// user.DefaultID holds the default value on creation for the id field.

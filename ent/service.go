@@ -20,6 +20,8 @@ type Service struct {
 	ID uuid.UUID `json:"id,omitempty"`
 	// Name holds the value of the "name" field.
 	Name string `json:"name,omitempty"`
+	// Project holds the value of the "project" field.
+	Project string `json:"project,omitempty"`
 	// Digest of the name in folded case: unique names under every collation.
 	NameKey string `json:"name_key,omitempty"`
 	// ServiceType holds the value of the "service_type" field.
@@ -136,7 +138,7 @@ func (*Service) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullBool)
 		case service.FieldCheckIntervalUs, service.FieldCheckTimeoutUs, service.FieldFailuresBeforeCritical, service.FieldSuccessesBeforePassing, service.FieldVersion, service.FieldCreatedAt, service.FieldUpdatedAt, service.FieldHealthSince, service.FieldLastChecked, service.FieldFailures, service.FieldSuccesses, service.FieldAuthFailures:
 			values[i] = new(sql.NullInt64)
-		case service.FieldName, service.FieldNameKey, service.FieldServiceType, service.FieldDescription, service.FieldHealthStatus, service.FieldLastCode, service.FieldLastMessage:
+		case service.FieldName, service.FieldProject, service.FieldNameKey, service.FieldServiceType, service.FieldDescription, service.FieldHealthStatus, service.FieldLastCode, service.FieldLastMessage:
 			values[i] = new(sql.NullString)
 		case service.FieldID:
 			values[i] = new(uuid.UUID)
@@ -166,6 +168,12 @@ func (_m *Service) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field name", values[i])
 			} else if value.Valid {
 				_m.Name = value.String
+			}
+		case service.FieldProject:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field project", values[i])
+			} else if value.Valid {
+				_m.Project = value.String
 			}
 		case service.FieldNameKey:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -377,6 +385,9 @@ func (_m *Service) String() string {
 	builder.WriteString(fmt.Sprintf("id=%v, ", _m.ID))
 	builder.WriteString("name=")
 	builder.WriteString(_m.Name)
+	builder.WriteString(", ")
+	builder.WriteString("project=")
+	builder.WriteString(_m.Project)
 	builder.WriteString(", ")
 	builder.WriteString("name_key=")
 	builder.WriteString(_m.NameKey)

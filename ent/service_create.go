@@ -30,6 +30,20 @@ func (_c *ServiceCreate) SetName(v string) *ServiceCreate {
 	return _c
 }
 
+// SetProject sets the "project" field.
+func (_c *ServiceCreate) SetProject(v string) *ServiceCreate {
+	_c.mutation.SetProject(v)
+	return _c
+}
+
+// SetNillableProject sets the "project" field if the given value is not nil.
+func (_c *ServiceCreate) SetNillableProject(v *string) *ServiceCreate {
+	if v != nil {
+		_c.SetProject(*v)
+	}
+	return _c
+}
+
 // SetNameKey sets the "name_key" field.
 func (_c *ServiceCreate) SetNameKey(v string) *ServiceCreate {
 	_c.mutation.SetNameKey(v)
@@ -403,6 +417,10 @@ func (_c *ServiceCreate) ExecX(ctx context.Context) {
 
 // defaults sets the default values of the builder before save.
 func (_c *ServiceCreate) defaults() {
+	if _, ok := _c.mutation.Project(); !ok {
+		v := service.DefaultProject
+		_c.mutation.SetProject(v)
+	}
 	if _, ok := _c.mutation.Enabled(); !ok {
 		v := service.DefaultEnabled
 		_c.mutation.SetEnabled(v)
@@ -477,6 +495,14 @@ func (_c *ServiceCreate) check() error {
 	if v, ok := _c.mutation.Name(); ok {
 		if err := service.NameValidator(v); err != nil {
 			return &ValidationError{Name: "name", err: fmt.Errorf(`ent: validator failed for field "Service.name": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.Project(); !ok {
+		return &ValidationError{Name: "project", err: errors.New(`ent: missing required field "Service.project"`)}
+	}
+	if v, ok := _c.mutation.Project(); ok {
+		if err := service.ProjectValidator(v); err != nil {
+			return &ValidationError{Name: "project", err: fmt.Errorf(`ent: validator failed for field "Service.project": %w`, err)}
 		}
 	}
 	if _, ok := _c.mutation.NameKey(); !ok {
@@ -603,6 +629,10 @@ func (_c *ServiceCreate) createSpec() (*Service, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Name(); ok {
 		_spec.SetField(service.FieldName, field.TypeString, value)
 		_node.Name = value
+	}
+	if value, ok := _c.mutation.Project(); ok {
+		_spec.SetField(service.FieldProject, field.TypeString, value)
+		_node.Project = value
 	}
 	if value, ok := _c.mutation.NameKey(); ok {
 		_spec.SetField(service.FieldNameKey, field.TypeString, value)

@@ -12,12 +12,20 @@ import (
 // Tx is a transactional client that is created by calling Client.Tx().
 type Tx struct {
 	config
+	// AuditHead is the client for interacting with the AuditHead builders.
+	AuditHead *AuditHeadClient
+	// AuditRecord is the client for interacting with the AuditRecord builders.
+	AuditRecord *AuditRecordClient
 	// Change is the client for interacting with the Change builders.
 	Change *ChangeClient
+	// DataKey is the client for interacting with the DataKey builders.
+	DataKey *DataKeyClient
 	// HealthEntry is the client for interacting with the HealthEntry builders.
 	HealthEntry *HealthEntryClient
 	// Lease is the client for interacting with the Lease builders.
 	Lease *LeaseClient
+	// Project is the client for interacting with the Project builders.
+	Project *ProjectClient
 	// Revision is the client for interacting with the Revision builders.
 	Revision *RevisionClient
 	// Service is the client for interacting with the Service builders.
@@ -30,6 +38,8 @@ type Tx struct {
 	ServiceVersion *ServiceVersionClient
 	// Setting is the client for interacting with the Setting builders.
 	Setting *SettingClient
+	// Token is the client for interacting with the Token builders.
+	Token *TokenClient
 	// User is the client for interacting with the User builders.
 	User *UserClient
 
@@ -163,15 +173,20 @@ func (tx *Tx) Client() *Client {
 }
 
 func (tx *Tx) init() {
+	tx.AuditHead = NewAuditHeadClient(tx.config)
+	tx.AuditRecord = NewAuditRecordClient(tx.config)
 	tx.Change = NewChangeClient(tx.config)
+	tx.DataKey = NewDataKeyClient(tx.config)
 	tx.HealthEntry = NewHealthEntryClient(tx.config)
 	tx.Lease = NewLeaseClient(tx.config)
+	tx.Project = NewProjectClient(tx.config)
 	tx.Revision = NewRevisionClient(tx.config)
 	tx.Service = NewServiceClient(tx.config)
 	tx.ServiceLabel = NewServiceLabelClient(tx.config)
 	tx.ServiceTag = NewServiceTagClient(tx.config)
 	tx.ServiceVersion = NewServiceVersionClient(tx.config)
 	tx.Setting = NewSettingClient(tx.config)
+	tx.Token = NewTokenClient(tx.config)
 	tx.User = NewUserClient(tx.config)
 }
 
@@ -182,7 +197,7 @@ func (tx *Tx) init() {
 // of them in order to commit or rollback the transaction.
 //
 // If a closed transaction is embedded in one of the generated entities, and the entity
-// applies a query, for example: Change.QueryXXX(), the query will be executed
+// applies a query, for example: AuditHead.QueryXXX(), the query will be executed
 // through the driver which created this transaction.
 //
 // Note that txDriver is not goroutine safe.

@@ -15,6 +15,8 @@ const (
 	FieldEvent = "event"
 	// FieldServiceID holds the string denoting the service_id field in the database.
 	FieldServiceID = "service_id"
+	// FieldProject holds the string denoting the project field in the database.
+	FieldProject = "project"
 	// FieldPayload holds the string denoting the payload field in the database.
 	FieldPayload = "payload"
 	// Table holds the table name of the change in the database.
@@ -26,6 +28,7 @@ var Columns = []string{
 	FieldID,
 	FieldEvent,
 	FieldServiceID,
+	FieldProject,
 	FieldPayload,
 }
 
@@ -42,6 +45,10 @@ func ValidColumn(column string) bool {
 var (
 	// EventValidator is a validator for the "event" field. It is called by the builders before save.
 	EventValidator func(string) error
+	// DefaultProject holds the default value on creation for the "project" field.
+	DefaultProject string
+	// ProjectValidator is a validator for the "project" field. It is called by the builders before save.
+	ProjectValidator func(string) error
 )
 
 // OrderOption defines the ordering options for the Change queries.
@@ -60,4 +67,9 @@ func ByEvent(opts ...sql.OrderTermOption) OrderOption {
 // ByServiceID orders the results by the service_id field.
 func ByServiceID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldServiceID, opts...).ToFunc()
+}
+
+// ByProject orders the results by the project field.
+func ByProject(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldProject, opts...).ToFunc()
 }

@@ -63,6 +63,11 @@ func ServiceID(v uuid.UUID) predicate.Change {
 	return predicate.Change(sql.FieldEQ(FieldServiceID, v))
 }
 
+// Project applies equality check predicate on the "project" field. It's identical to ProjectEQ.
+func Project(v string) predicate.Change {
+	return predicate.Change(sql.FieldEQ(FieldProject, v))
+}
+
 // Payload applies equality check predicate on the "payload" field. It's identical to PayloadEQ.
 func Payload(v []byte) predicate.Change {
 	return predicate.Change(sql.FieldEQ(FieldPayload, v))
@@ -171,6 +176,71 @@ func ServiceIDLT(v uuid.UUID) predicate.Change {
 // ServiceIDLTE applies the LTE predicate on the "service_id" field.
 func ServiceIDLTE(v uuid.UUID) predicate.Change {
 	return predicate.Change(sql.FieldLTE(FieldServiceID, v))
+}
+
+// ProjectEQ applies the EQ predicate on the "project" field.
+func ProjectEQ(v string) predicate.Change {
+	return predicate.Change(sql.FieldEQ(FieldProject, v))
+}
+
+// ProjectNEQ applies the NEQ predicate on the "project" field.
+func ProjectNEQ(v string) predicate.Change {
+	return predicate.Change(sql.FieldNEQ(FieldProject, v))
+}
+
+// ProjectIn applies the In predicate on the "project" field.
+func ProjectIn(vs ...string) predicate.Change {
+	return predicate.Change(sql.FieldIn(FieldProject, vs...))
+}
+
+// ProjectNotIn applies the NotIn predicate on the "project" field.
+func ProjectNotIn(vs ...string) predicate.Change {
+	return predicate.Change(sql.FieldNotIn(FieldProject, vs...))
+}
+
+// ProjectGT applies the GT predicate on the "project" field.
+func ProjectGT(v string) predicate.Change {
+	return predicate.Change(sql.FieldGT(FieldProject, v))
+}
+
+// ProjectGTE applies the GTE predicate on the "project" field.
+func ProjectGTE(v string) predicate.Change {
+	return predicate.Change(sql.FieldGTE(FieldProject, v))
+}
+
+// ProjectLT applies the LT predicate on the "project" field.
+func ProjectLT(v string) predicate.Change {
+	return predicate.Change(sql.FieldLT(FieldProject, v))
+}
+
+// ProjectLTE applies the LTE predicate on the "project" field.
+func ProjectLTE(v string) predicate.Change {
+	return predicate.Change(sql.FieldLTE(FieldProject, v))
+}
+
+// ProjectContains applies the Contains predicate on the "project" field.
+func ProjectContains(v string) predicate.Change {
+	return predicate.Change(sql.FieldContains(FieldProject, v))
+}
+
+// ProjectHasPrefix applies the HasPrefix predicate on the "project" field.
+func ProjectHasPrefix(v string) predicate.Change {
+	return predicate.Change(sql.FieldHasPrefix(FieldProject, v))
+}
+
+// ProjectHasSuffix applies the HasSuffix predicate on the "project" field.
+func ProjectHasSuffix(v string) predicate.Change {
+	return predicate.Change(sql.FieldHasSuffix(FieldProject, v))
+}
+
+// ProjectEqualFold applies the EqualFold predicate on the "project" field.
+func ProjectEqualFold(v string) predicate.Change {
+	return predicate.Change(sql.FieldEqualFold(FieldProject, v))
+}
+
+// ProjectContainsFold applies the ContainsFold predicate on the "project" field.
+func ProjectContainsFold(v string) predicate.Change {
+	return predicate.Change(sql.FieldContainsFold(FieldProject, v))
 }
 
 // PayloadEQ applies the EQ predicate on the "payload" field.

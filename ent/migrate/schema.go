@@ -9,11 +9,69 @@ import (
 )
 
 var (
+	// AuditHeadsColumns holds the columns for the "audit_heads" table.
+	AuditHeadsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "last", Type: field.TypeUint64},
+		{Name: "hash", Type: field.TypeString, Size: 64},
+	}
+	// AuditHeadsTable holds the schema information for the "audit_heads" table.
+	AuditHeadsTable = &schema.Table{
+		Name:       "audit_heads",
+		Columns:    AuditHeadsColumns,
+		PrimaryKey: []*schema.Column{AuditHeadsColumns[0]},
+	}
+	// AuditRecordsColumns holds the columns for the "audit_records" table.
+	AuditRecordsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUint64},
+		{Name: "at", Type: field.TypeInt64},
+		{Name: "actor", Type: field.TypeString, Size: 255},
+		{Name: "token_id", Type: field.TypeString, Size: 36, Default: ""},
+		{Name: "address", Type: field.TypeString, Size: 64, Default: ""},
+		{Name: "request_id", Type: field.TypeString, Size: 64, Default: ""},
+		{Name: "action", Type: field.TypeString, Size: 64},
+		{Name: "resource_kind", Type: field.TypeString, Size: 32},
+		{Name: "resource_id", Type: field.TypeString, Size: 255},
+		{Name: "resource_name", Type: field.TypeString, Size: 512, Default: ""},
+		{Name: "project", Type: field.TypeString, Size: 63, Default: ""},
+		{Name: "changes", Type: field.TypeJSON, Nullable: true},
+		{Name: "previous_hash", Type: field.TypeString, Size: 64},
+		{Name: "hash", Type: field.TypeString, Size: 64},
+	}
+	// AuditRecordsTable holds the schema information for the "audit_records" table.
+	AuditRecordsTable = &schema.Table{
+		Name:       "audit_records",
+		Columns:    AuditRecordsColumns,
+		PrimaryKey: []*schema.Column{AuditRecordsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "auditrecord_actor_id",
+				Unique:  false,
+				Columns: []*schema.Column{AuditRecordsColumns[2], AuditRecordsColumns[0]},
+			},
+			{
+				Name:    "auditrecord_resource_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{AuditRecordsColumns[8], AuditRecordsColumns[0]},
+			},
+			{
+				Name:    "auditrecord_project_id",
+				Unique:  false,
+				Columns: []*schema.Column{AuditRecordsColumns[10], AuditRecordsColumns[0]},
+			},
+			{
+				Name:    "auditrecord_at",
+				Unique:  false,
+				Columns: []*schema.Column{AuditRecordsColumns[1]},
+			},
+		},
+	}
 	// ChangesColumns holds the columns for the "changes" table.
 	ChangesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUint64, Increment: true},
 		{Name: "event", Type: field.TypeString, Size: 16},
 		{Name: "service_id", Type: field.TypeUUID},
+		{Name: "project", Type: field.TypeString, Size: 63, Default: "default"},
 		{Name: "payload", Type: field.TypeBytes, SchemaType: map[string]string{"mysql": "mediumblob"}},
 	}
 	// ChangesTable holds the schema information for the "changes" table.
@@ -21,6 +79,19 @@ var (
 		Name:       "changes",
 		Columns:    ChangesColumns,
 		PrimaryKey: []*schema.Column{ChangesColumns[0]},
+	}
+	// DataKeysColumns holds the columns for the "data_keys" table.
+	DataKeysColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 16},
+		{Name: "wrapped", Type: field.TypeBytes},
+		{Name: "created_at", Type: field.TypeInt64},
+		{Name: "active", Type: field.TypeBool},
+	}
+	// DataKeysTable holds the schema information for the "data_keys" table.
+	DataKeysTable = &schema.Table{
+		Name:       "data_keys",
+		Columns:    DataKeysColumns,
+		PrimaryKey: []*schema.Column{DataKeysColumns[0]},
 	}
 	// HealthEntriesColumns holds the columns for the "health_entries" table.
 	HealthEntriesColumns = []*schema.Column{
@@ -70,6 +141,18 @@ var (
 		Columns:    LeasesColumns,
 		PrimaryKey: []*schema.Column{LeasesColumns[0]},
 	}
+	// ProjectsColumns holds the columns for the "projects" table.
+	ProjectsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 63},
+		{Name: "description", Type: field.TypeString, Size: 2147483647, Default: ""},
+		{Name: "created_at", Type: field.TypeInt64},
+	}
+	// ProjectsTable holds the schema information for the "projects" table.
+	ProjectsTable = &schema.Table{
+		Name:       "projects",
+		Columns:    ProjectsColumns,
+		PrimaryKey: []*schema.Column{ProjectsColumns[0]},
+	}
 	// RevisionsColumns holds the columns for the "revisions" table.
 	RevisionsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt, Increment: true},
@@ -86,7 +169,8 @@ var (
 	ServicesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
 		{Name: "name", Type: field.TypeString, Size: 512},
-		{Name: "name_key", Type: field.TypeString, Unique: true, Size: 64},
+		{Name: "project", Type: field.TypeString, Size: 63, Default: "default"},
+		{Name: "name_key", Type: field.TypeString, Size: 64},
 		{Name: "service_type", Type: field.TypeString, Size: 32},
 		{Name: "config", Type: field.TypeJSON},
 		{Name: "sealed", Type: field.TypeJSON},
@@ -118,24 +202,34 @@ var (
 		PrimaryKey: []*schema.Column{ServicesColumns[0]},
 		Indexes: []*schema.Index{
 			{
+				Name:    "service_project_name_key",
+				Unique:  true,
+				Columns: []*schema.Column{ServicesColumns[2], ServicesColumns[3]},
+			},
+			{
 				Name:    "service_created_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{ServicesColumns[16], ServicesColumns[0]},
+				Columns: []*schema.Column{ServicesColumns[17], ServicesColumns[0]},
+			},
+			{
+				Name:    "service_project_created_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{ServicesColumns[2], ServicesColumns[17], ServicesColumns[0]},
 			},
 			{
 				Name:    "service_service_type_created_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{ServicesColumns[3], ServicesColumns[16], ServicesColumns[0]},
+				Columns: []*schema.Column{ServicesColumns[4], ServicesColumns[17], ServicesColumns[0]},
 			},
 			{
 				Name:    "service_health_status_created_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{ServicesColumns[18], ServicesColumns[16], ServicesColumns[0]},
+				Columns: []*schema.Column{ServicesColumns[19], ServicesColumns[17], ServicesColumns[0]},
 			},
 			{
 				Name:    "service_check_interval_us",
 				Unique:  false,
-				Columns: []*schema.Column{ServicesColumns[11]},
+				Columns: []*schema.Column{ServicesColumns[12]},
 			},
 		},
 	}
@@ -245,12 +339,40 @@ var (
 		Columns:    SettingsColumns,
 		PrimaryKey: []*schema.Column{SettingsColumns[0]},
 	}
+	// TokensColumns holds the columns for the "tokens" table.
+	TokensColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "name", Type: field.TypeString, Size: 512},
+		{Name: "digest", Type: field.TypeString, Unique: true, Size: 64},
+		{Name: "prefix", Type: field.TypeString, Size: 16},
+		{Name: "username", Type: field.TypeString, Size: 255},
+		{Name: "roles", Type: field.TypeJSON, Nullable: true},
+		{Name: "created_at", Type: field.TypeInt64},
+		{Name: "expires_at", Type: field.TypeInt64, Default: 0},
+		{Name: "last_used_at", Type: field.TypeInt64, Default: 0},
+	}
+	// TokensTable holds the schema information for the "tokens" table.
+	TokensTable = &schema.Table{
+		Name:       "tokens",
+		Columns:    TokensColumns,
+		PrimaryKey: []*schema.Column{TokensColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "token_username",
+				Unique:  false,
+				Columns: []*schema.Column{TokensColumns[4]},
+			},
+		},
+	}
 	// UsersColumns holds the columns for the "users" table.
 	UsersColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
 		{Name: "username", Type: field.TypeString, Unique: true, Size: 255},
 		{Name: "password_hash", Type: field.TypeString, Size: 255},
+		{Name: "roles", Type: field.TypeJSON, Nullable: true},
+		{Name: "enabled", Type: field.TypeBool, Default: true},
 		{Name: "created_at", Type: field.TypeInt64},
+		{Name: "updated_at", Type: field.TypeInt64, Default: 0},
 	}
 	// UsersTable holds the schema information for the "users" table.
 	UsersTable = &schema.Table{
@@ -260,21 +382,34 @@ var (
 	}
 	// Tables holds all the tables in the schema.
 	Tables = []*schema.Table{
+		AuditHeadsTable,
+		AuditRecordsTable,
 		ChangesTable,
+		DataKeysTable,
 		HealthEntriesTable,
 		LeasesTable,
+		ProjectsTable,
 		RevisionsTable,
 		ServicesTable,
 		ServiceLabelsTable,
 		ServiceTagsTable,
 		ServiceVersionsTable,
 		SettingsTable,
+		TokensTable,
 		UsersTable,
 	}
 )
 
 func init() {
+	AuditRecordsTable.Annotation = &entsql.Annotation{
+		Charset:   "utf8mb4",
+		Collation: "utf8mb4_bin",
+	}
 	ChangesTable.Annotation = &entsql.Annotation{
+		Charset:   "utf8mb4",
+		Collation: "utf8mb4_bin",
+	}
+	DataKeysTable.Annotation = &entsql.Annotation{
 		Charset:   "utf8mb4",
 		Collation: "utf8mb4_bin",
 	}
@@ -284,6 +419,10 @@ func init() {
 		Collation: "utf8mb4_bin",
 	}
 	LeasesTable.Annotation = &entsql.Annotation{
+		Charset:   "utf8mb4",
+		Collation: "utf8mb4_bin",
+	}
+	ProjectsTable.Annotation = &entsql.Annotation{
 		Charset:   "utf8mb4",
 		Collation: "utf8mb4_bin",
 	}
@@ -307,6 +446,10 @@ func init() {
 		Collation: "utf8mb4_bin",
 	}
 	SettingsTable.Annotation = &entsql.Annotation{
+		Charset:   "utf8mb4",
+		Collation: "utf8mb4_bin",
+	}
+	TokensTable.Annotation = &entsql.Annotation{
 		Charset:   "utf8mb4",
 		Collation: "utf8mb4_bin",
 	}

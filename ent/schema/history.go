@@ -106,6 +106,7 @@ func (Change) Fields() []ent.Field {
 		field.Uint64("id").Immutable(),
 		field.String("event").MaxLen(16).Immutable(),
 		field.UUID("service_id", uuid.UUID{}).Immutable(),
+		field.String("project").MaxLen(63).Default("default").Immutable(),
 		field.Bytes("payload").Immutable().
 			SchemaType(map[string]string{dialect.MySQL: "mediumblob"}).
 			Comment("The service after the change, as the API shows it, as protobuf."),

@@ -31,7 +31,8 @@ func (Service) Fields() []ent.Field {
 	return []ent.Field{
 		field.UUID("id", uuid.UUID{}).Default(uuid.New).Immutable(),
 		field.String("name").MaxLen(512),
-		field.String("name_key").MaxLen(64).Unique().
+		field.String("project").MaxLen(63).Default("default"),
+		field.String("name_key").MaxLen(64).
 			Comment("Digest of the name in folded case: unique names under every collation."),
 		field.String("service_type").MaxLen(32).Immutable(),
 		field.JSON("config", map[string]any{}).
@@ -76,7 +77,9 @@ func (Service) Edges() []ent.Edge {
 // Indexes of the Service.
 func (Service) Indexes() []ent.Index {
 	return []ent.Index{
+		index.Fields("project", "name_key").Unique(),
 		index.Fields("created_at", "id"),
+		index.Fields("project", "created_at", "id"),
 		index.Fields("service_type", "created_at", "id"),
 		index.Fields("health_status", "created_at", "id"),
 		index.Fields("check_interval_us"),

@@ -15,6 +15,8 @@ const (
 	FieldID = "id"
 	// FieldName holds the string denoting the name field in the database.
 	FieldName = "name"
+	// FieldProject holds the string denoting the project field in the database.
+	FieldProject = "project"
 	// FieldNameKey holds the string denoting the name_key field in the database.
 	FieldNameKey = "name_key"
 	// FieldServiceType holds the string denoting the service_type field in the database.
@@ -107,6 +109,7 @@ const (
 var Columns = []string{
 	FieldID,
 	FieldName,
+	FieldProject,
 	FieldNameKey,
 	FieldServiceType,
 	FieldConfig,
@@ -146,6 +149,10 @@ func ValidColumn(column string) bool {
 var (
 	// NameValidator is a validator for the "name" field. It is called by the builders before save.
 	NameValidator func(string) error
+	// DefaultProject holds the default value on creation for the "project" field.
+	DefaultProject string
+	// ProjectValidator is a validator for the "project" field. It is called by the builders before save.
+	ProjectValidator func(string) error
 	// NameKeyValidator is a validator for the "name_key" field. It is called by the builders before save.
 	NameKeyValidator func(string) error
 	// ServiceTypeValidator is a validator for the "service_type" field. It is called by the builders before save.
@@ -199,6 +206,11 @@ func ByID(opts ...sql.OrderTermOption) OrderOption {
 // ByName orders the results by the name field.
 func ByName(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldName, opts...).ToFunc()
+}
+
+// ByProject orders the results by the project field.
+func ByProject(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldProject, opts...).ToFunc()
 }
 
 // ByNameKey orders the results by the name_key field.

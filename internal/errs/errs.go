@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
 )
 
 // Domain marks the ErrorInfo details of this program.
@@ -30,6 +32,7 @@ const (
 	TooLarge         Reason = "too_large"
 	UnsupportedType  Reason = "unsupported_media_type"
 	NameTaken        Reason = "name_taken"
+	InUse            Reason = "in_use"
 	TypeImmutable    Reason = "type_immutable"
 	Disabled         Reason = "disabled"
 	VersionMismatch  Reason = "version_mismatch"
@@ -37,6 +40,8 @@ const (
 	ValidationFailed Reason = "validation_failed"
 	TestFailed       Reason = "test_failed"
 	TooManyTests     Reason = "too_many_tests"
+	TooManyLogins    Reason = "too_many_logins"
+	TooManyCalls     Reason = "too_many_calls"
 	Timeout          Reason = "timeout"
 	Canceled         Reason = "canceled"
 	Unavailable      Reason = "unavailable"
@@ -53,6 +58,7 @@ var grpcCodes = map[Reason]codes.Code{
 	TooLarge:         codes.ResourceExhausted,
 	UnsupportedType:  codes.InvalidArgument,
 	NameTaken:        codes.AlreadyExists,
+	InUse:            codes.FailedPrecondition,
 	TypeImmutable:    codes.FailedPrecondition,
 	Disabled:         codes.FailedPrecondition,
 	VersionMismatch:  codes.Aborted,
@@ -60,6 +66,8 @@ var grpcCodes = map[Reason]codes.Code{
 	ValidationFailed: codes.InvalidArgument,
 	TestFailed:       codes.FailedPrecondition,
 	TooManyTests:     codes.ResourceExhausted,
+	TooManyLogins:    codes.ResourceExhausted,
+	TooManyCalls:     codes.ResourceExhausted,
 	Timeout:          codes.DeadlineExceeded,
 	Canceled:         codes.Canceled,
 	Unavailable:      codes.Unavailable,
@@ -87,7 +95,9 @@ type Error struct {
 	Message string // what to change; never a secret
 	Fields  []Field
 	Details []protoadapt.MessageV1 // more for programs, such as a failed test
-	Err     error                  // the cause, for the log only
+	// RetryAfter is how long the caller should wait; 0 when that is unknown.
+	RetryAfter time.Duration
+	Err        error // the cause, for the log only
 }
 
 // Error returns the message and the cause.
@@ -150,6 +160,9 @@ func ToStatus(err error) *status.Status {
 		}
 		details = append(details, bad)
 	}
+	if e.RetryAfter > 0 {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(e.RetryAfter)})
+	}
 	st := status.New(code, e.Message)
 	if with, err := st.WithDetails(append(details, e.Details...)...); err == nil {
 		st = with
@@ -178,6 +191,8 @@ func fromStatus(st *status.Status, cause error) *Error {
 			for _, v := range d.GetFieldViolations() {
 				e.Fields = append(e.Fields, Field{v.GetField(), v.GetDescription()})
 			}
+		case *errdetails.RetryInfo:
+			e.RetryAfter = d.GetRetryDelay().AsDuration()
 		case protoadapt.MessageV1:
 			e.Details = append(e.Details, d)
 		}

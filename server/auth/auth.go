@@ -6,19 +6,22 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
+	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
-	"google.golang.org/grpc/metadata"
 
 	"github.com/backplane/backplane/ent"
+	"github.com/backplane/backplane/ent/schema"
+	"github.com/backplane/backplane/ent/token"
 	"github.com/backplane/backplane/ent/user"
 	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/internal/telemetry"
-	"github.com/backplane/backplane/server/intercept"
 )
 
 const (
@@ -30,28 +33,34 @@ const (
 	hashesAtOnce = 2
 )
 
-// Identity is who is calling.
-type Identity struct{ Username string }
+// Credentials are what a caller presents, and from where.
+type Credentials struct {
+	Authorization string // value of that header: Basic or Bearer
+	KongToken     string // value of Kong-Admin-Token
+	Address       string // the caller's, without port
+}
 
-type identityKey struct{}
+func (c Credentials) empty() bool { return c.Authorization == "" && c.KongToken == "" }
 
-// FromContext returns the caller; the zero Identity on a public method.
-func FromContext(ctx context.Context) Identity {
-	id, _ := ctx.Value(identityKey{}).(Identity)
-	return id
+// Options are what an Authenticator needs.
+type Options struct {
+	Store   *ent.Client
+	Metrics *telemetry.Metrics
+	Log     *slog.Logger
+	Signer  *Signer
 }
 
 // Authenticator checks logins. It is safe for concurrent use.
 type Authenticator struct {
-	users   *ent.UserClient
-	metrics *telemetry.Metrics
-	public  map[string]bool
+	Options
 	hashing *semaphore.Weighted
 	decoy   string // a hash that no password matches, so that unknown users cost the same
 	macKey  []byte
+	backoff *backoff
 
-	mu    sync.RWMutex
-	known map[[sha256.Size]byte]remembered
+	mu         sync.RWMutex
+	generation uint64 // moves on with Forget, so that a slow check cannot put an old right back
+	known      map[[sha256.Size]byte]remembered
 }
 
 type remembered struct {
@@ -59,100 +68,191 @@ type remembered struct {
 	until time.Time
 }
 
-// New makes an Authenticator on the users of the store. public lists the full
-// method names that need no login; an entry that ends in "/" stands for a
-// whole service.
-func New(users *ent.UserClient, m *telemetry.Metrics, public ...string) *Authenticator {
-	a := &Authenticator{
-		users: users, metrics: m, public: map[string]bool{}, hashing: semaphore.NewWeighted(hashesAtOnce),
+// New makes an Authenticator on the users of the store.
+func New(o Options) *Authenticator {
+	return &Authenticator{
+		Options: o, hashing: semaphore.NewWeighted(hashesAtOnce), backoff: newBackoff(),
 		decoy: HashPassword(rand.Text()), macKey: []byte(rand.Text()), known: map[[sha256.Size]byte]remembered{},
 	}
-	for _, p := range public {
-		a.public[p] = true
-	}
-	return a
 }
 
-// Intercept lets only known users through, and public methods.
-func (a *Authenticator) Intercept(ctx context.Context, method string, next intercept.Handler) error {
-	service := method[:strings.LastIndexByte(method, '/')+1]
-	if a.public[method] || a.public[service] {
-		return next(ctx)
-	}
-	header := ""
-	if v := metadata.ValueFromIncomingContext(ctx, "authorization"); len(v) > 0 {
-		header = v[0]
-	}
-	id, err := a.Authenticate(ctx, header)
-	if err != nil {
-		return err
-	}
-	return next(context.WithValue(ctx, identityKey{}, id))
+// Forget drops every remembered login: the next call of each caller is checked
+// against the store again. It is called when a user, token or role changes.
+func (a *Authenticator) Forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.generation++
+	clear(a.known)
 }
 
-// Authenticate checks the value of an Authorization header.
-func (a *Authenticator) Authenticate(ctx context.Context, header string) (Identity, error) {
-	refused := errs.New(errs.Unauthenticated, "Log in with HTTP Basic authentication: a known user name and its password")
-	scheme, encoded, _ := strings.Cut(header, " ")
-	if !strings.EqualFold(scheme, "basic") {
-		return Identity{}, refused
+func refused() error {
+	return errs.New(errs.Unauthenticated, "Log in with HTTP Basic authentication, or with a token as Authorization: Bearer")
+}
+
+// Authenticate says who presents the credentials. It fails with
+// Unauthenticated, or with TooManyLogins while a guesser has to wait.
+func (a *Authenticator) Authenticate(ctx context.Context, c Credentials) (Identity, error) {
+	if c.empty() {
+		return Identity{}, refused()
 	}
 	mac := hmac.New(sha256.New, a.macKey)
-	mac.Write([]byte(encoded))
+	mac.Write([]byte(c.Authorization)) //nolint:errcheck // a hash takes everything
+	mac.Write([]byte{0})               //nolint:errcheck // a hash takes everything
+	mac.Write([]byte(c.KongToken))     //nolint:errcheck // a hash takes everything
 	key := [sha256.Size]byte(mac.Sum(nil))
-	if id, ok := a.recall(key); ok {
+	id, generation, ok := a.recall(key)
+	if ok {
 		return id, nil
 	}
-	plain, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
+	id, until, err := a.verify(ctx, c)
 	if err != nil {
-		return Identity{}, refused
-	}
-	username, password, _ := strings.Cut(string(plain), ":")
-	id, ok, err := a.verify(ctx, username, password)
-	if err != nil {
+		if errs.Convert(err).Reason == errs.Unauthenticated {
+			a.Metrics.Logins.WithLabelValues("refused").Inc()
+		}
 		return Identity{}, err
 	}
-	if !ok {
-		a.metrics.Logins.WithLabelValues("refused").Inc()
-		return Identity{}, refused
-	}
-	a.metrics.Logins.WithLabelValues("verified").Inc()
-	a.remember(key, id)
+	a.Metrics.Logins.WithLabelValues("verified").Inc()
+	a.remember(key, id, until, generation)
 	return id, nil
 }
 
-func (a *Authenticator) verify(ctx context.Context, username, password string) (Identity, bool, error) {
+// verify checks credentials against the store; until is when they end.
+func (a *Authenticator) verify(ctx context.Context, c Credentials) (id Identity, until time.Time, err error) {
+	scheme, value, _ := strings.Cut(c.Authorization, " ")
+	value = strings.TrimSpace(value)
+	switch {
+	case strings.EqualFold(scheme, "basic"):
+		plain, err := base64.StdEncoding.DecodeString(value)
+		if err != nil {
+			return Identity{}, until, refused()
+		}
+		username, password, _ := strings.Cut(string(plain), ":")
+		id, err = a.password(ctx, username, password, c.Address)
+		return id, until, err
+	case strings.EqualFold(scheme, "bearer") && !strings.HasPrefix(value, TokenPrefix):
+		return a.signed(ctx, value)
+	case strings.EqualFold(scheme, "bearer"):
+		return a.token(ctx, value)
+	case c.Authorization == "" && c.KongToken != "":
+		return a.token(ctx, c.KongToken)
+	}
+	return Identity{}, until, refused()
+}
+
+func (a *Authenticator) password(ctx context.Context, username, password, address string) (Identity, error) {
+	if wait := a.backoff.wait(username, address); wait > 0 {
+		return Identity{}, &errs.Error{
+			Reason: errs.TooManyLogins, RetryAfter: wait,
+			Message: "Too many wrong passwords; wait before you try again",
+		}
+	}
 	hash := a.decoy
-	u, err := a.users.Query().Where(user.Username(username)).Only(ctx)
+	u, err := a.Store.User.Query().Where(user.Username(username)).Only(ctx)
 	switch {
 	case err == nil:
 		hash = u.PasswordHash
 	case !ent.IsNotFound(err):
-		return Identity{}, false, fmt.Errorf("find user: %w", err)
+		return Identity{}, fmt.Errorf("find user: %w", err)
 	}
 	if err := a.hashing.Acquire(ctx, 1); err != nil {
-		return Identity{}, false, err
+		return Identity{}, err
 	}
-	defer a.hashing.Release(1)
 	ok, err := checkPassword(password, hash)
+	a.hashing.Release(1)
 	if err != nil {
-		return Identity{}, false, fmt.Errorf("user %q: %w", username, err)
+		return Identity{}, fmt.Errorf("user %q: %w", username, err)
 	}
-	return Identity{Username: username}, ok && u != nil, nil
+	if !ok || u == nil || !u.Enabled {
+		a.backoff.failed(username, address)
+		return Identity{}, refused()
+	}
+	a.backoff.succeeded(username, address)
+	return Identity{Username: username, Roles: u.Roles}, nil
 }
 
-func (a *Authenticator) recall(key [sha256.Size]byte) (Identity, bool) {
+// owner is the user behind a token, with its present roles.
+func (a *Authenticator) owner(ctx context.Context, username string) (Identity, error) {
+	u, err := a.Store.User.Query().Where(user.Username(username)).Only(ctx)
+	if ent.IsNotFound(err) || err == nil && !u.Enabled {
+		return Identity{}, refused()
+	}
+	if err != nil {
+		return Identity{}, fmt.Errorf("find user: %w", err)
+	}
+	return Identity{Username: username, Roles: u.Roles}, nil
+}
+
+func (a *Authenticator) token(ctx context.Context, text string) (Identity, time.Time, error) {
+	t, err := a.Store.Token.Query().Where(token.Digest(Digest(text))).Only(ctx)
+	if ent.IsNotFound(err) {
+		return Identity{}, time.Time{}, refused()
+	}
+	if err != nil {
+		return Identity{}, time.Time{}, fmt.Errorf("find token: %w", err)
+	}
+	until := time.Time{}
+	if t.ExpiresAt > 0 {
+		if until = time.UnixMicro(t.ExpiresAt); !time.Now().Before(until) {
+			return Identity{}, until, refused()
+		}
+	}
+	id, err := a.owner(ctx, t.Username)
+	if err != nil {
+		return Identity{}, until, err
+	}
+	id.TokenID = t.ID.String()
+	if len(t.Roles) > 0 {
+		// A token never outlives its owner's rights.
+		owned := id
+		id.Roles = slices.DeleteFunc(slices.Clone(t.Roles), func(b schema.RoleBinding) bool { return !owned.Can(Role(b.Role), b.Project) })
+	}
+	// Logins are remembered for a minute, so this writes once a minute at most.
+	if err := t.Update().SetLastUsedAt(time.Now().UnixMicro()).Exec(ctx); err != nil && !ent.IsNotFound(err) {
+		a.Log.WarnContext(ctx, "note the use of a token", "error", err)
+	}
+	return id, until, nil
+}
+
+func (a *Authenticator) signed(ctx context.Context, text string) (Identity, time.Time, error) {
+	username, until, err := a.Signer.Verify(text)
+	if err != nil {
+		return Identity{}, until, refused()
+	}
+	id, err := a.owner(ctx, username)
+	return id, until, err
+}
+
+func (a *Authenticator) recall(key [sha256.Size]byte) (Identity, uint64, bool) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	r, ok := a.known[key]
-	return r.id, ok && time.Now().Before(r.until)
+	return r.id, a.generation, ok && time.Now().Before(r.until)
 }
 
-func (a *Authenticator) remember(key [sha256.Size]byte, id Identity) {
+func (a *Authenticator) remember(key [sha256.Size]byte, id Identity, until time.Time, generation uint64) {
+	end := time.Now().Add(rememberFor)
+	if !until.IsZero() && until.Before(end) {
+		end = until
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if generation != a.generation {
+		return
+	}
 	if len(a.known) >= rememberMax {
 		clear(a.known)
 	}
-	a.known[key] = remembered{id, time.Now().Add(rememberFor)}
+	a.known[key] = remembered{id, end}
+}
+
+// TokenPrefix begins every token, so that people and scanners recognise one.
+const TokenPrefix = "bp_"
+
+// NewToken makes a random token of 160 bits.
+func NewToken() string { return TokenPrefix + rand.Text() + rand.Text()[:6] }
+
+// Digest is how a token is stored.
+func Digest(tokenText string) string {
+	sum := sha256.Sum256([]byte(tokenText))
+	return hex.EncodeToString(sum[:])
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/backplane/backplane/ent"
+	"github.com/backplane/backplane/ent/schema"
 	"github.com/backplane/backplane/internal/secret"
 )
 
@@ -44,7 +45,8 @@ func EnsureAdmin(ctx context.Context, users *ent.UserClient, password, dataDir s
 		}
 		file = path
 	}
-	err = users.Create().SetUsername(AdminUser).SetPasswordHash(HashPassword(password)).SetCreatedAt(time.Now().UnixMicro()).Exec(ctx)
+	err = users.Create().SetUsername(AdminUser).SetPasswordHash(HashPassword(password)).
+		SetRoles([]schema.RoleBinding{{Role: string(Admin)}}).SetCreatedAt(time.Now().UnixMicro()).Exec(ctx)
 	if err != nil && !ent.IsConstraintError(err) { // another process may have been first
 		return "", fmt.Errorf("create admin: %w", err)
 	}

@@ -31,60 +31,78 @@ const KeepChanges = 10_000
 type Event struct {
 	Kind      string // created, updated, deleted, health
 	ServiceID uuid.UUID
+	Project   string
 	Payload   []byte // the service after the change, as the API shows it
 }
 
-// Change runs fn in one transaction and commits it. The events that fn returns
-// are numbered and recorded with it; watchers learn of them after the commit.
-// fn may be run again when the store asks for a retry.
-func (s *Store) Change(ctx context.Context, fn func(tx *ent.Tx) ([]Event, error)) error {
+// Tx is a transaction that makes a change. What is emitted and audited is
+// recorded with it, or not at all.
+type Tx struct {
+	*ent.Tx
+	events []Event
+	audit  []Audit
+}
+
+// Emit tells watchers of a change, once it is committed.
+func (tx *Tx) Emit(e Event) { tx.events = append(tx.events, e) }
+
+// Audit records what is done.
+func (tx *Tx) Audit(a Audit) { tx.audit = append(tx.audit, a) }
+
+// Change runs fn in one transaction and commits it, together with the events
+// and audit records that fn leaves in it. fn may be run again when the store
+// asks for a retry.
+func (s *Store) Change(ctx context.Context, fn func(tx *Tx) error) error {
 	const attempts = 5
 	var err error
 	for range attempts {
-		var rev uint64
-		rev, err = s.attempt(ctx, fn)
-		if err == nil {
-			s.feed.announce(rev)
-			return nil
-		}
-		if !retryable(err) || ctx.Err() != nil {
+		if err = s.attempt(ctx, fn); err == nil || !retryable(err) || ctx.Err() != nil {
 			return err
 		}
 	}
 	return err
 }
 
-func (s *Store) attempt(ctx context.Context, fn func(tx *ent.Tx) ([]Event, error)) (rev uint64, err error) {
+func (s *Store) attempt(ctx context.Context, fn func(tx *Tx) error) (err error) {
 	if s.dialect == dialect.SQLite {
 		select {
 		case s.turn <- struct{}{}:
 			defer func() { <-s.turn }()
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return ctx.Err()
 		}
 	}
-	tx, err := s.Tx(ctx)
+	plain, err := s.Tx(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("begin: %w", err)
+		return fmt.Errorf("begin: %w", err)
 	}
+	tx := &Tx{Tx: plain}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, rollback(tx))
+			err = errors.Join(err, rollback(plain))
 		}
 	}()
-	events, err := fn(tx)
-	if err != nil {
-		return 0, err
+	if err := fn(tx); err != nil {
+		return err
 	}
-	if len(events) > 0 {
-		if rev, err = record(ctx, tx, events); err != nil {
-			return 0, fmt.Errorf("record change: %w", err)
+	var rev uint64
+	if len(tx.events) > 0 {
+		if rev, err = record(ctx, plain, tx.events); err != nil {
+			return fmt.Errorf("record change: %w", err)
 		}
 	}
-	if err := tx.Commit(); err != nil {
-		return 0, fmt.Errorf("commit: %w", err)
+	if len(tx.audit) > 0 {
+		if err := appendAudit(ctx, plain, tx.audit); err != nil {
+			return fmt.Errorf("record audit: %w", err)
+		}
 	}
-	return rev, nil
+	if err := plain.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	if rev > 0 {
+		s.feed.announce(rev)
+	}
+	return nil
 }
 
 func rollback(tx *ent.Tx) error {
@@ -109,7 +127,7 @@ func record(ctx context.Context, tx *ent.Tx, events []Event) (uint64, error) {
 	first := row.Value - uint64(len(events)) + 1
 	rows := make([]*ent.ChangeCreate, len(events))
 	for i, e := range events {
-		rows[i] = tx.Change.Create().SetID(first + uint64(i)).SetEvent(e.Kind).SetServiceID(e.ServiceID).SetPayload(e.Payload)
+		rows[i] = tx.Change.Create().SetID(first + uint64(i)).SetEvent(e.Kind).SetServiceID(e.ServiceID).SetProject(e.Project).SetPayload(e.Payload)
 	}
 	return row.Value, tx.Change.CreateBulk(rows...).Exec(ctx)
 }
@@ -149,12 +167,12 @@ func (s *Store) Compact(ctx context.Context) error {
 		return nil
 	}
 	limit := current - KeepChanges
-	return s.Change(ctx, func(tx *ent.Tx) ([]Event, error) {
+	return s.Change(ctx, func(tx *Tx) error {
 		if err := tx.Revision.UpdateOneID(revisionRow).SetOldest(limit).Exec(ctx); err != nil {
-			return nil, err
+			return err
 		}
 		_, err := tx.Change.Delete().Where(change.IDLTE(limit)).Exec(ctx)
-		return nil, err
+		return err
 	})
 }
 
@@ -163,21 +181,21 @@ func (s *Store) Compact(ctx context.Context) error {
 func (s *Store) Acquire(ctx context.Context, name, holder string, ttl time.Duration) (bool, error) {
 	now := time.Now()
 	held := false
-	err := s.Change(ctx, func(tx *ent.Tx) ([]Event, error) {
+	err := s.Change(ctx, func(tx *Tx) error {
 		n, err := tx.Lease.Update().
 			Where(lease.ID(name), lease.Or(lease.Holder(holder), lease.ExpiresAtLT(now.UnixMicro()))).
 			SetHolder(holder).SetExpiresAt(now.Add(ttl).UnixMicro()).Save(ctx)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if held = n == 1; held {
-			return nil, nil
+			return nil
 		}
 		if exists, err := tx.Lease.Query().Where(lease.ID(name)).Exist(ctx); err != nil || exists {
-			return nil, err
+			return err
 		}
 		held = true
-		return nil, tx.Lease.Create().SetID(name).SetHolder(holder).SetExpiresAt(now.Add(ttl).UnixMicro()).Exec(ctx)
+		return tx.Lease.Create().SetID(name).SetHolder(holder).SetExpiresAt(now.Add(ttl).UnixMicro()).Exec(ctx)
 	})
 	if ent.IsConstraintError(err) {
 		return false, nil // another process created it in between
@@ -187,8 +205,8 @@ func (s *Store) Acquire(ctx context.Context, name, holder string, ttl time.Durat
 
 // Release gives up a lease so that another process need not wait for its end.
 func (s *Store) Release(ctx context.Context, name, holder string) error {
-	return s.Change(ctx, func(tx *ent.Tx) ([]Event, error) {
+	return s.Change(ctx, func(tx *Tx) error {
 		_, err := tx.Lease.Delete().Where(lease.ID(name), lease.Holder(holder)).Exec(ctx)
-		return nil, err
+		return err
 	})
 }

@@ -24,7 +24,11 @@ import (
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 
 	"github.com/backplane/backplane/ent"
+	"github.com/backplane/backplane/ent/project"
 )
+
+// DefaultProject is the project of what names none. It is always there.
+const DefaultProject = "default"
 
 // SQLiteFile is the name of the embedded store in the data directory.
 const SQLiteFile = "backplane.db"
@@ -197,9 +201,27 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err := s.Schema.Create(ctx, schema.WithForeignKeys(true)); err != nil {
 		return err
 	}
-	exists, err := s.Revision.Query().Exist(ctx)
-	if err != nil || exists {
+	return s.seed(ctx)
+}
+
+// seed makes the rows that every store has.
+func (s *Store) seed(ctx context.Context) error {
+	if exists, err := s.Revision.Query().Exist(ctx); err != nil {
+		return err
+	} else if !exists {
+		if err := s.Revision.Create().SetID(revisionRow).SetValue(firstRevision).SetOldest(firstRevision).Exec(ctx); err != nil {
+			return err
+		}
+	}
+	if exists, err := s.AuditHead.Query().Exist(ctx); err != nil {
+		return err
+	} else if !exists {
+		if err := s.AuditHead.Create().SetID(auditRow).SetLast(0).SetHash("").Exec(ctx); err != nil {
+			return err
+		}
+	}
+	if exists, err := s.Project.Query().Where(project.ID(DefaultProject)).Exist(ctx); err != nil || exists {
 		return err
 	}
-	return s.Revision.Create().SetID(revisionRow).SetValue(firstRevision).SetOldest(firstRevision).Exec(ctx)
+	return s.Project.Create().SetID(DefaultProject).SetDescription("What belongs to no other project.").SetCreatedAt(time.Now().UnixMicro()).Exec(ctx)
 }

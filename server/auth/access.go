@@ -1,0 +1,109 @@
+package auth
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/grpc"
+
+	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
+	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
+)
+
+// Reach is what a rule's role must cover.
+type Reach int
+
+// The reaches of rules.
+const (
+	// Public calls need no login.
+	Public Reach = iota
+	// Anyone who has logged in may call; the method sees to the rest.
+	Anyone
+	// InProject calls need the role in the project of the resource.
+	InProject
+	// Everywhere calls need the role in every project.
+	Everywhere
+)
+
+// Rule says who may call a method.
+type Rule struct {
+	Reach Reach
+	Role  Role
+}
+
+// Access is the authorization table: who may call what, by full method name. A
+// method without a row cannot be served.
+func Access() map[string]Rule {
+	var (
+		view   = Rule{InProject, Viewer}
+		edit   = Rule{InProject, Editor}
+		anyone = Rule{Anyone, Viewer}
+		rule   = Rule{Everywhere, Admin}
+		open   = Rule{Reach: Public}
+	)
+	return map[string]Rule{
+		catalogv1.ServiceCatalog_GetHealth_FullMethodName:           open,
+		catalogv1.ServiceCatalog_ListServiceTypes_FullMethodName:    anyone,
+		catalogv1.ServiceCatalog_GetServiceType_FullMethodName:      anyone,
+		catalogv1.ServiceCatalog_ListServices_FullMethodName:        view,
+		catalogv1.ServiceCatalog_GetService_FullMethodName:          view,
+		catalogv1.ServiceCatalog_GetServiceHealth_FullMethodName:    view,
+		catalogv1.ServiceCatalog_ListServiceVersions_FullMethodName: view,
+		catalogv1.ServiceCatalog_WatchServices_FullMethodName:       view,
+		catalogv1.ServiceCatalog_CreateService_FullMethodName:       edit,
+		catalogv1.ServiceCatalog_UpdateService_FullMethodName:       edit,
+		catalogv1.ServiceCatalog_DeleteService_FullMethodName:       edit,
+		catalogv1.ServiceCatalog_RollbackService_FullMethodName:     edit,
+		catalogv1.ServiceCatalog_TestService_FullMethodName:         edit,
+		catalogv1.ServiceCatalog_TestServices_FullMethodName:        edit,
+		catalogv1.ServiceCatalog_TestConfig_FullMethodName:          edit,
+		catalogv1.ServiceCatalog_ActivateService_FullMethodName:     edit,
+		catalogv1.ServiceCatalog_DeactivateService_FullMethodName:   edit,
+
+		identityv1.IdentityAdmin_WhoAmI_FullMethodName:        anyone,
+		identityv1.IdentityAdmin_GetAuthToken_FullMethodName:  anyone,
+		identityv1.IdentityAdmin_ListRoles_FullMethodName:     anyone,
+		identityv1.IdentityAdmin_ListTokens_FullMethodName:    anyone,
+		identityv1.IdentityAdmin_CreateToken_FullMethodName:   anyone,
+		identityv1.IdentityAdmin_DeleteToken_FullMethodName:   anyone,
+		identityv1.IdentityAdmin_GetUser_FullMethodName:       anyone,
+		identityv1.IdentityAdmin_UpdateUser_FullMethodName:    anyone,
+		identityv1.IdentityAdmin_ListProjects_FullMethodName:  anyone,
+		identityv1.IdentityAdmin_GetProject_FullMethodName:    anyone,
+		identityv1.IdentityAdmin_ListUsers_FullMethodName:     rule,
+		identityv1.IdentityAdmin_CreateUser_FullMethodName:    rule,
+		identityv1.IdentityAdmin_DeleteUser_FullMethodName:    rule,
+		identityv1.IdentityAdmin_CreateProject_FullMethodName: rule,
+		identityv1.IdentityAdmin_DeleteProject_FullMethodName: rule,
+		identityv1.IdentityAdmin_ListAudit_FullMethodName:     {InProject, Admin},
+		identityv1.IdentityAdmin_WatchAudit_FullMethodName:    {InProject, Admin},
+		identityv1.IdentityAdmin_VerifyAudit_FullMethodName:   rule,
+		identityv1.IdentityAdmin_RotateKeys_FullMethodName:    rule,
+
+		"/grpc.health.v1.Health/Check": open,
+		"/grpc.health.v1.Health/List":  open,
+		"/grpc.health.v1.Health/Watch": open,
+
+		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      anyone,
+		"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": anyone,
+	}
+}
+
+// Complete reports the methods of a server that the table has no row for.
+func Complete(table map[string]Rule, services map[string]grpc.ServiceInfo) error {
+	var missing []string
+	for name, service := range services {
+		for _, m := range service.Methods {
+			method := "/" + name + "/" + m.Name
+			if _, ok := table[method]; !ok {
+				missing = append(missing, method)
+			}
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	slices.Sort(missing)
+	return fmt.Errorf("no authorization rule for %s", strings.Join(missing, ", "))
+}

@@ -1,0 +1,117 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync/atomic"
+
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+
+	"github.com/backplane/backplane/internal/errs"
+	"github.com/backplane/backplane/server/intercept"
+	"github.com/backplane/backplane/server/store"
+)
+
+// AddressKey is the metadata in which the REST façade says where its caller
+// is. It is believed from the in-process connection alone.
+const AddressKey = "x-backplane-address"
+
+// Gate lets calls through that the authorization table allows. It is safe for
+// concurrent use.
+type Gate struct {
+	auth   *Authenticator
+	table  map[string]Rule
+	limits *limits
+}
+
+// NewGate makes a Gate. perSecond bounds the calls of one caller, 0 for no
+// bound; atOnce those under way.
+func NewGate(a *Authenticator, table map[string]Rule, perSecond float64, atOnce int) *Gate {
+	return &Gate{auth: a, table: table, limits: newLimits(perSecond, atOnce)}
+}
+
+// Public reports whether a method needs no login.
+func (g *Gate) Public(method string) bool {
+	rule, ok := g.table[method]
+	return ok && rule.Reach == Public
+}
+
+// Check authenticates ahead of a call, so that the body of a stranger is not
+// even read.
+func (g *Gate) Check(ctx context.Context, c Credentials) error {
+	_, err := g.auth.Authenticate(ctx, c)
+	return err
+}
+
+// Intercept authenticates and authorizes a call, and makes its changes be
+// recorded as the caller's.
+func (g *Gate) Intercept(ctx context.Context, method string, next intercept.Handler) error {
+	rule, ok := g.table[method]
+	if !ok {
+		return errs.New(errs.PermissionDenied, "This method has no authorization rule")
+	}
+	if rule.Reach == Public {
+		return next(ctx)
+	}
+	c := credentialsFrom(ctx)
+	id, err := g.auth.Authenticate(ctx, c)
+	if err != nil {
+		return err
+	}
+	leave, err := g.limits.enter(id.Username)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if rule.Reach == Everywhere && !id.Can(rule.Role, "") {
+		return denied(rule.Role, "")
+	}
+	decided := new(atomic.Bool)
+	ctx = context.WithValue(ctx, callKey{}, call{id, rule, decided})
+	ctx = store.WithActor(ctx, store.Actor{
+		Name: id.Username, TokenID: id.TokenID, Address: c.Address, RequestID: intercept.RequestID(ctx),
+	})
+	if err := next(ctx); err != nil {
+		return err
+	}
+	if rule.Reach == InProject && !decided.Load() {
+		return fmt.Errorf("%s answered without asking for the caller's right to the project", method)
+	}
+	return nil
+}
+
+func credentialsFrom(ctx context.Context) Credentials {
+	return Credentials{
+		Authorization: first(ctx, "authorization"),
+		KongToken:     first(ctx, "kong-admin-token"),
+		Address:       callerAddress(ctx),
+	}
+}
+
+func first(ctx context.Context, key string) string {
+	if v := metadata.ValueFromIncomingContext(ctx, key); len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+func callerAddress(ctx context.Context) string {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return ""
+	}
+	if p.AuthInfo != nil && p.AuthInfo.AuthType() == "inproc" {
+		return first(ctx, AddressKey)
+	}
+	return Host(p.Addr.String())
+}
+
+// Host is an address without its port.
+func Host(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		return host
+	}
+	return address
+}

@@ -1,0 +1,157 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"github.com/backplane/backplane/ent/schema"
+	"github.com/backplane/backplane/internal/errs"
+)
+
+// Role is a set of rights. Each role has all rights of the one before it.
+type Role string
+
+// The roles, the least first.
+const (
+	Viewer Role = "viewer"
+	Editor Role = "editor"
+	Admin  Role = "admin"
+)
+
+// Roles lists the roles, the least first.
+func Roles() []Role { return []Role{Viewer, Editor, Admin} }
+
+// Describe says what a role may do.
+func (r Role) Describe() string {
+	switch r {
+	case Viewer:
+		return "Sees resources, their health and history, but no secret"
+	case Editor:
+		return "Also creates, changes, tests and deletes resources"
+	case Admin:
+		return "Also manages what the installation runs on; a global admin manages users, projects and keys"
+	}
+	return ""
+}
+
+func (r Role) rank() int { return slices.Index(Roles(), r) }
+
+// Known reports whether r is one of the roles.
+func (r Role) Known() bool { return r.rank() >= 0 }
+
+// Identity is who is calling, and with which rights.
+type Identity struct {
+	Username string
+	TokenID  string // of the token that was used, if any
+	Roles    []schema.RoleBinding
+}
+
+// Can reports whether the caller has the role in the project; the empty
+// project asks for the role everywhere.
+func (id Identity) Can(role Role, project string) bool {
+	return slices.ContainsFunc(id.Roles, func(b schema.RoleBinding) bool {
+		return Role(b.Role).rank() >= role.rank() && Role(b.Role).Known() && (b.Project == "" || b.Project == project)
+	})
+}
+
+// somewhere reports whether the caller has the role in any project.
+func (id Identity) somewhere(role Role) bool {
+	return slices.ContainsFunc(id.Roles, func(b schema.RoleBinding) bool {
+		return Role(b.Role).Known() && Role(b.Role).rank() >= role.rank()
+	})
+}
+
+// Scope says in which projects a caller may do something.
+type Scope struct {
+	All      bool
+	Projects []string // when not All; may be empty
+}
+
+// Includes reports whether the scope covers a project.
+func (s Scope) Includes(project string) bool { return s.All || slices.Contains(s.Projects, project) }
+
+// scope is where the caller has the role.
+func (id Identity) scope(role Role) Scope {
+	var s Scope
+	for _, b := range id.Roles {
+		if !Role(b.Role).Known() || Role(b.Role).rank() < role.rank() {
+			continue
+		}
+		if b.Project == "" {
+			return Scope{All: true}
+		}
+		s.Projects = append(s.Projects, b.Project)
+	}
+	slices.Sort(s.Projects)
+	s.Projects = slices.Compact(s.Projects)
+	return s
+}
+
+type callKey struct{}
+
+// call is what the interceptor found out about the call under way.
+type call struct {
+	id      Identity
+	rule    Rule
+	decided *atomic.Bool // whether the method has asked for the caller's right
+}
+
+func (c call) decide() {
+	if c.decided != nil {
+		c.decided.Store(true)
+	}
+}
+
+func callFrom(ctx context.Context) (call, bool) {
+	c, ok := ctx.Value(callKey{}).(call)
+	return c, ok
+}
+
+// FromContext returns the caller; the zero Identity on a public method and
+// outside of a call.
+func FromContext(ctx context.Context) Identity {
+	c, _ := callFrom(ctx)
+	return c.id
+}
+
+// Allow checks the caller's right to the call under way on a resource of the
+// project. What the caller may not even see does not exist for it: then the
+// error is missing. Work of Backplane itself is not limited.
+func Allow(ctx context.Context, project string, missing error) error {
+	c, ok := callFrom(ctx)
+	c.decide()
+	switch {
+	case !ok, c.id.Can(c.rule.Role, project):
+		return nil
+	case !c.id.Can(Viewer, project):
+		return missing
+	default:
+		return denied(c.rule.Role, project)
+	}
+}
+
+// AllowIn checks the caller's right to do the call under way in a project that
+// the caller names, such as when creating something there.
+func AllowIn(ctx context.Context, project string) error {
+	return Allow(ctx, project, errs.Invalid(errs.Field{Path: "project", Message: "must be the name of a project"}))
+}
+
+// Where is the scope of the call under way: what a list may hold.
+func Where(ctx context.Context) Scope {
+	c, ok := callFrom(ctx)
+	if !ok {
+		return Scope{All: true}
+	}
+	c.decide()
+	return c.id.scope(c.rule.Role)
+}
+
+func denied(role Role, project string) error {
+	where := "in every project"
+	if project != "" {
+		where = fmt.Sprintf("in project %q", project)
+	}
+	return errs.New(errs.PermissionDenied, "This needs the role %s %s", role, where)
+}
