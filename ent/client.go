@@ -1244,6 +1244,22 @@ func (c *ProjectClient) GetX(ctx context.Context, id string) *Project {
 	return obj
 }
 
+// QueryServices queries the services edge of a Project.
+func (c *ProjectClient) QueryServices(_m *Project) *ServiceQuery {
+	query := (&ServiceClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(project.Table, project.FieldID, id),
+			sqlgraph.To(service.Table, service.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, project.ServicesTable, project.ServicesColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
 // Hooks returns the client hooks.
 func (c *ProjectClient) Hooks() []Hook {
 	return c.hooks.Project
@@ -1508,6 +1524,22 @@ func (c *ServiceClient) GetX(ctx context.Context, id uuid.UUID) *Service {
 		panic(err)
 	}
 	return obj
+}
+
+// QueryInProject queries the in_project edge of a Service.
+func (c *ServiceClient) QueryInProject(_m *Service) *ProjectQuery {
+	query := (&ProjectClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(service.Table, service.FieldID, id),
+			sqlgraph.To(project.Table, project.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, service.InProjectTable, service.InProjectColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
 }
 
 // QueryTagRows queries the tag_rows edge of a Service.

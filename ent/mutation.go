@@ -3647,16 +3647,19 @@ func (m *LeaseMutation) ResetEdge(name string) error {
 // ProjectMutation represents an operation that mutates the Project nodes in the graph.
 type ProjectMutation struct {
 	config
-	op            Op
-	typ           string
-	id            *string
-	description   *string
-	created_at    *int64
-	addcreated_at *int64
-	clearedFields map[string]struct{}
-	done          bool
-	oldValue      func(context.Context) (*Project, error)
-	predicates    []predicate.Project
+	op              Op
+	typ             string
+	id              *string
+	description     *string
+	created_at      *int64
+	addcreated_at   *int64
+	clearedFields   map[string]struct{}
+	services        map[uuid.UUID]struct{}
+	removedservices map[uuid.UUID]struct{}
+	clearedservices bool
+	done            bool
+	oldValue        func(context.Context) (*Project, error)
+	predicates      []predicate.Project
 }
 
 var _ ent.Mutation = (*ProjectMutation)(nil)
@@ -3855,6 +3858,60 @@ func (m *ProjectMutation) ResetCreatedAt() {
 	m.addcreated_at = nil
 }
 
+// AddServiceIDs adds the "services" edge to the Service entity by ids.
+func (m *ProjectMutation) AddServiceIDs(ids ...uuid.UUID) {
+	if m.services == nil {
+		m.services = make(map[uuid.UUID]struct{})
+	}
+	for i := range ids {
+		m.services[ids[i]] = struct{}{}
+	}
+}
+
+// ClearServices clears the "services" edge to the Service entity.
+func (m *ProjectMutation) ClearServices() {
+	m.clearedservices = true
+}
+
+// ServicesCleared reports if the "services" edge to the Service entity was cleared.
+func (m *ProjectMutation) ServicesCleared() bool {
+	return m.clearedservices
+}
+
+// RemoveServiceIDs removes the "services" edge to the Service entity by IDs.
+func (m *ProjectMutation) RemoveServiceIDs(ids ...uuid.UUID) {
+	if m.removedservices == nil {
+		m.removedservices = make(map[uuid.UUID]struct{})
+	}
+	for i := range ids {
+		delete(m.services, ids[i])
+		m.removedservices[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedServices returns the removed IDs of the "services" edge to the Service entity.
+func (m *ProjectMutation) RemovedServicesIDs() (ids []uuid.UUID) {
+	for id := range m.removedservices {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ServicesIDs returns the "services" edge IDs in the mutation.
+func (m *ProjectMutation) ServicesIDs() (ids []uuid.UUID) {
+	for id := range m.services {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetServices resets all changes to the "services" edge.
+func (m *ProjectMutation) ResetServices() {
+	m.services = nil
+	m.clearedservices = false
+	m.removedservices = nil
+}
+
 // Where appends a list predicates to the ProjectMutation builder.
 func (m *ProjectMutation) Where(ps ...predicate.Project) {
 	m.predicates = append(m.predicates, ps...)
@@ -4020,49 +4077,85 @@ func (m *ProjectMutation) ResetField(name string) error {
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *ProjectMutation) AddedEdges() []string {
-	edges := make([]string, 0, 0)
+	edges := make([]string, 0, 1)
+	if m.services != nil {
+		edges = append(edges, project.EdgeServices)
+	}
 	return edges
 }
 
 // AddedIDs returns all IDs (to other nodes) that were added for the given edge
 // name in this mutation.
 func (m *ProjectMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case project.EdgeServices:
+		ids := make([]ent.Value, 0, len(m.services))
+		for id := range m.services {
+			ids = append(ids, id)
+		}
+		return ids
+	}
 	return nil
 }
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *ProjectMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 0)
+	edges := make([]string, 0, 1)
+	if m.removedservices != nil {
+		edges = append(edges, project.EdgeServices)
+	}
 	return edges
 }
 
 // RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
 // the given name in this mutation.
 func (m *ProjectMutation) RemovedIDs(name string) []ent.Value {
+	switch name {
+	case project.EdgeServices:
+		ids := make([]ent.Value, 0, len(m.removedservices))
+		for id := range m.removedservices {
+			ids = append(ids, id)
+		}
+		return ids
+	}
 	return nil
 }
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *ProjectMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 0)
+	edges := make([]string, 0, 1)
+	if m.clearedservices {
+		edges = append(edges, project.EdgeServices)
+	}
 	return edges
 }
 
 // EdgeCleared returns a boolean which indicates if the edge with the given name
 // was cleared in this mutation.
 func (m *ProjectMutation) EdgeCleared(name string) bool {
+	switch name {
+	case project.EdgeServices:
+		return m.clearedservices
+	}
 	return false
 }
 
 // ClearEdge clears the value of the edge with the given name. It returns an error
 // if that edge is not defined in the schema.
 func (m *ProjectMutation) ClearEdge(name string) error {
+	switch name {
+	}
 	return fmt.Errorf("unknown Project unique edge %s", name)
 }
 
 // ResetEdge resets all changes to the edge with the given name in this mutation.
 // It returns an error if the edge is not defined in the schema.
 func (m *ProjectMutation) ResetEdge(name string) error {
+	switch name {
+	case project.EdgeServices:
+		m.ResetServices()
+		return nil
+	}
 	return fmt.Errorf("unknown Project edge %s", name)
 }
 
@@ -4528,7 +4621,6 @@ type ServiceMutation struct {
 	typ                         string
 	id                          *uuid.UUID
 	name                        *string
-	project                     *string
 	name_key                    *string
 	service_type                *string
 	_config                     *map[string]interface{}
@@ -4567,6 +4659,8 @@ type ServiceMutation struct {
 	auth_failures               *uint32
 	addauth_failures            *int32
 	clearedFields               map[string]struct{}
+	in_project                  *string
+	clearedin_project           bool
 	tag_rows                    map[int]struct{}
 	removedtag_rows             map[int]struct{}
 	clearedtag_rows             bool
@@ -4726,12 +4820,12 @@ func (m *ServiceMutation) ResetName() {
 
 // SetProject sets the "project" field.
 func (m *ServiceMutation) SetProject(s string) {
-	m.project = &s
+	m.in_project = &s
 }
 
 // Project returns the value of the "project" field in the mutation.
 func (m *ServiceMutation) Project() (r string, exists bool) {
-	v := m.project
+	v := m.in_project
 	if v == nil {
 		return
 	}
@@ -4757,7 +4851,7 @@ func (m *ServiceMutation) OldProject(ctx context.Context) (v string, err error) 
 
 // ResetProject resets all changes to the "project" field.
 func (m *ServiceMutation) ResetProject() {
-	m.project = nil
+	m.in_project = nil
 }
 
 // SetNameKey sets the "name_key" field.
@@ -5906,6 +6000,46 @@ func (m *ServiceMutation) ResetAuthFailures() {
 	m.addauth_failures = nil
 }
 
+// SetInProjectID sets the "in_project" edge to the Project entity by id.
+func (m *ServiceMutation) SetInProjectID(id string) {
+	m.in_project = &id
+}
+
+// ClearInProject clears the "in_project" edge to the Project entity.
+func (m *ServiceMutation) ClearInProject() {
+	m.clearedin_project = true
+	m.clearedFields[service.FieldProject] = struct{}{}
+}
+
+// InProjectCleared reports if the "in_project" edge to the Project entity was cleared.
+func (m *ServiceMutation) InProjectCleared() bool {
+	return m.clearedin_project
+}
+
+// InProjectID returns the "in_project" edge ID in the mutation.
+func (m *ServiceMutation) InProjectID() (id string, exists bool) {
+	if m.in_project != nil {
+		return *m.in_project, true
+	}
+	return
+}
+
+// InProjectIDs returns the "in_project" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// InProjectID instead. It exists only for internal usage by the builders.
+func (m *ServiceMutation) InProjectIDs() (ids []string) {
+	if id := m.in_project; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetInProject resets all changes to the "in_project" edge.
+func (m *ServiceMutation) ResetInProject() {
+	m.in_project = nil
+	m.clearedin_project = false
+}
+
 // AddTagRowIDs adds the "tag_rows" edge to the ServiceTag entity by ids.
 func (m *ServiceMutation) AddTagRowIDs(ids ...int) {
 	if m.tag_rows == nil {
@@ -6160,7 +6294,7 @@ func (m *ServiceMutation) Fields() []string {
 	if m.name != nil {
 		fields = append(fields, service.FieldName)
 	}
-	if m.project != nil {
+	if m.in_project != nil {
 		fields = append(fields, service.FieldProject)
 	}
 	if m.name_key != nil {
@@ -6842,7 +6976,10 @@ func (m *ServiceMutation) ResetField(name string) error {
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *ServiceMutation) AddedEdges() []string {
-	edges := make([]string, 0, 4)
+	edges := make([]string, 0, 5)
+	if m.in_project != nil {
+		edges = append(edges, service.EdgeInProject)
+	}
 	if m.tag_rows != nil {
 		edges = append(edges, service.EdgeTagRows)
 	}
@@ -6862,6 +6999,10 @@ func (m *ServiceMutation) AddedEdges() []string {
 // name in this mutation.
 func (m *ServiceMutation) AddedIDs(name string) []ent.Value {
 	switch name {
+	case service.EdgeInProject:
+		if id := m.in_project; id != nil {
+			return []ent.Value{*id}
+		}
 	case service.EdgeTagRows:
 		ids := make([]ent.Value, 0, len(m.tag_rows))
 		for id := range m.tag_rows {
@@ -6892,7 +7033,7 @@ func (m *ServiceMutation) AddedIDs(name string) []ent.Value {
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *ServiceMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 4)
+	edges := make([]string, 0, 5)
 	if m.removedtag_rows != nil {
 		edges = append(edges, service.EdgeTagRows)
 	}
@@ -6942,7 +7083,10 @@ func (m *ServiceMutation) RemovedIDs(name string) []ent.Value {
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *ServiceMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 4)
+	edges := make([]string, 0, 5)
+	if m.clearedin_project {
+		edges = append(edges, service.EdgeInProject)
+	}
 	if m.clearedtag_rows {
 		edges = append(edges, service.EdgeTagRows)
 	}
@@ -6962,6 +7106,8 @@ func (m *ServiceMutation) ClearedEdges() []string {
 // was cleared in this mutation.
 func (m *ServiceMutation) EdgeCleared(name string) bool {
 	switch name {
+	case service.EdgeInProject:
+		return m.clearedin_project
 	case service.EdgeTagRows:
 		return m.clearedtag_rows
 	case service.EdgeLabelRows:
@@ -6978,6 +7124,9 @@ func (m *ServiceMutation) EdgeCleared(name string) bool {
 // if that edge is not defined in the schema.
 func (m *ServiceMutation) ClearEdge(name string) error {
 	switch name {
+	case service.EdgeInProject:
+		m.ClearInProject()
+		return nil
 	}
 	return fmt.Errorf("unknown Service unique edge %s", name)
 }
@@ -6986,6 +7135,9 @@ func (m *ServiceMutation) ClearEdge(name string) error {
 // It returns an error if the edge is not defined in the schema.
 func (m *ServiceMutation) ResetEdge(name string) error {
 	switch name {
+	case service.EdgeInProject:
+		m.ResetInProject()
+		return nil
 	case service.EdgeTagRows:
 		m.ResetTagRows()
 		return nil

@@ -139,8 +139,6 @@ func init() {
 	service.NameValidator = serviceDescName.Validators[0].(func(string) error)
 	// serviceDescProject is the schema descriptor for project field.
 	serviceDescProject := serviceFields[2].Descriptor()
-	// service.DefaultProject holds the default value on creation for the project field.
-	service.DefaultProject = serviceDescProject.Default.(string)
 	// service.ProjectValidator is a validator for the "project" field. It is called by the builders before save.
 	service.ProjectValidator = serviceDescProject.Validators[0].(func(string) error)
 	// serviceDescNameKey is the schema descriptor for name_key field.

@@ -9,6 +9,7 @@ import (
 
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
+	"github.com/backplane/backplane/ent/project"
 	"github.com/backplane/backplane/ent/service"
 	"github.com/google/uuid"
 )
@@ -78,6 +79,8 @@ type Service struct {
 
 // ServiceEdges holds the relations/edges for other nodes in the graph.
 type ServiceEdges struct {
+	// InProject holds the value of the in_project edge.
+	InProject *Project `json:"in_project,omitempty"`
 	// TagRows holds the value of the tag_rows edge.
 	TagRows []*ServiceTag `json:"tag_rows,omitempty"`
 	// LabelRows holds the value of the label_rows edge.
@@ -88,13 +91,24 @@ type ServiceEdges struct {
 	Health []*HealthEntry `json:"health,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [4]bool
+	loadedTypes [5]bool
+}
+
+// InProjectOrErr returns the InProject value or an error if the edge
+// was not loaded in eager-loading, or loaded but was not found.
+func (e ServiceEdges) InProjectOrErr() (*Project, error) {
+	if e.InProject != nil {
+		return e.InProject, nil
+	} else if e.loadedTypes[0] {
+		return nil, &NotFoundError{label: project.Label}
+	}
+	return nil, &NotLoadedError{edge: "in_project"}
 }
 
 // TagRowsOrErr returns the TagRows value or an error if the edge
 // was not loaded in eager-loading.
 func (e ServiceEdges) TagRowsOrErr() ([]*ServiceTag, error) {
-	if e.loadedTypes[0] {
+	if e.loadedTypes[1] {
 		return e.TagRows, nil
 	}
 	return nil, &NotLoadedError{edge: "tag_rows"}
@@ -103,7 +117,7 @@ func (e ServiceEdges) TagRowsOrErr() ([]*ServiceTag, error) {
 // LabelRowsOrErr returns the LabelRows value or an error if the edge
 // was not loaded in eager-loading.
 func (e ServiceEdges) LabelRowsOrErr() ([]*ServiceLabel, error) {
-	if e.loadedTypes[1] {
+	if e.loadedTypes[2] {
 		return e.LabelRows, nil
 	}
 	return nil, &NotLoadedError{edge: "label_rows"}
@@ -112,7 +126,7 @@ func (e ServiceEdges) LabelRowsOrErr() ([]*ServiceLabel, error) {
 // VersionsOrErr returns the Versions value or an error if the edge
 // was not loaded in eager-loading.
 func (e ServiceEdges) VersionsOrErr() ([]*ServiceVersion, error) {
-	if e.loadedTypes[2] {
+	if e.loadedTypes[3] {
 		return e.Versions, nil
 	}
 	return nil, &NotLoadedError{edge: "versions"}
@@ -121,7 +135,7 @@ func (e ServiceEdges) VersionsOrErr() ([]*ServiceVersion, error) {
 // HealthOrErr returns the Health value or an error if the edge
 // was not loaded in eager-loading.
 func (e ServiceEdges) HealthOrErr() ([]*HealthEntry, error) {
-	if e.loadedTypes[3] {
+	if e.loadedTypes[4] {
 		return e.Health, nil
 	}
 	return nil, &NotLoadedError{edge: "health"}
@@ -338,6 +352,11 @@ func (_m *Service) assignValues(columns []string, values []any) error {
 // This includes values selected through modifiers, order, etc.
 func (_m *Service) Value(name string) (ent.Value, error) {
 	return _m.selectValues.Get(name)
+}
+
+// QueryInProject queries the "in_project" edge of the Service entity.
+func (_m *Service) QueryInProject() *ProjectQuery {
+	return NewServiceClient(_m.config).QueryInProject(_m)
 }
 
 // QueryTagRows queries the "tag_rows" edge of the Service entity.

@@ -10,6 +10,7 @@ import (
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
 	"github.com/backplane/backplane/ent/healthentry"
+	"github.com/backplane/backplane/ent/project"
 	"github.com/backplane/backplane/ent/service"
 	"github.com/backplane/backplane/ent/servicelabel"
 	"github.com/backplane/backplane/ent/servicetag"
@@ -33,14 +34,6 @@ func (_c *ServiceCreate) SetName(v string) *ServiceCreate {
 // SetProject sets the "project" field.
 func (_c *ServiceCreate) SetProject(v string) *ServiceCreate {
 	_c.mutation.SetProject(v)
-	return _c
-}
-
-// SetNillableProject sets the "project" field if the given value is not nil.
-func (_c *ServiceCreate) SetNillableProject(v *string) *ServiceCreate {
-	if v != nil {
-		_c.SetProject(*v)
-	}
 	return _c
 }
 
@@ -322,6 +315,17 @@ func (_c *ServiceCreate) SetNillableID(v *uuid.UUID) *ServiceCreate {
 	return _c
 }
 
+// SetInProjectID sets the "in_project" edge to the Project entity by ID.
+func (_c *ServiceCreate) SetInProjectID(id string) *ServiceCreate {
+	_c.mutation.SetInProjectID(id)
+	return _c
+}
+
+// SetInProject sets the "in_project" edge to the Project entity.
+func (_c *ServiceCreate) SetInProject(v *Project) *ServiceCreate {
+	return _c.SetInProjectID(v.ID)
+}
+
 // AddTagRowIDs adds the "tag_rows" edge to the ServiceTag entity by IDs.
 func (_c *ServiceCreate) AddTagRowIDs(ids ...int) *ServiceCreate {
 	_c.mutation.AddTagRowIDs(ids...)
@@ -417,10 +421,6 @@ func (_c *ServiceCreate) ExecX(ctx context.Context) {
 
 // defaults sets the default values of the builder before save.
 func (_c *ServiceCreate) defaults() {
-	if _, ok := _c.mutation.Project(); !ok {
-		v := service.DefaultProject
-		_c.mutation.SetProject(v)
-	}
 	if _, ok := _c.mutation.Enabled(); !ok {
 		v := service.DefaultEnabled
 		_c.mutation.SetEnabled(v)
@@ -591,6 +591,9 @@ func (_c *ServiceCreate) check() error {
 	if _, ok := _c.mutation.AuthFailures(); !ok {
 		return &ValidationError{Name: "auth_failures", err: errors.New(`ent: missing required field "Service.auth_failures"`)}
 	}
+	if len(_c.mutation.InProjectIDs()) == 0 {
+		return &ValidationError{Name: "in_project", err: errors.New(`ent: missing required edge "Service.in_project"`)}
+	}
 	return nil
 }
 
@@ -629,10 +632,6 @@ func (_c *ServiceCreate) createSpec() (*Service, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Name(); ok {
 		_spec.SetField(service.FieldName, field.TypeString, value)
 		_node.Name = value
-	}
-	if value, ok := _c.mutation.Project(); ok {
-		_spec.SetField(service.FieldProject, field.TypeString, value)
-		_node.Project = value
 	}
 	if value, ok := _c.mutation.NameKey(); ok {
 		_spec.SetField(service.FieldNameKey, field.TypeString, value)
@@ -729,6 +728,23 @@ func (_c *ServiceCreate) createSpec() (*Service, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.AuthFailures(); ok {
 		_spec.SetField(service.FieldAuthFailures, field.TypeUint32, value)
 		_node.AuthFailures = value
+	}
+	if nodes := _c.mutation.InProjectIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: true,
+			Table:   service.InProjectTable,
+			Columns: []string{service.InProjectColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(project.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_node.Project = nodes[0]
+		_spec.Edges = append(_spec.Edges, edge)
 	}
 	if nodes := _c.mutation.TagRowsIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{

@@ -15,6 +15,7 @@ import (
 	"entgo.io/ent/schema/field"
 	"github.com/backplane/backplane/ent/healthentry"
 	"github.com/backplane/backplane/ent/predicate"
+	"github.com/backplane/backplane/ent/project"
 	"github.com/backplane/backplane/ent/service"
 	"github.com/backplane/backplane/ent/servicelabel"
 	"github.com/backplane/backplane/ent/servicetag"
@@ -29,6 +30,7 @@ type ServiceQuery struct {
 	order         []service.OrderOption
 	inters        []Interceptor
 	predicates    []predicate.Service
+	withInProject *ProjectQuery
 	withTagRows   *ServiceTagQuery
 	withLabelRows *ServiceLabelQuery
 	withVersions  *ServiceVersionQuery
@@ -68,6 +70,28 @@ func (_q *ServiceQuery) Unique(unique bool) *ServiceQuery {
 func (_q *ServiceQuery) Order(o ...service.OrderOption) *ServiceQuery {
 	_q.order = append(_q.order, o...)
 	return _q
+}
+
+// QueryInProject chains the current query on the "in_project" edge.
+func (_q *ServiceQuery) QueryInProject() *ProjectQuery {
+	query := (&ProjectClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(service.Table, service.FieldID, selector),
+			sqlgraph.To(project.Table, project.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, service.InProjectTable, service.InProjectColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
 }
 
 // QueryTagRows chains the current query on the "tag_rows" edge.
@@ -350,6 +374,7 @@ func (_q *ServiceQuery) Clone() *ServiceQuery {
 		order:         append([]service.OrderOption{}, _q.order...),
 		inters:        append([]Interceptor{}, _q.inters...),
 		predicates:    append([]predicate.Service{}, _q.predicates...),
+		withInProject: _q.withInProject.Clone(),
 		withTagRows:   _q.withTagRows.Clone(),
 		withLabelRows: _q.withLabelRows.Clone(),
 		withVersions:  _q.withVersions.Clone(),
@@ -359,6 +384,17 @@ func (_q *ServiceQuery) Clone() *ServiceQuery {
 		path:      _q.path,
 		modifiers: append([]func(*sql.Selector){}, _q.modifiers...),
 	}
+}
+
+// WithInProject tells the query-builder to eager-load the nodes that are connected to
+// the "in_project" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *ServiceQuery) WithInProject(opts ...func(*ProjectQuery)) *ServiceQuery {
+	query := (&ProjectClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withInProject = query
+	return _q
 }
 
 // WithTagRows tells the query-builder to eager-load the nodes that are connected to
@@ -483,7 +519,8 @@ func (_q *ServiceQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Serv
 	var (
 		nodes       = []*Service{}
 		_spec       = _q.querySpec()
-		loadedTypes = [4]bool{
+		loadedTypes = [5]bool{
+			_q.withInProject != nil,
 			_q.withTagRows != nil,
 			_q.withLabelRows != nil,
 			_q.withVersions != nil,
@@ -510,6 +547,12 @@ func (_q *ServiceQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Serv
 	}
 	if len(nodes) == 0 {
 		return nodes, nil
+	}
+	if query := _q.withInProject; query != nil {
+		if err := _q.loadInProject(ctx, query, nodes, nil,
+			func(n *Service, e *Project) { n.Edges.InProject = e }); err != nil {
+			return nil, err
+		}
 	}
 	if query := _q.withTagRows; query != nil {
 		if err := _q.loadTagRows(ctx, query, nodes,
@@ -542,6 +585,35 @@ func (_q *ServiceQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Serv
 	return nodes, nil
 }
 
+func (_q *ServiceQuery) loadInProject(ctx context.Context, query *ProjectQuery, nodes []*Service, init func(*Service), assign func(*Service, *Project)) error {
+	ids := make([]string, 0, len(nodes))
+	nodeids := make(map[string][]*Service)
+	for i := range nodes {
+		fk := nodes[i].Project
+		if _, ok := nodeids[fk]; !ok {
+			ids = append(ids, fk)
+		}
+		nodeids[fk] = append(nodeids[fk], nodes[i])
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	query.Where(project.IDIn(ids...))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		nodes, ok := nodeids[n.ID]
+		if !ok {
+			return fmt.Errorf(`unexpected foreign-key "project" returned %v`, n.ID)
+		}
+		for i := range nodes {
+			assign(nodes[i], n)
+		}
+	}
+	return nil
+}
 func (_q *ServiceQuery) loadTagRows(ctx context.Context, query *ServiceTagQuery, nodes []*Service, init func(*Service), assign func(*Service, *ServiceTag)) error {
 	fks := make([]driver.Value, 0, len(nodes))
 	nodeids := make(map[uuid.UUID]*Service)
@@ -690,6 +762,9 @@ func (_q *ServiceQuery) querySpec() *sqlgraph.QuerySpec {
 			if fields[i] != service.FieldID {
 				_spec.Node.Columns = append(_spec.Node.Columns, fields[i])
 			}
+		}
+		if _q.withInProject != nil {
+			_spec.Node.AddColumnOnce(service.FieldProject)
 		}
 	}
 	if ps := _q.predicates; len(ps) > 0 {

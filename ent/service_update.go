@@ -47,20 +47,6 @@ func (_u *ServiceUpdate) SetNillableName(v *string) *ServiceUpdate {
 	return _u
 }
 
-// SetProject sets the "project" field.
-func (_u *ServiceUpdate) SetProject(v string) *ServiceUpdate {
-	_u.mutation.SetProject(v)
-	return _u
-}
-
-// SetNillableProject sets the "project" field if the given value is not nil.
-func (_u *ServiceUpdate) SetNillableProject(v *string) *ServiceUpdate {
-	if v != nil {
-		_u.SetProject(*v)
-	}
-	return _u
-}
-
 // SetNameKey sets the "name_key" field.
 func (_u *ServiceUpdate) SetNameKey(v string) *ServiceUpdate {
 	_u.mutation.SetNameKey(v)
@@ -615,11 +601,6 @@ func (_u *ServiceUpdate) check() error {
 			return &ValidationError{Name: "name", err: fmt.Errorf(`ent: validator failed for field "Service.name": %w`, err)}
 		}
 	}
-	if v, ok := _u.mutation.Project(); ok {
-		if err := service.ProjectValidator(v); err != nil {
-			return &ValidationError{Name: "project", err: fmt.Errorf(`ent: validator failed for field "Service.project": %w`, err)}
-		}
-	}
 	if v, ok := _u.mutation.NameKey(); ok {
 		if err := service.NameKeyValidator(v); err != nil {
 			return &ValidationError{Name: "name_key", err: fmt.Errorf(`ent: validator failed for field "Service.name_key": %w`, err)}
@@ -634,6 +615,9 @@ func (_u *ServiceUpdate) check() error {
 		if err := service.LastCodeValidator(v); err != nil {
 			return &ValidationError{Name: "last_code", err: fmt.Errorf(`ent: validator failed for field "Service.last_code": %w`, err)}
 		}
+	}
+	if _u.mutation.InProjectCleared() && len(_u.mutation.InProjectIDs()) > 0 {
+		return errors.New(`ent: clearing a required unique edge "Service.in_project"`)
 	}
 	return nil
 }
@@ -658,9 +642,6 @@ func (_u *ServiceUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.Name(); ok {
 		_spec.SetField(service.FieldName, field.TypeString, value)
-	}
-	if value, ok := _u.mutation.Project(); ok {
-		_spec.SetField(service.FieldProject, field.TypeString, value)
 	}
 	if value, ok := _u.mutation.NameKey(); ok {
 		_spec.SetField(service.FieldNameKey, field.TypeString, value)
@@ -984,20 +965,6 @@ func (_u *ServiceUpdateOne) SetName(v string) *ServiceUpdateOne {
 func (_u *ServiceUpdateOne) SetNillableName(v *string) *ServiceUpdateOne {
 	if v != nil {
 		_u.SetName(*v)
-	}
-	return _u
-}
-
-// SetProject sets the "project" field.
-func (_u *ServiceUpdateOne) SetProject(v string) *ServiceUpdateOne {
-	_u.mutation.SetProject(v)
-	return _u
-}
-
-// SetNillableProject sets the "project" field if the given value is not nil.
-func (_u *ServiceUpdateOne) SetNillableProject(v *string) *ServiceUpdateOne {
-	if v != nil {
-		_u.SetProject(*v)
 	}
 	return _u
 }
@@ -1569,11 +1536,6 @@ func (_u *ServiceUpdateOne) check() error {
 			return &ValidationError{Name: "name", err: fmt.Errorf(`ent: validator failed for field "Service.name": %w`, err)}
 		}
 	}
-	if v, ok := _u.mutation.Project(); ok {
-		if err := service.ProjectValidator(v); err != nil {
-			return &ValidationError{Name: "project", err: fmt.Errorf(`ent: validator failed for field "Service.project": %w`, err)}
-		}
-	}
 	if v, ok := _u.mutation.NameKey(); ok {
 		if err := service.NameKeyValidator(v); err != nil {
 			return &ValidationError{Name: "name_key", err: fmt.Errorf(`ent: validator failed for field "Service.name_key": %w`, err)}
@@ -1588,6 +1550,9 @@ func (_u *ServiceUpdateOne) check() error {
 		if err := service.LastCodeValidator(v); err != nil {
 			return &ValidationError{Name: "last_code", err: fmt.Errorf(`ent: validator failed for field "Service.last_code": %w`, err)}
 		}
+	}
+	if _u.mutation.InProjectCleared() && len(_u.mutation.InProjectIDs()) > 0 {
+		return errors.New(`ent: clearing a required unique edge "Service.in_project"`)
 	}
 	return nil
 }
@@ -1629,9 +1594,6 @@ func (_u *ServiceUpdateOne) sqlSave(ctx context.Context) (_node *Service, err er
 	}
 	if value, ok := _u.mutation.Name(); ok {
 		_spec.SetField(service.FieldName, field.TypeString, value)
-	}
-	if value, ok := _u.mutation.Project(); ok {
-		_spec.SetField(service.FieldProject, field.TypeString, value)
 	}
 	if value, ok := _u.mutation.NameKey(); ok {
 		_spec.SetField(service.FieldNameKey, field.TypeString, value)

@@ -169,7 +169,6 @@ var (
 	ServicesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
 		{Name: "name", Type: field.TypeString, Size: 512},
-		{Name: "project", Type: field.TypeString, Size: 63, Default: "default"},
 		{Name: "name_key", Type: field.TypeString, Size: 64},
 		{Name: "service_type", Type: field.TypeString, Size: 32},
 		{Name: "config", Type: field.TypeJSON},
@@ -194,42 +193,51 @@ var (
 		{Name: "failures", Type: field.TypeUint32, Default: 0},
 		{Name: "successes", Type: field.TypeUint32, Default: 0},
 		{Name: "auth_failures", Type: field.TypeUint32, Default: 0},
+		{Name: "project", Type: field.TypeString, Size: 63},
 	}
 	// ServicesTable holds the schema information for the "services" table.
 	ServicesTable = &schema.Table{
 		Name:       "services",
 		Columns:    ServicesColumns,
 		PrimaryKey: []*schema.Column{ServicesColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "services_projects_services",
+				Columns:    []*schema.Column{ServicesColumns[26]},
+				RefColumns: []*schema.Column{ProjectsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
 		Indexes: []*schema.Index{
 			{
 				Name:    "service_project_name_key",
 				Unique:  true,
-				Columns: []*schema.Column{ServicesColumns[2], ServicesColumns[3]},
+				Columns: []*schema.Column{ServicesColumns[26], ServicesColumns[2]},
 			},
 			{
 				Name:    "service_created_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{ServicesColumns[17], ServicesColumns[0]},
+				Columns: []*schema.Column{ServicesColumns[16], ServicesColumns[0]},
 			},
 			{
 				Name:    "service_project_created_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{ServicesColumns[2], ServicesColumns[17], ServicesColumns[0]},
+				Columns: []*schema.Column{ServicesColumns[26], ServicesColumns[16], ServicesColumns[0]},
 			},
 			{
 				Name:    "service_service_type_created_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{ServicesColumns[4], ServicesColumns[17], ServicesColumns[0]},
+				Columns: []*schema.Column{ServicesColumns[3], ServicesColumns[16], ServicesColumns[0]},
 			},
 			{
 				Name:    "service_health_status_created_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{ServicesColumns[19], ServicesColumns[17], ServicesColumns[0]},
+				Columns: []*schema.Column{ServicesColumns[18], ServicesColumns[16], ServicesColumns[0]},
 			},
 			{
 				Name:    "service_check_interval_us",
 				Unique:  false,
-				Columns: []*schema.Column{ServicesColumns[12]},
+				Columns: []*schema.Column{ServicesColumns[11]},
 			},
 		},
 	}
@@ -426,6 +434,7 @@ func init() {
 		Charset:   "utf8mb4",
 		Collation: "utf8mb4_bin",
 	}
+	ServicesTable.ForeignKeys[0].RefTable = ProjectsTable
 	ServicesTable.Annotation = &entsql.Annotation{
 		Charset:   "utf8mb4",
 		Collation: "utf8mb4_bin",

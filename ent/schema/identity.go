@@ -3,6 +3,7 @@ package schema
 import (
 	"entgo.io/ent"
 	"entgo.io/ent/schema"
+	"entgo.io/ent/schema/edge"
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
 	"github.com/google/uuid"
@@ -72,6 +73,9 @@ func (Project) Fields() []ent.Field {
 		field.Int64("created_at").Immutable(),
 	}
 }
+
+// Edges of the Project.
+func (Project) Edges() []ent.Edge { return []ent.Edge{edge.To("services", Service.Type)} }
 
 // Setting is a value of the installation itself.
 type Setting struct{ ent.Schema }

@@ -31,7 +31,7 @@ func (Service) Fields() []ent.Field {
 	return []ent.Field{
 		field.UUID("id", uuid.UUID{}).Default(uuid.New).Immutable(),
 		field.String("name").MaxLen(512),
-		field.String("project").MaxLen(63).Default("default"),
+		field.String("project").MaxLen(63).Immutable(),
 		field.String("name_key").MaxLen(64).
 			Comment("Digest of the name in folded case: unique names under every collation."),
 		field.String("service_type").MaxLen(32).Immutable(),
@@ -67,6 +67,7 @@ func (Service) Fields() []ent.Field {
 func (Service) Edges() []ent.Edge {
 	cascade := entsql.OnDelete(entsql.Cascade)
 	return []ent.Edge{
+		edge.From("in_project", Project.Type).Ref("services").Field("project").Unique().Required().Immutable(),
 		edge.To("tag_rows", ServiceTag.Type).Annotations(cascade),
 		edge.To("label_rows", ServiceLabel.Type).Annotations(cascade),
 		edge.To("versions", ServiceVersion.Type).Annotations(cascade),

@@ -65,6 +65,8 @@ const (
 	FieldSuccesses = "successes"
 	// FieldAuthFailures holds the string denoting the auth_failures field in the database.
 	FieldAuthFailures = "auth_failures"
+	// EdgeInProject holds the string denoting the in_project edge name in mutations.
+	EdgeInProject = "in_project"
 	// EdgeTagRows holds the string denoting the tag_rows edge name in mutations.
 	EdgeTagRows = "tag_rows"
 	// EdgeLabelRows holds the string denoting the label_rows edge name in mutations.
@@ -75,6 +77,13 @@ const (
 	EdgeHealth = "health"
 	// Table holds the table name of the service in the database.
 	Table = "services"
+	// InProjectTable is the table that holds the in_project relation/edge.
+	InProjectTable = "services"
+	// InProjectInverseTable is the table name for the Project entity.
+	// It exists in this package in order to avoid circular dependency with the "project" package.
+	InProjectInverseTable = "projects"
+	// InProjectColumn is the table column denoting the in_project relation/edge.
+	InProjectColumn = "project"
 	// TagRowsTable is the table that holds the tag_rows relation/edge.
 	TagRowsTable = "service_tags"
 	// TagRowsInverseTable is the table name for the ServiceTag entity.
@@ -149,8 +158,6 @@ func ValidColumn(column string) bool {
 var (
 	// NameValidator is a validator for the "name" field. It is called by the builders before save.
 	NameValidator func(string) error
-	// DefaultProject holds the default value on creation for the "project" field.
-	DefaultProject string
 	// ProjectValidator is a validator for the "project" field. It is called by the builders before save.
 	ProjectValidator func(string) error
 	// NameKeyValidator is a validator for the "name_key" field. It is called by the builders before save.
@@ -313,6 +320,13 @@ func ByAuthFailures(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldAuthFailures, opts...).ToFunc()
 }
 
+// ByInProjectField orders the results by in_project field.
+func ByInProjectField(field string, opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newInProjectStep(), sql.OrderByField(field, opts...))
+	}
+}
+
 // ByTagRowsCount orders the results by tag_rows count.
 func ByTagRowsCount(opts ...sql.OrderTermOption) OrderOption {
 	return func(s *sql.Selector) {
@@ -367,6 +381,13 @@ func ByHealth(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
 	return func(s *sql.Selector) {
 		sqlgraph.OrderByNeighborTerms(s, newHealthStep(), append([]sql.OrderTerm{term}, terms...)...)
 	}
+}
+func newInProjectStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(InProjectInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.M2O, true, InProjectTable, InProjectColumn),
+	)
 }
 func newTagRowsStep() *sqlgraph.Step {
 	return sqlgraph.NewStep(

@@ -1204,6 +1204,29 @@ func AuthFailuresLTE(v uint32) predicate.Service {
 	return predicate.Service(sql.FieldLTE(FieldAuthFailures, v))
 }
 
+// HasInProject applies the HasEdge predicate on the "in_project" edge.
+func HasInProject() predicate.Service {
+	return predicate.Service(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, InProjectTable, InProjectColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasInProjectWith applies the HasEdge predicate on the "in_project" edge with a given conditions (other predicates).
+func HasInProjectWith(preds ...predicate.Project) predicate.Service {
+	return predicate.Service(func(s *sql.Selector) {
+		step := newInProjectStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
 // HasTagRows applies the HasEdge predicate on the "tag_rows" edge.
 func HasTagRows() predicate.Service {
 	return predicate.Service(func(s *sql.Selector) {

@@ -11,14 +11,20 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/backplane/backplane/internal/errs"
 )
 
-// maxDepth bounds how deep a diagnosis looks into nested JSON.
-const maxDepth = 100
+const (
+	// maxDepth bounds how deep a diagnosis looks into nested JSON.
+	maxDepth = 100
+	// maxMessages bounds how deep messages may be nested in a body. Each level
+	// of JSON in a google.protobuf.Struct is up to three of them.
+	maxMessages = 3 * maxDepth
+)
 
 // diagnose says why a body was refused: malformed JSON as one sentence, and
 // otherwise every field that is unknown or of the wrong type.
@@ -44,8 +50,11 @@ func diagnose(data []byte, d protoreflect.MessageDescriptor) error {
 	return errs.Invalid(faults...)
 }
 
-// wellFormed refuses malformed JSON, trailing data and duplicate keys.
+// wellFormed refuses malformed JSON, text that is not UTF-8, trailing data and duplicate keys.
 func wellFormed(data []byte) error {
+	if !utf8.Valid(data) {
+		return errs.New(errs.BadRequest, "The body must be JSON in UTF-8")
+	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if err := walk(dec, "", 0); err != nil {
 		return err

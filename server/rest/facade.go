@@ -7,6 +7,7 @@ package rest
 import (
 	"context"
 	"net/http"
+	"path"
 	"strings"
 
 	"github.com/fullstorydev/grpchan"
@@ -26,8 +27,9 @@ type Options struct {
 	// Conn reaches the RPCs, with their interceptors.
 	Conn grpc.ClientConnInterface
 	// Authenticate checks an Authorization header, so that a stranger's body
-	// is not even read. The interceptors check again.
-	Authenticate func(ctx context.Context, header string) error
+	// is not even read, and returns a context in which the interceptors know
+	// the caller.
+	Authenticate func(ctx context.Context, header string) (context.Context, error)
 	// Public lists the RPCs that need no login, by full method name.
 	Public []string
 	// OpenAPI is the document to serve.
@@ -59,7 +61,6 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 		runtime.WithRoutingErrorHandler(f.routingError),
 		runtime.WithIncomingHeaderMatcher(incomingHeader),
 		runtime.WithOutgoingHeaderMatcher(outgoingHeader),
-		runtime.WithMetadata(passRequestID),
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithDisablePathLengthFallback(),
 	)
@@ -75,8 +76,17 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 	root.HandleFunc("GET /openapi.json", f.openapi)
 	docs(root)
 	root.HandleFunc("/", f.serveAPI)
-	return root, nil
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !clean(r.URL.Path) {
+			f.serveAPI(w, r) // which finds nothing there; the router would redirect
+			return
+		}
+		root.ServeHTTP(w, r)
+	}), nil
 }
+
+// clean reports whether a path has no empty, "." or ".." element.
+func clean(p string) bool { return p == "/" || path.Clean(p) == strings.TrimSuffix(p, "/") }
 
 func passRequestID(ctx context.Context, _ *http.Request) metadata.MD {
 	if e := exchangeOf(ctx); e != nil {
@@ -110,10 +120,12 @@ func (f *facade) serveAPI(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !f.public[route.method] {
-		if err := f.Authenticate(ctx, r.Header.Get("Authorization")); err != nil {
+		known, err := f.Authenticate(r.Context(), r.Header.Get("Authorization"))
+		if err != nil {
 			f.writeError(w, r, err)
 			return
 		}
+		r = r.WithContext(known)
 	}
 	if err := route.checkQuery(r.URL.RawQuery); err != nil {
 		f.writeError(w, r, err)

@@ -29,7 +29,10 @@ type strictJSON struct {
 var _ runtime.Marshaler = (*strictJSON)(nil)
 
 func newStrictJSON() *strictJSON {
-	return &strictJSON{marshal: protojson.MarshalOptions{EmitDefaultValues: true}}
+	return &strictJSON{
+		marshal:   protojson.MarshalOptions{EmitDefaultValues: true},
+		unmarshal: protojson.UnmarshalOptions{RecursionLimit: maxMessages},
+	}
 }
 
 // ContentType implements runtime.Marshaler.

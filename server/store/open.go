@@ -24,6 +24,7 @@ import (
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 
 	"github.com/backplane/backplane/ent"
+	"github.com/backplane/backplane/ent/migrate"
 	"github.com/backplane/backplane/ent/project"
 )
 
@@ -198,7 +199,12 @@ func (s *Store) migrate(ctx context.Context) error {
 		}
 		defer conn.ExecContext(context.WithoutCancel(ctx), free) //nolint:errcheck // freed with the connection otherwise
 	}
-	if err := s.Schema.Create(ctx, schema.WithForeignKeys(true)); err != nil {
+	// Ent completes the tables as it creates them, so each store needs a copy.
+	tables, err := schema.CopyTables(migrate.Tables)
+	if err != nil {
+		return err
+	}
+	if err := migrate.Create(ctx, s.Schema, tables, schema.WithForeignKeys(true)); err != nil {
 		return err
 	}
 	return s.seed(ctx)

@@ -48,7 +48,9 @@ type ListServicesRequest struct {
 	// Wait for a change after this index before answering.
 	Index *uint64 `protobuf:"varint,9,opt,name=index,proto3,oneof" json:"index,omitempty"`
 	// How long to wait at most, such as `30s` or `5m`; 5m when empty, at most 10m.
-	Wait          string `protobuf:"bytes,10,opt,name=wait,proto3" json:"wait,omitempty"`
+	Wait string `protobuf:"bytes,10,opt,name=wait,proto3" json:"wait,omitempty"`
+	// Only services of this project.
+	Project       string `protobuf:"bytes,11,opt,name=project,proto3" json:"project,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -149,6 +151,13 @@ func (x *ListServicesRequest) GetIndex() uint64 {
 func (x *ListServicesRequest) GetWait() string {
 	if x != nil {
 		return x.Wait
+	}
+	return ""
+}
+
+func (x *ListServicesRequest) GetProject() string {
+	if x != nil {
+		return x.Project
 	}
 	return ""
 }
@@ -920,7 +929,9 @@ type TestServicesRequest struct {
 	// Only services of this type.
 	ServiceType string `protobuf:"bytes,3,opt,name=service_type,proto3" json:"service_type,omitempty"`
 	// Seconds for each test, 1 to 30. 0: the configuration's own timeout, or 10 s.
-	Timeout       uint32 `protobuf:"varint,4,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	Timeout uint32 `protobuf:"varint,4,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// Only services of this project.
+	Project       string `protobuf:"bytes,5,opt,name=project,proto3" json:"project,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -981,6 +992,13 @@ func (x *TestServicesRequest) GetTimeout() uint32 {
 		return x.Timeout
 	}
 	return 0
+}
+
+func (x *TestServicesRequest) GetProject() string {
+	if x != nil {
+		return x.Project
+	}
+	return ""
 }
 
 // TestServicesResponse carries the results of a batch test.
@@ -2044,7 +2062,7 @@ var File_backplane_catalog_v1_catalog_proto protoreflect.FileDescriptor
 
 const file_backplane_catalog_v1_catalog_proto_rawDesc = "" +
 	"\n" +
-	"\"backplane/catalog/v1/catalog.proto\x12\x14backplane.catalog.v1\x1a\"backplane/catalog/v1/service.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xa8\x02\n" +
+	"\"backplane/catalog/v1/catalog.proto\x12\x14backplane.catalog.v1\x1a\"backplane/catalog/v1/service.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xc2\x02\n" +
 	"\x13ListServicesRequest\x12\x19\n" +
 	"\x05limit\x18\x01 \x01(\rH\x00R\x05limit\x88\x01\x01\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12\x10\n" +
@@ -2056,7 +2074,8 @@ const file_backplane_catalog_v1_catalog_proto_rawDesc = "" +
 	"\x01q\x18\b \x01(\tR\x01q\x12\x19\n" +
 	"\x05index\x18\t \x01(\x04H\x02R\x05index\x88\x01\x01\x12\x12\n" +
 	"\x04wait\x18\n" +
-	" \x01(\tR\x04waitB\b\n" +
+	" \x01(\tR\x04wait\x12\x18\n" +
+	"\aproject\x18\v \x01(\tR\aprojectB\b\n" +
 	"\x06_limitB\n" +
 	"\n" +
 	"\b_enabledB\b\n" +
@@ -2104,12 +2123,13 @@ const file_backplane_catalog_v1_catalog_proto_rawDesc = "" +
 	"\atimeout\x18\x02 \x01(\rR\atimeout\"Z\n" +
 	"\x12TestConfigResponse\x12\x0e\n" +
 	"\x02ok\x18\x01 \x01(\bR\x02ok\x124\n" +
-	"\x04data\x18\x02 \x01(\v2 .backplane.catalog.v1.TestResultR\x04data\"{\n" +
+	"\x04data\x18\x02 \x01(\v2 .backplane.catalog.v1.TestResultR\x04data\"\x95\x01\n" +
 	"\x13TestServicesRequest\x12\x10\n" +
 	"\x03tag\x18\x01 \x03(\tR\x03tag\x12\x14\n" +
 	"\x05label\x18\x02 \x03(\tR\x05label\x12\"\n" +
 	"\fservice_type\x18\x03 \x01(\tR\fservice_type\x12\x18\n" +
-	"\atimeout\x18\x04 \x01(\rR\atimeout\"c\n" +
+	"\atimeout\x18\x04 \x01(\rR\atimeout\x12\x18\n" +
+	"\aproject\x18\x05 \x01(\tR\aproject\"c\n" +
 	"\x14TestServicesResponse\x12\x0e\n" +
 	"\x02ok\x18\x01 \x01(\bR\x02ok\x12;\n" +
 	"\x04data\x18\x02 \x03(\v2'.backplane.catalog.v1.ServiceTestResultR\x04data\"\x95\x01\n" +

@@ -62,7 +62,10 @@ type Service struct {
 	// Health as last seen.
 	Health *Health `protobuf:"bytes,14,opt,name=health,proto3" json:"health,omitempty"`
 	// Whether the monitor may check the service; see ActivateService.
-	Active        *bool `protobuf:"varint,15,opt,name=active,proto3,oneof" json:"active,omitempty"`
+	Active *bool `protobuf:"varint,15,opt,name=active,proto3,oneof" json:"active,omitempty"`
+	// Name of the project that the service belongs to; `default` unless said
+	// otherwise. Cannot change.
+	Project       string `protobuf:"bytes,16,opt,name=project,proto3" json:"project,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -200,6 +203,13 @@ func (x *Service) GetActive() bool {
 		return *x.Active
 	}
 	return false
+}
+
+func (x *Service) GetProject() string {
+	if x != nil {
+		return x.Project
+	}
+	return ""
 }
 
 // Check says how the monitor checks a service.
@@ -1250,7 +1260,7 @@ var File_backplane_catalog_v1_service_proto protoreflect.FileDescriptor
 
 const file_backplane_catalog_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"\"backplane/catalog/v1/service.proto\x12\x14backplane.catalog.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\x05\n" +
+	"\"backplane/catalog/v1/service.proto\x12\x14backplane.catalog.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\x05\n" +
 	"\aService\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\"\n" +
@@ -1271,7 +1281,8 @@ const file_backplane_catalog_v1_service_proto_rawDesc = "" +
 	"\x06labels\x18\f \x03(\v2).backplane.catalog.v1.Service.LabelsEntryR\x06labels\x121\n" +
 	"\x05check\x18\r \x01(\v2\x1b.backplane.catalog.v1.CheckR\x05check\x12:\n" +
 	"\x06health\x18\x0e \x01(\v2\x1c.backplane.catalog.v1.HealthB\x04\xe2A\x01\x03R\x06health\x12!\n" +
-	"\x06active\x18\x0f \x01(\bB\x04\xe2A\x01\x03H\x01R\x06active\x88\x01\x01\x1a9\n" +
+	"\x06active\x18\x0f \x01(\bB\x04\xe2A\x01\x03H\x01R\x06active\x88\x01\x01\x12\x18\n" +
+	"\aproject\x18\x10 \x01(\tR\aproject\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\n" +
