@@ -1,143 +1,120 @@
-// Package secret seals what must not be read from the store: AES-256-GCM under
-// one master key, bound to the place where the value is kept.
+// Package secret seals what must not be read from the store. It is an envelope
+// in two layers, both AES-256-GCM: values are sealed under data keys, which a
+// Keyring holds, and data keys are wrapped under a MasterKey, which is kept
+// apart from the store. So the master key can be changed by wrapping a few keys
+// anew, and data keys can be changed value by value.
 package secret
 
 import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
+	"log/slog"
 )
 
-// KeySize is the length of a master key in bytes.
+// KeySize is the length of every key in bytes.
 const KeySize = 32
 
 const (
 	format    = 1
 	keyIDSize = 8
+	headSize  = 1 + keyIDSize
 )
 
-// Errors of Open.
+// Errors of Open and Unwrap. What they are wrapped in names the key and the
+// place, and never the value.
 var (
-	ErrWrongKey = errors.New("sealed under another master key")
+	ErrWrongKey = errors.New("sealed under another key")
 	ErrDamaged  = errors.New("sealed value is damaged or was moved from another place")
 )
 
-// Sealer seals and opens values. It is safe for concurrent use.
-//
-// A sealed value is: one byte format, eight bytes key id, nonce, ciphertext
-// with tag. The key id lets keys be changed while old values remain.
-type Sealer struct {
-	aead cipher.AEAD
-	id   [keyIDSize]byte
+// KeyID names a key. It is not secret.
+type KeyID [keyIDSize]byte
+
+// String is the id as hexadecimal digits.
+func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
+
+// ParseKeyID reads what String wrote.
+func ParseKeyID(text string) (KeyID, error) {
+	raw, err := hex.DecodeString(text)
+	if err != nil || len(raw) != keyIDSize {
+		return KeyID{}, fmt.Errorf("%q is not the id of a key", text)
+	}
+	return KeyID(raw), nil
 }
 
-// NewSealer makes a Sealer from a master key of KeySize bytes.
-func NewSealer(key []byte) (*Sealer, error) {
+// DataKey is a key that values are sealed with. Printed in any way it shows its
+// id alone.
+type DataKey struct {
+	id  KeyID
+	raw [KeySize]byte
+}
+
+// NewDataKey makes a random key with a random id.
+func NewDataKey() *DataKey {
+	k := &DataKey{}
+	rand.Read(k.id[:])  //nolint:errcheck // crypto/rand.Read never fails
+	rand.Read(k.raw[:]) //nolint:errcheck // crypto/rand.Read never fails
+	return k
+}
+
+// ID names the key.
+func (k *DataKey) ID() KeyID { return k.id }
+
+// Format hides the key from every verb of package fmt.
+func (k DataKey) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "data key %s", k.id) }
+
+// LogValue hides the key from logs.
+func (k DataKey) LogValue() slog.Value { return slog.StringValue(k.id.String()) }
+
+// box seals under one key. What it makes is: one byte format, eight bytes key
+// id, nonce, ciphertext with tag. The first nine bytes are bound to the rest.
+type box struct {
+	id   KeyID
+	aead cipher.AEAD
+}
+
+func newBox(id KeyID, key []byte) (box, error) {
 	if len(key) != KeySize {
-		return nil, fmt.Errorf("master key has %d bytes, need %d", len(key), KeySize)
+		return box{}, fmt.Errorf("key has %d bytes, need %d", len(key), KeySize)
 	}
 	blockCipher, err := aes.NewCipher(key)
 	if err != nil {
-		return nil, fmt.Errorf("master key: %w", err)
+		return box{}, err
 	}
 	aead, err := cipher.NewGCM(blockCipher)
-	if err != nil {
-		return nil, fmt.Errorf("master key: %w", err)
-	}
-	s := &Sealer{aead: aead}
-	sum := sha256.Sum256(append([]byte("backplane master key id\x00"), key...))
-	copy(s.id[:], sum[:])
-	return s, nil
+	return box{id: id, aead: aead}, err
 }
 
-// Seal encrypts a value; place names where it is kept and must be the same
-// when it is opened.
-func (s *Sealer) Seal(value []byte, place string) []byte {
-	out := append([]byte{format}, s.id[:]...)
-	nonce := make([]byte, s.aead.NonceSize())
+func (b box) seal(value []byte, place string) []byte {
+	out := make([]byte, headSize+b.aead.NonceSize(), headSize+b.aead.NonceSize()+len(value)+b.aead.Overhead())
+	out[0] = format
+	copy(out[1:headSize], b.id[:])
+	nonce := out[headSize:]
 	rand.Read(nonce) //nolint:errcheck // crypto/rand.Read never fails
-	out = append(out, nonce...)
-	return s.aead.Seal(out, nonce, value, []byte(place))
+	return b.aead.Seal(out, nonce, value, append(out[:headSize:headSize], place...))
 }
 
-// Open decrypts a value. It returns ErrWrongKey or ErrDamaged.
-func (s *Sealer) Open(sealed []byte, place string) ([]byte, error) {
-	head := 1 + keyIDSize
-	if len(sealed) < head+s.aead.NonceSize() || sealed[0] != format {
+func (b box) open(sealed []byte, place string) ([]byte, error) {
+	rest := headSize + b.aead.NonceSize()
+	if len(sealed) < rest {
 		return nil, ErrDamaged
 	}
-	if [keyIDSize]byte(sealed[1:head]) != s.id {
-		return nil, ErrWrongKey
-	}
-	nonce := sealed[head : head+s.aead.NonceSize()]
-	value, err := s.aead.Open(nil, nonce, sealed[head+s.aead.NonceSize():], []byte(place))
+	value, err := b.aead.Open(nil, sealed[headSize:rest], sealed[rest:], append(sealed[:headSize:headSize], place...))
 	if err != nil {
 		return nil, ErrDamaged
 	}
 	return value, nil
 }
 
-// ParseKey reads a master key written as 64 hexadecimal digits or as base64.
-// Its error never repeats the text.
-func ParseKey(text string) ([]byte, error) {
-	text = strings.TrimSpace(text)
-	for _, decode := range []func(string) ([]byte, error){
-		hex.DecodeString, base64.StdEncoding.DecodeString, base64.RawURLEncoding.DecodeString,
-	} {
-		if key, err := decode(text); err == nil && len(key) == KeySize {
-			return key, nil
-		}
+// KeyOf reads which key a value was sealed under. It fails with ErrDamaged when
+// that cannot be a sealed value.
+func KeyOf(sealed []byte) (KeyID, error) {
+	if len(sealed) < headSize || sealed[0] != format {
+		return KeyID{}, ErrDamaged
 	}
-	return nil, fmt.Errorf("must be %d bytes as 64 hexadecimal digits or as base64", KeySize)
+	return KeyID(sealed[1:headSize]), nil
 }
-
-// ReadKeyFile reads a master key from a file. The error is fs.ErrNotExist when
-// there is none.
-func ReadKeyFile(path string) ([]byte, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("master key: %w", err)
-	}
-	key, err := ParseKey(string(text))
-	if err != nil {
-		return nil, fmt.Errorf("master key in %s %w", path, err)
-	}
-	return key, nil
-}
-
-// CreateKeyFile makes a random master key and writes it to a new file that
-// only the owner can read. It never overwrites.
-func CreateKeyFile(path string) ([]byte, error) {
-	key := make([]byte, KeySize)
-	rand.Read(key) //nolint:errcheck // crypto/rand.Read never fails
-	if err := WriteFile(path, []byte(hex.EncodeToString(key)+"\n")); err != nil {
-		return nil, fmt.Errorf("master key: %w", err)
-	}
-	return key, nil
-}
-
-// WriteFile writes a new file with mode 0600 and syncs it to disk. It fails
-// with fs.ErrExist when the file is there.
-func WriteFile(path string, content []byte) (err error) {
-	f, err := os.OpenFile(filepath.Clean(path), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := f.Write(content); err != nil {
-		return err
-	}
-	return f.Sync()
-}
-
-// IsMissing reports whether a key file does not exist.
-func IsMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
