@@ -9,10 +9,13 @@ import (
 
 	"github.com/backplane/backplane/connectors"
 	"github.com/backplane/backplane/ent"
+	"github.com/backplane/backplane/ent/predicate"
+	"github.com/backplane/backplane/ent/service"
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/internal/secret"
 	"github.com/backplane/backplane/internal/telemetry"
+	"github.com/backplane/backplane/server/auth"
 	"github.com/backplane/backplane/server/store"
 )
 
@@ -81,9 +84,26 @@ func (c *Catalog) connector(serviceType string) (connectors.Connector, error) {
 	return conn, nil
 }
 
+func missing() error {
+	return &errs.Error{Reason: errs.NotFound, Message: "Service not found"}
+}
+
 func notFound(err error) error {
 	if ent.IsNotFound(err) {
-		return &errs.Error{Reason: errs.NotFound, Message: "Service not found"}
+		return missing()
 	}
 	return err
+}
+
+// allow checks the caller's right to the call under way on a service.
+func allow(ctx context.Context, row *ent.Service) error {
+	return auth.Allow(ctx, row.Project, missing())
+}
+
+// visible limits a query to what the caller may do the call under way on.
+func visible(ctx context.Context, where []predicate.Service) []predicate.Service {
+	if scope := auth.Where(ctx); !scope.All {
+		where = append(where, service.ProjectIn(scope.Projects...))
+	}
+	return where
 }

@@ -47,6 +47,7 @@ func (c *Catalog) toProto(row *ent.Service) (*catalogv1.Service, error) {
 	s.CreatedAt, s.UpdatedAt = seconds(row.CreatedAt), seconds(row.UpdatedAt)
 	s.Version = row.Version
 	s.Active = proto.Bool(row.Active)
+	s.Project = row.Project
 	s.Health = healthToProto(row)
 	return s, nil
 }

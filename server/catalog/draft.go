@@ -23,6 +23,7 @@ const secretMask = "********"
 // draft is a service as it is about to be stored.
 type draft struct {
 	id       uuid.UUID
+	project  string
 	conn     connectors.Connector
 	state    schema.Snapshot   // Config without secrets, Sealed as in the store
 	secrets  map[string]string // the opened secrets

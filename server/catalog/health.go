@@ -61,17 +61,17 @@ func (c *Catalog) recordHealth(ctx context.Context, row *ent.Service, r connecto
 		code, message = string(f.Code), f.Error()
 	}
 	message = message[:min(len(message), maxOutput)]
-	err := c.Store.Change(ctx, func(tx *ent.Tx) ([]store.Event, error) {
+	err := c.Store.Change(ctx, func(tx *store.Tx) error {
 		now, err := tx.Service.Get(ctx, row.ID)
 		if ent.IsNotFound(err) || err == nil && now.Version != row.Version {
-			return nil, nil
+			return nil
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if _, err := tx.HealthEntry.Create().SetServiceID(row.ID).SetAt(at.UnixMicro()).SetConnected(f == nil).
 			SetLatencyMs(milliseconds(r.Latency)).SetCode(code).SetMessage(message).Save(ctx); err != nil {
-			return nil, err
+			return err
 		}
 		u := tx.Service.UpdateOneID(row.ID).SetLastChecked(at.UnixMicro()).SetLastCode(code).SetLastMessage(message)
 		status := nextStatus(now, f == nil)
@@ -88,14 +88,14 @@ func (c *Catalog) recordHealth(ctx context.Context, row *ent.Service, r connecto
 		}
 		next, err := u.Save(ctx)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		paused := next.AuthFailures >= pauseAfterAuthFailures
 		if status == now.HealthStatus && paused == (now.AuthFailures >= pauseAfterAuthFailures) {
-			return nil, nil
+			return nil
 		}
-		_, event, err := c.event("health", next)
-		return event, err
+		_, err = c.emit(tx, "health", next)
+		return err
 	})
 	c.cache.drop(row.ID)
 	return err
@@ -132,9 +132,9 @@ func (c *Catalog) pruneHealth(ctx context.Context) error {
 }
 
 func (c *Catalog) forgetHealth(ctx context.Context, where ...predicate.HealthEntry) error {
-	return c.Store.Change(ctx, func(tx *ent.Tx) ([]store.Event, error) {
+	return c.Store.Change(ctx, func(tx *store.Tx) error {
 		_, err := tx.HealthEntry.Delete().Where(where...).Exec(ctx)
-		return nil, err
+		return err
 	})
 }
 
@@ -154,6 +154,9 @@ func (c *Catalog) GetServiceHealth(ctx context.Context, req *catalogv1.GetServic
 	row, err := c.Store.Service.Query().Where(service.ID(id)).Only(ctx)
 	if err != nil {
 		return nil, notFound(err)
+	}
+	if err := allow(ctx, row); err != nil {
+		return nil, err
 	}
 	entries, err := c.Store.HealthEntry.Query().Where(healthentry.ServiceID(id)).Order(healthentry.ByID(descending)).Limit(keepHealth).All(ctx)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/backplane/backplane/ent/service"
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	"github.com/backplane/backplane/internal/errs"
+	"github.com/backplane/backplane/server/store"
 )
 
 const (
@@ -166,9 +167,16 @@ func (c *Catalog) checkAll(ctx context.Context) error {
 	followed := make(chan error, 1)
 	ctx, stop := context.WithCancel(ctx)
 	go func() {
-		followed <- c.follow(ctx, at, func(ev *catalogv1.WatchServicesResponse) error {
+		followed <- c.follow(ctx, at, func(ch *ent.Change) error {
+			if ch.Event == store.IdentityEvent {
+				return nil
+			}
+			s, err := serviceOf(ch)
+			if err != nil {
+				return err
+			}
 			select {
-			case changes <- ev:
+			case changes <- &catalogv1.WatchServicesResponse{Event: ch.Event, Service: s}:
 				return nil
 			case <-ctx.Done():
 				return ctx.Err()

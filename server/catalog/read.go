@@ -20,6 +20,7 @@ import (
 	"github.com/backplane/backplane/ent/serviceversion"
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	"github.com/backplane/backplane/internal/errs"
+	"github.com/backplane/backplane/server/auth"
 )
 
 const (
@@ -51,6 +52,9 @@ func (c *Catalog) GetService(ctx context.Context, req *catalogv1.GetServiceReque
 		}
 		out = &catalogv1.GetServiceResponse{Ok: true, Data: s}
 		c.cache.put(id, out, generation)
+	}
+	if err := auth.Allow(ctx, out.GetData().GetProject(), missing()); err != nil {
+		return nil, err
 	}
 	return out, setHeaders(ctx, "etag", etagOf(out.GetData().GetVersion()))
 }
@@ -85,7 +89,7 @@ func (c *Catalog) ListServices(ctx context.Context, req *catalogv1.ListServicesR
 	if after != nil {
 		where = append(where, after.predicate())
 	}
-	q := c.Store.Service.Query().Where(where...).Order(service.ByCreatedAt(), service.ByID())
+	q := c.Store.Service.Query().Where(visible(ctx, where)...).Order(service.ByCreatedAt(), service.ByID())
 	if req.Limit != nil {
 		q.Limit(int(req.GetLimit()) + 1)
 	}
@@ -120,6 +124,7 @@ type filter interface {
 	GetTag() []string
 	GetLabel() []string
 	GetServiceType() string
+	GetProject() string
 }
 
 // filters turns the query parameters of a list into predicates.
@@ -139,6 +144,9 @@ func (c *Catalog) filters(req filter) (where []predicate.Service, faults []errs.
 			faults = append(faults, errs.Field{Path: "service_type", Message: "must be one of " + c.Registry.TypeList()})
 		}
 		where = append(where, service.ServiceType(t))
+	}
+	if p := req.GetProject(); p != "" {
+		where = append(where, service.Project(p))
 	}
 	list, ok := req.(*catalogv1.ListServicesRequest)
 	if !ok {
@@ -227,6 +235,9 @@ func (c *Catalog) ListServiceVersions(ctx context.Context, req *catalogv1.ListSe
 	if err != nil {
 		return nil, notFound(err)
 	}
+	if err := allow(ctx, row); err != nil {
+		return nil, err
+	}
 	versions, err := c.Store.ServiceVersion.Query().Where(serviceversion.ServiceID(id)).Order(serviceversion.ByVersion(descending)).All(ctx)
 	if err != nil {
 		return nil, err
@@ -237,7 +248,7 @@ func (c *Catalog) ListServiceVersions(ctx context.Context, req *catalogv1.ListSe
 		if err != nil {
 			return nil, err
 		}
-		s.Id, s.Version = row.ID.String(), v.Version
+		s.Id, s.Version, s.Project = row.ID.String(), v.Version, row.Project
 		s.CreatedAt, s.UpdatedAt = seconds(row.CreatedAt), seconds(v.CreatedAt)
 		out.Data = append(out.Data, &catalogv1.ServiceVersion{Version: v.Version, CreatedAt: seconds(v.CreatedAt), CreatedBy: v.CreatedBy, Service: s})
 	}

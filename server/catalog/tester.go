@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -14,6 +15,8 @@ import (
 	"github.com/backplane/backplane/ent/service"
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	"github.com/backplane/backplane/internal/errs"
+	"github.com/backplane/backplane/server/auth"
+	"github.com/backplane/backplane/server/store"
 )
 
 const (
@@ -126,10 +129,11 @@ func (c *Catalog) TestService(ctx context.Context, req *catalogv1.TestServiceReq
 	if err != nil {
 		return nil, err
 	}
-	if exists, err := c.Store.Service.Query().Where(service.ID(id)).Exist(ctx); err != nil || !exists {
-		if err == nil {
-			err = &errs.Error{Reason: errs.NotFound, Message: "Service not found"}
-		}
+	row, err := c.Store.Service.Get(ctx, id)
+	if err != nil {
+		return nil, notFound(err)
+	}
+	if err := allow(ctx, row); err != nil {
 		return nil, err
 	}
 	result, err := c.tester.share(ctx, id, func(ctx context.Context) (*catalogv1.TestResult, error) {
@@ -184,7 +188,7 @@ func (c *Catalog) testStored(ctx context.Context, id uuid.UUID, timeout time.Dur
 
 // learn stores what a good test found out, such as a host key to pin.
 func (c *Catalog) learn(ctx context.Context, row *ent.Service, learned map[string]string) error {
-	_, err := c.change(ctx, row.ID.String(), etagOf(row.Version), false, func(row *ent.Service) (*draft, error) {
+	_, err := c.change(ctx, "TestService", row.ID.String(), etagOf(row.Version), false, func(row *ent.Service) (*draft, error) {
 		d, err := c.draftOf(row)
 		if err != nil {
 			return nil, err
@@ -246,6 +250,9 @@ func (c *Catalog) TestConfig(ctx context.Context, req *catalogv1.TestConfigReque
 		if err != nil {
 			return nil, err
 		}
+		if err := auth.AllowIn(ctx, cmp.Or(in.GetProject(), store.DefaultProject)); err != nil {
+			return nil, err
+		}
 		d = newDraft(conn)
 		d.merge(in.GetConfig().AsMap(), false)
 	} else if d, err = c.lend(ctx, in); err != nil {
@@ -271,6 +278,9 @@ func (c *Catalog) lend(ctx context.Context, in *catalogv1.Service) (*draft, erro
 	row, err := c.Store.Service.Get(ctx, id)
 	if err != nil {
 		return nil, notFound(err)
+	}
+	if err := allow(ctx, row); err != nil {
+		return nil, err
 	}
 	if t := in.GetServiceType(); t != "" && t != row.ServiceType {
 		return nil, errs.Invalid(errs.Field{Path: "service_type", Message: "must be the type of the stored service, " + row.ServiceType})
@@ -302,7 +312,7 @@ func (c *Catalog) TestServices(ctx context.Context, req *catalogv1.TestServicesR
 	if len(faults) > 0 {
 		return nil, badParameters(faults)
 	}
-	rows, err := c.Store.Service.Query().Where(append(where, service.Enabled(true))...).
+	rows, err := c.Store.Service.Query().Where(append(visible(ctx, where), service.Enabled(true))...).
 		Order(service.ByCreatedAt(), service.ByID()).Limit(maxBatch).All(ctx)
 	if err != nil {
 		return nil, err

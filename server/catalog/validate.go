@@ -127,7 +127,7 @@ func checkCheck(c *catalogv1.Check) (faults []errs.Field) {
 func parseID(id string) (uuid.UUID, error) {
 	parsed, err := uuid.Parse(id)
 	if err != nil || len(id) != 36 {
-		return uuid.Nil, &errs.Error{Reason: errs.NotFound, Message: "Service not found"}
+		return uuid.Nil, missing()
 	}
 	return parsed, nil
 }

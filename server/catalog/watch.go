@@ -9,8 +9,11 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/backplane/backplane/ent"
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	"github.com/backplane/backplane/internal/errs"
+	"github.com/backplane/backplane/server/auth"
+	"github.com/backplane/backplane/server/store"
 )
 
 // watchBatch is how many changes are read from the store at a time.
@@ -30,6 +33,7 @@ func (c *Catalog) WatchServices(req *catalogv1.WatchServicesRequest, stream grpc
 	if at < oldest || at > current {
 		return errs.New(errs.IndexGone, "Changes after index %d are not kept; list the services again and watch from that answer's X-Index", at)
 	}
+	scope := auth.Where(ctx)
 	c.Metrics.Watchers.Inc()
 	defer c.Metrics.Watchers.Dec()
 	// The caller learns at once that the watch has begun.
@@ -38,12 +42,24 @@ func (c *Catalog) WatchServices(req *catalogv1.WatchServicesRequest, stream grpc
 	}
 	ctx, cancel := c.untilEnd(ctx)
 	defer cancel()
-	return c.follow(ctx, at, func(ev *catalogv1.WatchServicesResponse) error { return stream.Send(ev) })
+	return c.follow(ctx, at, func(ch *ent.Change) error {
+		if ch.Event == store.IdentityEvent {
+			return errs.New(errs.Unavailable, "Users or their rights have changed; connect again")
+		}
+		if !scope.Includes(ch.Project) {
+			return nil
+		}
+		s, err := serviceOf(ch)
+		if err != nil {
+			return err
+		}
+		return stream.Send(&catalogv1.WatchServicesResponse{Index: ch.ID, Event: ch.Event, Service: s})
+	})
 }
 
 // follow delivers every change after a revision, in order, until ctx ends, the
 // receiver fails, or it falls behind what is kept.
-func (c *Catalog) follow(ctx context.Context, at uint64, deliver func(*catalogv1.WatchServicesResponse) error) error {
+func (c *Catalog) follow(ctx context.Context, at uint64, deliver func(*ent.Change) error) error {
 	for {
 		if err := c.Store.AwaitChange(ctx, at); err != nil {
 			return context.Cause(ctx)
@@ -56,14 +72,18 @@ func (c *Catalog) follow(ctx context.Context, at uint64, deliver func(*catalogv1
 			if ch.ID != at+1 {
 				return errs.New(errs.IndexGone, "Changes after index %d are not kept any more; list the services again", at)
 			}
-			s := &catalogv1.Service{}
-			if err := proto.Unmarshal(ch.Payload, s); err != nil {
-				return fmt.Errorf("change %d: %w", ch.ID, err)
-			}
-			if err := deliver(&catalogv1.WatchServicesResponse{Index: ch.ID, Event: ch.Event, Service: s}); err != nil {
+			if err := deliver(ch); err != nil {
 				return err
 			}
 			at = ch.ID
 		}
 	}
+}
+
+func serviceOf(ch *ent.Change) (*catalogv1.Service, error) {
+	s := &catalogv1.Service{}
+	if err := proto.Unmarshal(ch.Payload, s); err != nil {
+		return nil, fmt.Errorf("change %d: %w", ch.ID, err)
+	}
+	return s, nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -48,6 +49,12 @@ func (c *Catalog) CreateService(ctx context.Context, req *catalogv1.CreateServic
 		return nil, err
 	}
 	d := newDraft(conn)
+	if d.project = in.GetProject(); d.project == "" {
+		d.project = store.DefaultProject
+	}
+	if err := auth.AllowIn(ctx, d.project); err != nil {
+		return nil, err
+	}
 	var faults []errs.Field
 	if in.GetConfig() == nil {
 		faults = append(faults, errs.Field{Path: "config", Message: "is required: an object"})
@@ -74,26 +81,29 @@ func (c *Catalog) CreateService(ctx context.Context, req *catalogv1.CreateServic
 
 func (c *Catalog) insert(ctx context.Context, d *draft) (out *catalogv1.Service, err error) {
 	now := time.Now().UnixMicro()
-	err = c.Store.Change(ctx, func(tx *ent.Tx) ([]store.Event, error) {
+	err = c.Store.Change(ctx, func(tx *store.Tx) error {
 		s := d.state
-		row, err := tx.Service.Create().SetID(d.id).SetServiceType(d.conn.Spec().Type).
+		row, err := tx.Service.Create().SetID(d.id).SetServiceType(d.conn.Spec().Type).SetProject(d.project).
 			SetName(s.Name).SetNameKey(nameKey(s.Name)).SetConfig(s.Config).SetSealed(s.Sealed).SetEnabled(s.Enabled).
 			SetDescription(s.Description).SetTags(s.Tags).SetLabels(s.Labels).
 			SetCheckIntervalUs(s.CheckIntervalUs).SetCheckTimeoutUs(s.CheckTimeoutUs).
 			SetFailuresBeforeCritical(s.FailuresBeforeCritical).SetSuccessesBeforePassing(s.SuccessesBeforePassing).
 			SetCreatedAt(now).SetUpdatedAt(now).SetHealthSince(now).Save(ctx)
+		if sqlgraph.IsForeignKeyConstraintError(err) {
+			return errs.Invalid(errs.Field{Path: "project", Message: "must be the name of a project"})
+		}
 		if err != nil {
-			return nil, nameTaken(err, s.Name)
+			return nameTaken(err, s.Name)
 		}
 		if err := writeLabels(ctx, tx, d.id, s); err != nil {
-			return nil, err
+			return err
 		}
-		if err := writeVersion(ctx, tx, row, auth.FromContext(ctx).Username); err != nil {
-			return nil, err
+		if err := writeVersion(ctx, tx, row); err != nil {
+			return err
 		}
-		var event []store.Event
-		out, event, err = c.event("created", row)
-		return event, err
+		tx.Audit(auditOf("CreateService", row, schema.Snapshot{}, snapshotOf(row)))
+		out, err = c.emit(tx, "created", row)
+		return err
 	})
 	if err == nil {
 		c.cache.drop(d.id) // a caller may have asked for the id before
@@ -108,7 +118,7 @@ func nameTaken(err error, name string) error {
 	return err
 }
 
-func writeLabels(ctx context.Context, tx *ent.Tx, id uuid.UUID, s schema.Snapshot) error {
+func writeLabels(ctx context.Context, tx *store.Tx, id uuid.UUID, s schema.Snapshot) error {
 	tags := make([]*ent.ServiceTagCreate, len(s.Tags))
 	for i, t := range s.Tags {
 		tags[i] = tx.ServiceTag.Create().SetServiceID(id).SetTag(t)
@@ -128,9 +138,9 @@ func writeLabels(ctx context.Context, tx *ent.Tx, id uuid.UUID, s schema.Snapsho
 	return nil
 }
 
-func writeVersion(ctx context.Context, tx *ent.Tx, row *ent.Service, by string) error {
+func writeVersion(ctx context.Context, tx *store.Tx, row *ent.Service) error {
 	err := tx.ServiceVersion.Create().SetServiceID(row.ID).SetVersion(row.Version).SetCreatedAt(row.UpdatedAt).
-		SetCreatedBy(by).SetSnapshot(snapshotOf(row)).Exec(ctx)
+		SetCreatedBy(store.ActorFrom(ctx).Name).SetSnapshot(snapshotOf(row)).Exec(ctx)
 	if err != nil || row.Version <= keepVersions {
 		return err
 	}
@@ -138,17 +148,18 @@ func writeVersion(ctx context.Context, tx *ent.Tx, row *ent.Service, by string) 
 	return err
 }
 
-// event is what watchers learn, and the service as the API shows it.
-func (c *Catalog) event(kind string, row *ent.Service) (*catalogv1.Service, []store.Event, error) {
+// emit tells watchers of a change, and returns the service as the API shows it.
+func (c *Catalog) emit(tx *store.Tx, kind string, row *ent.Service) (*catalogv1.Service, error) {
 	out, err := c.toProto(row)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	payload, err := proto.Marshal(out)
 	if err != nil {
-		return nil, nil, fmt.Errorf("encode event: %w", err)
+		return nil, fmt.Errorf("encode event: %w", err)
 	}
-	return out, []store.Event{{Kind: kind, ServiceID: row.ID, Payload: payload}}, nil
+	tx.Emit(store.Event{Kind: kind, ServiceID: row.ID, Project: row.Project, Payload: payload})
+	return out, nil
 }
 
 // UpdateService implements the RPC.
@@ -160,7 +171,10 @@ func (c *Catalog) UpdateService(ctx context.Context, req *catalogv1.UpdateServic
 	if slices.Contains(fields, "config") && req.GetService().GetConfig() == nil {
 		return nil, errs.Invalid(errs.Field{Path: "config", Message: "must be an object; leave it out to keep it"})
 	}
-	out, err := c.change(ctx, req.GetId(), etagOrHeader(ctx, req.GetEtag()), req.GetVerify(), func(row *ent.Service) (*draft, error) {
+	out, err := c.change(ctx, "UpdateService", req.GetId(), etagOrHeader(ctx, req.GetEtag()), req.GetVerify(), func(row *ent.Service) (*draft, error) {
+		if p := req.GetService().GetProject(); p != "" && p != row.Project {
+			return nil, errs.Invalid(errs.Field{Path: "project", Message: "cannot change; create the service in the other project instead"})
+		}
 		if t := req.GetService().GetServiceType(); t != "" && t != row.ServiceType {
 			return nil, errs.New(errs.TypeImmutable, "The type of a service cannot change: it is %s; create another service instead", row.ServiceType)
 		}
@@ -199,7 +213,7 @@ func (c *Catalog) retargetFaults(d *draft, patch map[string]any) (faults []errs.
 // change is a read-modify-write of one service. edit makes the draft of the
 // next state from the stored row; it may be called again when another change
 // came first. Equal states leave the service untouched.
-func (c *Catalog) change(ctx context.Context, id, etag string, verify bool, edit func(*ent.Service) (*draft, error)) (*catalogv1.Service, error) {
+func (c *Catalog) change(ctx context.Context, action, id, etag string, verify bool, edit func(*ent.Service) (*draft, error)) (*catalogv1.Service, error) {
 	key, err := parseID(id)
 	if err != nil {
 		return nil, err
@@ -209,6 +223,9 @@ func (c *Catalog) change(ctx context.Context, id, etag string, verify bool, edit
 		row, err := c.Store.Service.Get(ctx, key)
 		if err != nil {
 			return nil, notFound(err)
+		}
+		if err := allow(ctx, row); err != nil {
+			return nil, err
 		}
 		if err := checkETag(ctx, etag, row.Version); err != nil {
 			return nil, err
@@ -226,7 +243,7 @@ func (c *Catalog) change(ctx context.Context, id, etag string, verify bool, edit
 		if same(d.state, snapshotOf(row)) {
 			return c.toProto(row)
 		}
-		out, err := c.replace(ctx, row, d)
+		out, err := c.replace(ctx, action, row, d)
 		if !errors.Is(err, errRaced) {
 			return out, err
 		}
@@ -235,11 +252,11 @@ func (c *Catalog) change(ctx context.Context, id, etag string, verify bool, edit
 }
 
 // replace stores a draft over the row it was made from, or returns errRaced.
-func (c *Catalog) replace(ctx context.Context, row *ent.Service, d *draft) (out *catalogv1.Service, err error) {
+func (c *Catalog) replace(ctx context.Context, action string, row *ent.Service, d *draft) (out *catalogv1.Service, err error) {
 	now := max(time.Now().UnixMicro(), row.UpdatedAt)
 	s, was := d.state, snapshotOf(row)
 	configChanged := !same(schema.Snapshot{Config: s.Config, Sealed: s.Sealed}, schema.Snapshot{Config: was.Config, Sealed: was.Sealed})
-	err = c.Store.Change(ctx, func(tx *ent.Tx) ([]store.Event, error) {
+	err = c.Store.Change(ctx, func(tx *store.Tx) error {
 		u := tx.Service.Update().Where(service.ID(row.ID), service.Version(row.Version)).
 			SetName(s.Name).SetNameKey(nameKey(s.Name)).SetConfig(s.Config).SetSealed(s.Sealed).SetEnabled(s.Enabled).
 			SetDescription(s.Description).SetTags(s.Tags).SetLabels(s.Labels).
@@ -251,32 +268,32 @@ func (c *Catalog) replace(ctx context.Context, row *ent.Service, d *draft) (out 
 		}
 		n, err := u.Save(ctx)
 		if err != nil {
-			return nil, nameTaken(err, s.Name)
+			return nameTaken(err, s.Name)
 		}
 		if n == 0 {
-			return nil, errRaced
+			return errRaced
 		}
 		if !slices.Equal(s.Tags, was.Tags) || !maps.Equal(s.Labels, was.Labels) {
 			if _, err := tx.ServiceTag.Delete().Where(servicetag.ServiceID(row.ID)).Exec(ctx); err != nil {
-				return nil, err
+				return err
 			}
 			if _, err := tx.ServiceLabel.Delete().Where(servicelabel.ServiceID(row.ID)).Exec(ctx); err != nil {
-				return nil, err
+				return err
 			}
 			if err := writeLabels(ctx, tx, row.ID, s); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		next, err := tx.Service.Get(ctx, row.ID)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if err := writeVersion(ctx, tx, next, auth.FromContext(ctx).Username); err != nil {
-			return nil, err
+		if err := writeVersion(ctx, tx, next); err != nil {
+			return err
 		}
-		var event []store.Event
-		out, event, err = c.event("updated", next)
-		return event, err
+		tx.Audit(auditOf(action, next, was, snapshotOf(next)))
+		out, err = c.emit(tx, "updated", next)
+		return err
 	})
 	c.cache.drop(row.ID)
 	return out, err
@@ -289,19 +306,24 @@ func (c *Catalog) DeleteService(ctx context.Context, req *catalogv1.DeleteServic
 		return nil, err
 	}
 	etag := etagOrHeader(ctx, req.GetEtag())
-	err = c.Store.Change(ctx, func(tx *ent.Tx) ([]store.Event, error) {
+	err = c.Store.Change(ctx, func(tx *store.Tx) error {
 		row, err := tx.Service.Get(ctx, id)
 		if err != nil {
-			return nil, notFound(err)
+			return notFound(err)
+		}
+		if err := allow(ctx, row); err != nil {
+			return err
 		}
 		if err := checkETag(ctx, etag, row.Version); err != nil {
-			return nil, err
+			return err
 		}
 		if err := tx.Service.DeleteOne(row).Exec(ctx); err != nil {
-			return nil, notFound(err)
+			return notFound(err)
 		}
-		payload, err := proto.Marshal(&catalogv1.Service{Id: row.ID.String(), Name: row.Name, ServiceType: row.ServiceType})
-		return []store.Event{{Kind: "deleted", ServiceID: id, Payload: payload}}, err
+		payload, err := proto.Marshal(&catalogv1.Service{Id: row.ID.String(), Name: row.Name, ServiceType: row.ServiceType, Project: row.Project})
+		tx.Emit(store.Event{Kind: "deleted", ServiceID: id, Project: row.Project, Payload: payload})
+		tx.Audit(auditOf("DeleteService", row, snapshotOf(row), schema.Snapshot{}))
+		return err
 	})
 	c.cache.drop(id)
 	if err != nil {
@@ -327,27 +349,33 @@ func (c *Catalog) setActive(ctx context.Context, id string, active bool) (*catal
 	if err != nil {
 		return nil, err
 	}
-	out := &catalogv1.Activation{Active: active, Message: "Service deactivated"}
+	action, out := "DeactivateService", &catalogv1.Activation{Active: active, Message: "Service deactivated"}
 	if active {
-		out.Message = "Service activated"
+		action, out.Message = "ActivateService", "Service activated"
 	}
-	err = c.Store.Change(ctx, func(tx *ent.Tx) ([]store.Event, error) {
+	err = c.Store.Change(ctx, func(tx *store.Tx) error {
 		row, err := tx.Service.Get(ctx, key)
 		if err != nil {
-			return nil, notFound(err)
+			return notFound(err)
+		}
+		if err := allow(ctx, row); err != nil {
+			return err
 		}
 		if !row.Enabled {
-			return nil, errs.New(errs.Disabled, "Service is disabled; enable it first")
+			return errs.New(errs.Disabled, "Service is disabled; enable it first")
 		}
 		out.Id, out.Name, out.ServiceType = row.ID.String(), row.Name, row.ServiceType
 		if row.Active == active {
-			return nil, nil
+			return nil
 		}
 		if row, err = tx.Service.UpdateOneID(key).SetActive(active).Save(ctx); err != nil {
-			return nil, notFound(err)
+			return notFound(err)
 		}
-		_, event, err := c.event("updated", row)
-		return event, err
+		entry := auditOf(action, row, snapshotOf(row), snapshotOf(row))
+		entry.Changes = []schema.AuditChange{{Field: "active", Before: fmt.Sprint(!active), After: fmt.Sprint(active)}}
+		tx.Audit(entry)
+		_, err = c.emit(tx, "updated", row)
+		return err
 	})
 	c.cache.drop(key)
 	return out, err
@@ -355,7 +383,7 @@ func (c *Catalog) setActive(ctx context.Context, id string, active bool) (*catal
 
 // RollbackService implements the RPC.
 func (c *Catalog) RollbackService(ctx context.Context, req *catalogv1.RollbackServiceRequest) (*catalogv1.RollbackServiceResponse, error) {
-	out, err := c.change(ctx, req.GetId(), etagOrHeader(ctx, ""), false, func(row *ent.Service) (*draft, error) {
+	out, err := c.change(ctx, "RollbackService", req.GetId(), etagOrHeader(ctx, ""), false, func(row *ent.Service) (*draft, error) {
 		v, err := c.Store.ServiceVersion.Query().Where(serviceversion.ServiceID(row.ID), serviceversion.Version(req.GetVersion())).Only(ctx)
 		if ent.IsNotFound(err) {
 			return nil, errs.Invalid(errs.Field{Path: "version", Message: fmt.Sprintf("must be a kept version of the service; %d is not", req.GetVersion())})

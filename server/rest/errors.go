@@ -3,7 +3,9 @@ package rest
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -22,6 +24,7 @@ var statuses = map[errs.Reason]int{
 	errs.TooLarge:         http.StatusRequestEntityTooLarge,
 	errs.UnsupportedType:  http.StatusUnsupportedMediaType,
 	errs.NameTaken:        http.StatusConflict,
+	errs.InUse:            http.StatusConflict,
 	errs.TypeImmutable:    http.StatusConflict,
 	errs.Disabled:         http.StatusConflict,
 	errs.VersionMismatch:  http.StatusPreconditionFailed,
@@ -29,6 +32,8 @@ var statuses = map[errs.Reason]int{
 	errs.ValidationFailed: http.StatusUnprocessableEntity,
 	errs.TestFailed:       http.StatusUnprocessableEntity,
 	errs.TooManyTests:     http.StatusTooManyRequests,
+	errs.TooManyLogins:    http.StatusTooManyRequests,
+	errs.TooManyCalls:     http.StatusTooManyRequests,
 	errs.Timeout:          http.StatusGatewayTimeout,
 	errs.Canceled:         499, // what nginx logs when the client has gone
 	errs.Unavailable:      http.StatusServiceUnavailable,
@@ -80,8 +85,8 @@ func (f *facade) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	switch e.Reason {
 	case errs.Unauthenticated:
 		h.Set("WWW-Authenticate", `Basic realm="backplane", charset="UTF-8"`)
-	case errs.TooManyTests:
-		h.Set("Retry-After", "1")
+	case errs.TooManyTests, errs.TooManyLogins, errs.TooManyCalls:
+		h.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(e.RetryAfter.Seconds())))))
 	}
 	h.Set("Content-Type", "application/json")
 	w.WriteHeader(StatusOf(e.Reason))
@@ -128,8 +133,9 @@ func outgoingHeader(key string) (string, bool) {
 // incomingHeader lists what a REST caller may tell an RPC in a header, beside
 // Authorization.
 func incomingHeader(key string) (string, bool) {
-	if strings.EqualFold(key, "If-Match") {
-		return "if-match", true
+	switch strings.ToLower(key) {
+	case "if-match", "kong-admin-token":
+		return strings.ToLower(key), true
 	}
 	return "", false
 }

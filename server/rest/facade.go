@@ -16,6 +16,8 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
+	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
+	"github.com/backplane/backplane/server/auth"
 	"github.com/backplane/backplane/server/intercept"
 )
 
@@ -43,18 +45,14 @@ type Options struct {
 type facade struct {
 	Options
 	routes routes
-	public map[string]bool
 	json   *strictJSON
 	mux    *runtime.ServeMux
-	client catalogv1.ServiceCatalogClient
+	watch  map[string]watcher
 }
 
 // New makes the handler of the REST address.
 func New(ctx context.Context, o Options) (http.Handler, error) {
-	f := &facade{Options: o, routes: loadRoutes("backplane."), public: map[string]bool{}, json: newStrictJSON()}
-	for _, m := range o.Public {
-		f.public[m] = true
-	}
+	f := &facade{Options: o, routes: loadRoutes("backplane."), json: newStrictJSON()}
 	f.mux = runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.HTTPBodyMarshaler{Marshaler: f.json}),
 		runtime.WithErrorHandler(f.callError),
@@ -65,8 +63,15 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 		runtime.WithDisablePathLengthFallback(),
 	)
 	conn := grpchan.InterceptClientConn(o.Conn, fillMask, nil)
-	f.client = catalogv1.NewServiceCatalogClient(conn)
-	if err := catalogv1.RegisterServiceCatalogHandlerClient(ctx, f.mux, f.client); err != nil {
+	services, identities := catalogv1.NewServiceCatalogClient(conn), identityv1.NewIdentityAdminClient(conn)
+	f.watch = map[string]watcher{
+		catalogv1.ServiceCatalog_WatchServices_FullMethodName: watchServices(services),
+		identityv1.IdentityAdmin_WatchAudit_FullMethodName:    watchAudit(identities),
+	}
+	if err := catalogv1.RegisterServiceCatalogHandlerClient(ctx, f.mux, services); err != nil {
+		return nil, err
+	}
+	if err := identityv1.RegisterIdentityAdminHandlerClient(ctx, f.mux, identities); err != nil {
 		return nil, err
 	}
 	root := http.NewServeMux()
@@ -88,11 +93,13 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 // clean reports whether a path has no empty, "." or ".." element.
 func clean(p string) bool { return p == "/" || path.Clean(p) == strings.TrimSuffix(p, "/") }
 
-func passRequestID(ctx context.Context, _ *http.Request) metadata.MD {
+// aboutCaller is what the interceptors learn of a REST caller.
+func aboutCaller(ctx context.Context, r *http.Request) metadata.MD {
+	md := metadata.Pairs(auth.AddressKey, auth.Host(r.RemoteAddr))
 	if e := exchangeOf(ctx); e != nil {
-		return metadata.Pairs(intercept.RequestIDHeader, e.requestID)
+		md.Set(intercept.RequestIDHeader, e.requestID)
 	}
-	return nil
+	return md
 }
 
 func (f *facade) serveAPI(w http.ResponseWriter, r *http.Request) {
@@ -140,7 +147,7 @@ func (f *facade) serveAPI(w http.ResponseWriter, r *http.Request) {
 	r.Method = verb
 	r.Body = &body{http.MaxBytesReader(w, r.Body, MaxBody), e}
 	if route.stream {
-		f.serveEvents(w, r)
+		f.serveEvents(w, r, f.watch[route.method])
 		return
 	}
 	if tag := r.Header.Get("If-None-Match"); tag != "" && verb == http.MethodGet {

@@ -62,7 +62,7 @@ func bindings(m protoreflect.MethodDescriptor) (out []route) {
 			fields := m.Input().Fields()
 			for i := range fields.Len() {
 				name := fields.Get(i).TextName()
-				b.query[name] = name != r.GetBody() && !slices.Contains(b.segments, "{"+name+"}")
+				b.query[fields.Get(i).JSONName()] = name != r.GetBody() && !slices.Contains(b.segments, "{"+name+"}")
 			}
 		}
 		out = append(out, b)

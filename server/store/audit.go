@@ -6,6 +6,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/backplane/backplane/ent"
@@ -159,4 +162,39 @@ func (s *Store) VerifyAudit(ctx context.Context) (Verdict, error) {
 func (v Verdict) bad(id uint64, problem string) Verdict {
 	v.FirstBad, v.Problem = max(id, 1), problem
 	return v
+}
+
+// secretPrefix begins what stands for a secret while two states are compared.
+const secretPrefix = "\x00"
+
+// SecretValue stands for a secret in the states given to Changes: equal for
+// equal sealed values, and masked in the outcome.
+func SecretValue(sealed []byte) string {
+	sum := sha256.Sum256(sealed)
+	return secretPrefix + string(sum[:])
+}
+
+// Changes compares two states, given as field paths with JSON values.
+func Changes(before, after map[string]string) []schema.AuditChange {
+	paths := map[string]bool{}
+	for p := range before {
+		paths[p] = true
+	}
+	for p := range after {
+		paths[p] = true
+	}
+	var out []schema.AuditChange
+	for _, p := range slices.Sorted(maps.Keys(paths)) {
+		if before[p] != after[p] {
+			out = append(out, schema.AuditChange{Field: p, Before: masked(before[p]), After: masked(after[p])})
+		}
+	}
+	return out
+}
+
+func masked(value string) string {
+	if strings.HasPrefix(value, secretPrefix) {
+		return MaskedSecret
+	}
+	return value
 }

@@ -27,6 +27,10 @@ const firstRevision = 1
 // KeepChanges is how many changes watchers can go back.
 const KeepChanges = 10_000
 
+// IdentityEvent is the kind of event that a changed user, token or project
+// makes: processes check their callers anew. It concerns no service.
+const IdentityEvent = "identity"
+
 // Event is a change to record in the transaction that makes it.
 type Event struct {
 	Kind      string // created, updated, deleted, health

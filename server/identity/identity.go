@@ -1,0 +1,132 @@
+// Package identity is the IdentityAdmin: users, tokens, roles, projects, and
+// the audit trail, straight on the store.
+package identity
+
+import (
+	"context"
+	"regexp"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/backplane/backplane/ent/schema"
+	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
+	"github.com/backplane/backplane/internal/errs"
+	"github.com/backplane/backplane/server/auth"
+	"github.com/backplane/backplane/server/store"
+)
+
+// Rotator seals every secret anew under a new key.
+type Rotator interface {
+	Rotate(ctx context.Context) (keyID string, resealed int, err error)
+}
+
+// Options are what an Identity needs.
+type Options struct {
+	Store  *store.Store
+	Auth   *auth.Authenticator
+	Signer *auth.Signer
+	Keys   Rotator
+	// Ending is closed when watches must end, so that a server can drain.
+	Ending <-chan struct{}
+}
+
+// Identity implements the IdentityAdmin RPCs.
+type Identity struct {
+	identityv1.UnimplementedIdentityAdminServer
+	Options
+}
+
+// New makes an Identity.
+func New(o Options) *Identity { return &Identity{Options: o} }
+
+const (
+	minPassword = 8
+	maxPassword = 512
+	maxRoles    = 100
+	// MaxAge is the longest life of a signed token; DefaultAge the usual one.
+	MaxAge     = 24 * time.Hour
+	DefaultAge = 8 * time.Hour
+)
+
+var (
+	usernameShape = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,64}$`)
+	projectShape  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+)
+
+// change runs fn in a transaction and makes every process check its callers
+// anew, this one at once.
+func (i *Identity) change(ctx context.Context, fn func(tx *store.Tx) error) error {
+	err := i.Store.Change(ctx, func(tx *store.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		tx.Emit(store.Event{Kind: store.IdentityEvent, Payload: []byte{}})
+		return nil
+	})
+	i.Auth.Forget()
+	return err
+}
+
+func seconds(us int64) *timestamppb.Timestamp {
+	if us == 0 {
+		return nil
+	}
+	return &timestamppb.Timestamp{Seconds: time.UnixMicro(us).Unix()}
+}
+
+func rolesToProto(roles []schema.RoleBinding) []*identityv1.RoleBinding {
+	out := make([]*identityv1.RoleBinding, len(roles))
+	for n, b := range roles {
+		out[n] = &identityv1.RoleBinding{Role: b.Role, Project: b.Project}
+	}
+	return out
+}
+
+// WhoAmI implements the RPC.
+func (i *Identity) WhoAmI(ctx context.Context, _ *identityv1.WhoAmIRequest) (*identityv1.WhoAmIResponse, error) {
+	id := auth.FromContext(ctx)
+	return &identityv1.WhoAmIResponse{Ok: true, Data: &identityv1.Caller{
+		Username: id.Username, TokenId: id.TokenID, Roles: rolesToProto(id.Roles),
+	}}, nil
+}
+
+// GetAuthToken implements the RPC.
+func (i *Identity) GetAuthToken(ctx context.Context, req *identityv1.GetAuthTokenRequest) (*identityv1.GetAuthTokenResponse, error) {
+	id := auth.FromContext(ctx)
+	if id.TokenID != "" {
+		// It would have the user's rights, and outlive the token.
+		return nil, errs.New(errs.PermissionDenied, "Log in with a password for this; a token cannot make another")
+	}
+	valid := DefaultAge
+	if age := time.Duration(req.GetMaxAge()) * time.Second; age > 0 {
+		valid = min(age, MaxAge)
+	}
+	text, err := i.Signer.Sign(id, valid)
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.GetAuthTokenResponse{Meta: &identityv1.AuthTokenMeta{Token: text}}, nil
+}
+
+// ListRoles implements the RPC.
+func (i *Identity) ListRoles(context.Context, *identityv1.ListRolesRequest) (*identityv1.ListRolesResponse, error) {
+	out := &identityv1.ListRolesResponse{Ok: true}
+	for _, r := range auth.Roles() {
+		out.Data = append(out.Data, &identityv1.Role{Name: string(r), Description: r.Describe()})
+	}
+	return out, nil
+}
+
+// RotateKeys implements the RPC.
+func (i *Identity) RotateKeys(ctx context.Context, _ *identityv1.RotateKeysRequest) (*identityv1.RotateKeysResponse, error) {
+	id, n, err := i.Keys.Rotate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = i.Store.Change(ctx, func(tx *store.Tx) error {
+		tx.Audit(store.Audit{Action: "RotateKeys", Kind: "key", ID: id})
+		return nil
+	})
+	return &identityv1.RotateKeysResponse{Ok: true, Data: &identityv1.KeyRotation{KeyId: id, Resealed: uint32(n)}}, err
+}
