@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -48,7 +47,7 @@ type Authenticator struct {
 	public  map[string]bool
 	hashing *semaphore.Weighted
 	decoy   string // a hash that no password matches, so that unknown users cost the same
-	macKey  []byte
+	salt    []byte // of the digests that logins are remembered by
 
 	mu    sync.RWMutex
 	known map[[sha256.Size]byte]remembered
@@ -65,7 +64,7 @@ type remembered struct {
 func New(users *ent.UserClient, m *telemetry.Metrics, public ...string) *Authenticator {
 	a := &Authenticator{
 		users: users, metrics: m, public: map[string]bool{}, hashing: semaphore.NewWeighted(hashesAtOnce),
-		decoy: HashPassword(rand.Text()), macKey: []byte(rand.Text()), known: map[[sha256.Size]byte]remembered{},
+		decoy: HashPassword(rand.Text()), salt: []byte(rand.Text()), known: map[[sha256.Size]byte]remembered{},
 	}
 	for _, p := range public {
 		a.public[p] = true
@@ -73,8 +72,12 @@ func New(users *ent.UserClient, m *telemetry.Metrics, public ...string) *Authent
 	return a
 }
 
-// Intercept lets only known users through, and public methods.
+// Intercept lets only known users through, and public methods. A caller that
+// WithIdentity has let through is not checked again.
 func (a *Authenticator) Intercept(ctx context.Context, method string, next intercept.Handler) error {
+	if FromContext(ctx) != (Identity{}) {
+		return next(ctx)
+	}
 	service := method[:strings.LastIndexByte(method, '/')+1]
 	if a.public[method] || a.public[service] {
 		return next(ctx)
@@ -83,29 +86,36 @@ func (a *Authenticator) Intercept(ctx context.Context, method string, next inter
 	if v := metadata.ValueFromIncomingContext(ctx, "authorization"); len(v) > 0 {
 		header = v[0]
 	}
-	id, err := a.Authenticate(ctx, header)
+	ctx, err := a.WithIdentity(ctx, header)
 	if err != nil {
 		return err
 	}
-	return next(context.WithValue(ctx, identityKey{}, id))
+	return next(ctx)
+}
+
+// WithIdentity checks the value of an Authorization header and returns a
+// context that knows the caller.
+func (a *Authenticator) WithIdentity(ctx context.Context, header string) (context.Context, error) {
+	id, err := a.Authenticate(ctx, header)
+	if err != nil {
+		return nil, err
+	}
+	return context.WithValue(ctx, identityKey{}, id), nil
 }
 
 // Authenticate checks the value of an Authorization header.
 func (a *Authenticator) Authenticate(ctx context.Context, header string) (Identity, error) {
-	refused := errs.New(errs.Unauthenticated, "Log in with HTTP Basic authentication: a known user name and its password")
 	scheme, encoded, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "basic") {
-		return Identity{}, refused
+		return Identity{}, refused()
 	}
-	mac := hmac.New(sha256.New, a.macKey)
-	mac.Write([]byte(encoded))
-	key := [sha256.Size]byte(mac.Sum(nil))
+	key := a.keyOf(encoded)
 	if id, ok := a.recall(key); ok {
 		return id, nil
 	}
 	plain, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
 	if err != nil {
-		return Identity{}, refused
+		return Identity{}, refused()
 	}
 	username, password, _ := strings.Cut(string(plain), ":")
 	id, ok, err := a.verify(ctx, username, password)
@@ -114,11 +124,22 @@ func (a *Authenticator) Authenticate(ctx context.Context, header string) (Identi
 	}
 	if !ok {
 		a.metrics.Logins.WithLabelValues("refused").Inc()
-		return Identity{}, refused
+		return Identity{}, refused()
 	}
 	a.metrics.Logins.WithLabelValues("verified").Inc()
 	a.remember(key, id)
 	return id, nil
+}
+
+func refused() error {
+	return errs.New(errs.Unauthenticated, "Log in with HTTP Basic authentication: a known user name and its password")
+}
+
+// keyOf is what a login is remembered by: a digest that only this process can
+// make, because credentials are not to be kept in memory.
+func (a *Authenticator) keyOf(encoded string) [sha256.Size]byte {
+	var buf [256]byte
+	return sha256.Sum256(append(append(buf[:0], a.salt...), encoded...))
 }
 
 func (a *Authenticator) verify(ctx context.Context, username, password string) (Identity, bool, error) {
