@@ -14,7 +14,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fullstorydev/grpchan/inprocgrpc"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
@@ -30,6 +29,7 @@ import (
 	"github.com/backplane/backplane/internal/telemetry"
 	"github.com/backplane/backplane/server/auth"
 	"github.com/backplane/backplane/server/catalog"
+	"github.com/backplane/backplane/server/inproc"
 	"github.com/backplane/backplane/server/intercept"
 	"github.com/backplane/backplane/server/openapi"
 	"github.com/backplane/backplane/server/rest"
@@ -136,7 +136,7 @@ func (s *Server) wire(ctx context.Context, registry *connectors.Registry) error 
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 2 * time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 20 * time.Second, PermitWithoutStream: true}),
 	)
-	inProcess := (&inprocgrpc.Channel{}).WithServerUnaryInterceptor(chain.Unary).WithServerStreamInterceptor(chain.Stream)
+	inProcess := inproc.New(chain.Unary, chain.Stream)
 	for _, r := range []grpc.ServiceRegistrar{s.grpc, inProcess} {
 		catalogv1.RegisterServiceCatalogServer(r, s.catalog)
 	}
@@ -149,7 +149,7 @@ func (s *Server) wire(ctx context.Context, registry *connectors.Registry) error 
 	}
 	handler, err := rest.New(ctx, rest.Options{
 		Conn:         inProcess,
-		Authenticate: func(ctx context.Context, header string) error { _, err := s.auth.Authenticate(ctx, header); return err },
+		Authenticate: s.auth.WithIdentity,
 		Public:       publicRPCs,
 		OpenAPI:      doc,
 		Metrics:      promhttp.HandlerFor(s.metrics.Registry, promhttp.HandlerOpts{}),

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -55,7 +54,7 @@ type Authenticator struct {
 	Options
 	hashing *semaphore.Weighted
 	decoy   string // a hash that no password matches, so that unknown users cost the same
-	macKey  []byte
+	salt    []byte // of the digests that logins are remembered by
 	backoff *backoff
 
 	mu         sync.RWMutex
@@ -72,7 +71,7 @@ type remembered struct {
 func New(o Options) *Authenticator {
 	return &Authenticator{
 		Options: o, hashing: semaphore.NewWeighted(hashesAtOnce), backoff: newBackoff(),
-		decoy: HashPassword(rand.Text()), macKey: []byte(rand.Text()), known: map[[sha256.Size]byte]remembered{},
+		decoy: HashPassword(rand.Text()), salt: []byte(rand.Text()), known: map[[sha256.Size]byte]remembered{},
 	}
 }
 
@@ -95,11 +94,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, c Credentials) (Identi
 	if c.empty() {
 		return Identity{}, refused()
 	}
-	mac := hmac.New(sha256.New, a.macKey)
-	mac.Write([]byte(c.Authorization)) //nolint:errcheck // a hash takes everything
-	mac.Write([]byte{0})               //nolint:errcheck // a hash takes everything
-	mac.Write([]byte(c.KongToken))     //nolint:errcheck // a hash takes everything
-	key := [sha256.Size]byte(mac.Sum(nil))
+	key := a.keyOf(c)
 	id, generation, ok := a.recall(key)
 	if ok {
 		return id, nil
@@ -114,6 +109,14 @@ func (a *Authenticator) Authenticate(ctx context.Context, c Credentials) (Identi
 	a.Metrics.Logins.WithLabelValues("verified").Inc()
 	a.remember(key, id, until, generation)
 	return id, nil
+}
+
+// keyOf is what a login is remembered by: a digest that only this process can
+// make, because credentials are not to be kept in memory.
+func (a *Authenticator) keyOf(c Credentials) [sha256.Size]byte {
+	var buf [256]byte
+	text := append(append(buf[:0], a.salt...), c.Authorization...)
+	return sha256.Sum256(append(append(text, 0), c.KongToken...))
 }
 
 // verify checks credentials against the store; until is when they end.

@@ -38,11 +38,31 @@ func (g *Gate) Public(method string) bool {
 	return ok && rule.Reach == Public
 }
 
-// Check authenticates ahead of a call, so that the body of a stranger is not
-// even read.
-func (g *Gate) Check(ctx context.Context, c Credentials) error {
-	_, err := g.auth.Authenticate(ctx, c)
-	return err
+// admitted is a caller that was authenticated ahead of the call.
+type admitted struct {
+	id      Identity
+	address string
+}
+
+type admittedKey struct{}
+
+// Admit authenticates ahead of a call, so that the body of a stranger is not
+// even read. The interceptor knows the caller from the context it returns.
+func (g *Gate) Admit(ctx context.Context, c Credentials) (context.Context, error) {
+	id, err := g.auth.Authenticate(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return context.WithValue(ctx, admittedKey{}, admitted{id, c.Address}), nil
+}
+
+func (g *Gate) caller(ctx context.Context) (admitted, error) {
+	if a, ok := ctx.Value(admittedKey{}).(admitted); ok {
+		return a, nil
+	}
+	c := credentialsFrom(ctx)
+	id, err := g.auth.Authenticate(ctx, c)
+	return admitted{id, c.Address}, err
 }
 
 // Intercept authenticates and authorizes a call, and makes its changes be
@@ -55,11 +75,11 @@ func (g *Gate) Intercept(ctx context.Context, method string, next intercept.Hand
 	if rule.Reach == Public {
 		return next(ctx)
 	}
-	c := credentialsFrom(ctx)
-	id, err := g.auth.Authenticate(ctx, c)
+	who, err := g.caller(ctx)
 	if err != nil {
 		return err
 	}
+	id := who.id
 	leave, err := g.limits.enter(id.Username)
 	if err != nil {
 		return err
@@ -71,7 +91,7 @@ func (g *Gate) Intercept(ctx context.Context, method string, next intercept.Hand
 	decided := new(atomic.Bool)
 	ctx = context.WithValue(ctx, callKey{}, call{id, rule, decided})
 	ctx = store.WithActor(ctx, store.Actor{
-		Name: id.Username, TokenID: id.TokenID, Address: c.Address, RequestID: intercept.RequestID(ctx),
+		Name: id.Username, TokenID: id.TokenID, Address: who.address, RequestID: intercept.RequestID(ctx),
 	})
 	if err := next(ctx); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -424,7 +425,7 @@ func (c *Catalog) verify(ctx context.Context, d *draft) error {
 }
 
 // etagOf is a version as an entity tag (RFC 9110, section 8.8.3).
-func etagOf(version uint32) string { return fmt.Sprintf("%q", fmt.Sprint(version)) }
+func etagOf(version uint32) string { return `"` + strconv.FormatUint(uint64(version), 10) + `"` }
 
 // etagOrHeader is the request's etag, or the If-Match header of a REST caller.
 func etagOrHeader(ctx context.Context, etag string) string {

@@ -9,11 +9,11 @@ import (
 	"strconv"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
-	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	"github.com/backplane/backplane/internal/errs"
+	"github.com/backplane/backplane/server/auth"
+	"github.com/backplane/backplane/server/intercept"
 )
 
 const (
@@ -24,8 +24,8 @@ const (
 )
 
 // serveEvents carries a watch as server-sent events.
-func (f *facade) serveEvents(w http.ResponseWriter, r *http.Request) {
-	req := &catalogv1.WatchServicesRequest{}
+func (f *facade) serveEvents(w http.ResponseWriter, r *http.Request, open watcher) {
+	var after *uint64
 	last := r.Header.Get("Last-Event-ID")
 	if last == "" {
 		last = r.URL.Query().Get("index")
@@ -36,23 +36,19 @@ func (f *facade) serveEvents(w http.ResponseWriter, r *http.Request) {
 			f.writeError(w, r, errs.New(errs.BadRequest, "index, or Last-Event-ID, must be a number"))
 			return
 		}
-		req.Index = &index
+		after = &index
 	}
-	ctx, cancel := context.WithCancel(r.Context())
+	ctx, cancel := context.WithCancel(aboutCaller(r))
 	defer cancel()
-	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", r.Header.Get("Authorization"))
-	for k, v := range passRequestID(r.Context(), r) {
-		ctx = metadata.AppendToOutgoingContext(ctx, k, v[0])
-	}
-	stream, err := f.client.WatchServices(ctx, req)
+	changes, err := open(ctx, after)
 	if err != nil {
 		f.writeError(w, r, err)
 		return
 	}
 	// A watch that begins says where; one that is refused says why instead.
-	header, err := stream.Header()
+	header, err := changes.Header()
 	if err == nil && len(header.Get("x-index")) == 0 {
-		_, err = stream.Recv()
+		_, err = changes.next()
 	}
 	if err != nil {
 		f.writeError(w, r, err)
@@ -64,16 +60,28 @@ func (f *facade) serveEvents(w http.ResponseWriter, r *http.Request) {
 	if !f.send(w, ": watching\n\n") {
 		return
 	}
-	f.relay(ctx, w, stream)
+	f.relay(ctx, w, changes)
 }
 
-// relay passes events on until either side ends.
-func (f *facade) relay(ctx context.Context, w http.ResponseWriter, stream grpc.ServerStreamingClient[catalogv1.WatchServicesResponse]) {
-	events := make(chan *catalogv1.WatchServicesResponse)
+// aboutCaller tells a streaming call, which shares no context values with its
+// caller, what a unary one finds in the context.
+func aboutCaller(r *http.Request) context.Context {
+	kv := []string{auth.AddressKey, auth.Host(r.RemoteAddr), intercept.RequestIDHeader, intercept.RequestID(r.Context())}
+	for _, name := range []string{"Authorization", "Kong-Admin-Token"} {
+		if v := r.Header.Get(name); v != "" {
+			kv = append(kv, name, v)
+		}
+	}
+	return metadata.AppendToOutgoingContext(r.Context(), kv...)
+}
+
+// relay passes changes on until either side ends.
+func (f *facade) relay(ctx context.Context, w http.ResponseWriter, changes watch) {
+	events := make(chan event)
 	ended := make(chan error, 1)
 	go func() {
 		for {
-			ev, err := stream.Recv()
+			ev, err := changes.next()
 			if err != nil {
 				ended <- err
 				return
@@ -109,12 +117,12 @@ func (f *facade) relay(ctx context.Context, w http.ResponseWriter, stream grpc.S
 	}
 }
 
-func (f *facade) sendEvent(w http.ResponseWriter, ev *catalogv1.WatchServicesResponse) bool {
-	data, err := f.json.Marshal(ev)
+func (f *facade) sendEvent(w http.ResponseWriter, ev event) bool {
+	data, err := f.json.Marshal(ev.body)
 	if err != nil {
 		return false
 	}
-	return f.send(w, fmt.Sprintf("id: %d\nevent: %s\ndata: %s\n\n", ev.GetIndex(), ev.GetEvent(), data))
+	return f.send(w, fmt.Sprintf("id: %d\nevent: %s\ndata: %s\n\n", ev.index, ev.kind, data))
 }
 
 // send drops a client that does not read.

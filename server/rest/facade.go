@@ -13,7 +13,6 @@ import (
 	"github.com/fullstorydev/grpchan"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
@@ -28,12 +27,9 @@ const MaxBody = 1 << 20
 type Options struct {
 	// Conn reaches the RPCs, with their interceptors.
 	Conn grpc.ClientConnInterface
-	// Authenticate checks an Authorization header, so that a stranger's body
-	// is not even read, and returns a context in which the interceptors know
-	// the caller.
-	Authenticate func(ctx context.Context, header string) (context.Context, error)
-	// Public lists the RPCs that need no login, by full method name.
-	Public []string
+	// Gate checks credentials first, so that a stranger's body is not even
+	// read.
+	Gate *auth.Gate
 	// OpenAPI is the document to serve.
 	OpenAPI []byte
 	// Metrics serves /metrics.
@@ -93,15 +89,6 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 // clean reports whether a path has no empty, "." or ".." element.
 func clean(p string) bool { return p == "/" || path.Clean(p) == strings.TrimSuffix(p, "/") }
 
-// aboutCaller is what the interceptors learn of a REST caller.
-func aboutCaller(ctx context.Context, r *http.Request) metadata.MD {
-	md := metadata.Pairs(auth.AddressKey, auth.Host(r.RemoteAddr))
-	if e := exchangeOf(ctx); e != nil {
-		md.Set(intercept.RequestIDHeader, e.requestID)
-	}
-	return md
-}
-
 func (f *facade) serveAPI(w http.ResponseWriter, r *http.Request) {
 	ctx, id := intercept.WithRequestID(r.Context(), r.Header.Get("X-Request-Id"))
 	e := &exchange{requestID: id, rc: http.NewResponseController(w)}
@@ -126,8 +113,10 @@ func (f *facade) serveAPI(w http.ResponseWriter, r *http.Request) {
 		f.writeError(w, r, err)
 		return
 	}
-	if !f.public[route.method] {
-		known, err := f.Authenticate(r.Context(), r.Header.Get("Authorization"))
+	if !f.Gate.Public(route.method) {
+		known, err := f.Gate.Admit(r.Context(), auth.Credentials{
+			Authorization: r.Header.Get("Authorization"), KongToken: r.Header.Get("Kong-Admin-Token"), Address: auth.Host(r.RemoteAddr),
+		})
 		if err != nil {
 			f.writeError(w, r, err)
 			return

@@ -19,10 +19,13 @@ import (
 	"github.com/backplane/backplane/internal/errs"
 )
 
+// firstBuffer is about the size of one service as JSON.
+const firstBuffer = 1 << 10
+
 // strictJSON writes compact JSON with every field that has a value or a
 // default, and refuses what it does not understand.
 type strictJSON struct {
-	marshal   protojson.MarshalOptions
+	encoder   *encoder
 	unmarshal protojson.UnmarshalOptions
 }
 
@@ -30,7 +33,7 @@ var _ runtime.Marshaler = (*strictJSON)(nil)
 
 func newStrictJSON() *strictJSON {
 	return &strictJSON{
-		marshal:   protojson.MarshalOptions{EmitDefaultValues: true},
+		encoder:   newEncoder(),
 		unmarshal: protojson.UnmarshalOptions{RecursionLimit: maxMessages},
 	}
 }
@@ -44,11 +47,7 @@ func (s *strictJSON) Marshal(v any) ([]byte, error) {
 	if !ok {
 		return json.Marshal(v)
 	}
-	out, err := s.marshal.Marshal(m)
-	if err != nil {
-		return nil, err
-	}
-	return compact(out), nil
+	return s.encoder.message(make([]byte, 0, firstBuffer), m.ProtoReflect())
 }
 
 // compact removes the spaces between tokens, which protojson adds or leaves
