@@ -29,7 +29,7 @@ import (
 	"github.com/backplane/backplane/testbed"
 )
 
-func config(t *testing.T, v object) *structpb.Struct {
+func structOf(t *testing.T, v object) *structpb.Struct {
 	t.Helper()
 	c, err := structpb.NewStruct(v)
 	if err != nil {
@@ -71,7 +71,7 @@ func add(t *testing.T, c catalogv1.ServiceCatalogClient, s *catalogv1.Service) *
 // redisAt is a service at a loopback port.
 func redisAt(t *testing.T, name string, port int) *catalogv1.Service {
 	t.Helper()
-	return &catalogv1.Service{Name: name, ServiceType: "redis", Config: config(t, object{"host": "127.0.0.1", "port": port, "password": "hidden-word"})}
+	return &catalogv1.Service{Name: name, ServiceType: "redis", Config: structOf(t, object{"host": "127.0.0.1", "port": port, "password": "hidden-word"})}
 }
 
 // rpcTests has one test for each RPC of the catalogue.
@@ -109,7 +109,7 @@ func rpcCreate(t *testing.T, c catalogv1.ServiceCatalogClient) {
 	ctx := servertest.Context(t)
 	var header metadata.MD
 	out, err := c.CreateService(ctx, &catalogv1.CreateServiceRequest{Service: &catalogv1.Service{
-		Name: " made by rpc ", ServiceType: "redis", Config: config(t, object{"host": "cache", "password": "p"}),
+		Name: " made by rpc ", ServiceType: "redis", Config: structOf(t, object{"host": "cache", "password": "p"}),
 		Enabled: proto.Bool(false), Description: "d", Tags: []string{"b", "a"}, Labels: map[string]string{"k": "v"},
 		Check: &catalogv1.Check{Interval: durationpb.New(10 * time.Second)},
 		Id:    unknownID, Version: 7, // set by the server alone
@@ -212,7 +212,7 @@ func rpcUpdate(t *testing.T, c catalogv1.ServiceCatalogClient) {
 		return out.GetData()
 	}
 	// Without a mask, the fields that are set.
-	s := update(2, &catalogv1.UpdateServiceRequest{Service: &catalogv1.Service{Name: "updated", Config: config(t, object{"host": "other"})}})
+	s := update(2, &catalogv1.UpdateServiceRequest{Service: &catalogv1.Service{Name: "updated", Config: structOf(t, object{"host": "other"})}})
 	if s.GetDescription() != "old" || s.GetConfig().GetFields()["port"].GetNumberValue() != 1 || !slices.Equal(s.GetSecretsSet(), []string{"password"}) {
 		t.Errorf("what was absent did not stay: %v", s)
 	}
@@ -224,7 +224,7 @@ func rpcUpdate(t *testing.T, c catalogv1.ServiceCatalogClient) {
 		t.Errorf("the mask was not followed: %v", s)
 	}
 	update(3, &catalogv1.UpdateServiceRequest{Service: &catalogv1.Service{Name: "updated"}, Etag: `"3"`})
-	s = update(4, &catalogv1.UpdateServiceRequest{Service: &catalogv1.Service{Config: config(t, object{"host": "alone"})}, Replace: true})
+	s = update(4, &catalogv1.UpdateServiceRequest{Service: &catalogv1.Service{Config: structOf(t, object{"host": "alone"})}, Replace: true})
 	if s.GetConfig().GetFields()["port"].GetNumberValue() != 6379 || len(s.GetSecretsSet()) > 0 {
 		t.Errorf("replace kept something: %v", s)
 	}
@@ -285,17 +285,17 @@ func rpcTestConfig(t *testing.T, c catalogv1.ServiceCatalogClient) {
 		t.Errorf("a good configuration: %v", r)
 	}
 	bare := object{"host": "127.0.0.1", "port": server.Port}
-	if r := ask(&catalogv1.Service{ServiceType: "redis", Config: config(t, bare)}); r.GetCode() != "auth_required" {
+	if r := ask(&catalogv1.Service{ServiceType: "redis", Config: structOf(t, bare)}); r.GetCode() != "auth_required" {
 		t.Errorf("without the password: %v", r)
 	}
-	if r := ask(&catalogv1.Service{Id: stored.GetId(), Config: config(t, bare)}); !r.GetConnected() {
+	if r := ask(&catalogv1.Service{Id: stored.GetId(), Config: structOf(t, bare)}); !r.GetConnected() {
 		t.Errorf("with the stored password: %v", r)
 	}
-	_, err := c.TestConfig(ctx, &catalogv1.TestConfigRequest{Service: &catalogv1.Service{ServiceType: "redis", Config: config(t, object{})}})
+	_, err := c.TestConfig(ctx, &catalogv1.TestConfigRequest{Service: &catalogv1.Service{ServiceType: "redis", Config: structOf(t, object{})}})
 	wantCode(t, err, codes.InvalidArgument, errs.ValidationFailed)
 	_, err = c.TestConfig(ctx, &catalogv1.TestConfigRequest{})
 	wantCode(t, err, codes.InvalidArgument, errs.ValidationFailed)
-	_, err = c.TestConfig(ctx, &catalogv1.TestConfigRequest{Service: &catalogv1.Service{Id: unknownID, Config: config(t, bare)}})
+	_, err = c.TestConfig(ctx, &catalogv1.TestConfigRequest{Service: &catalogv1.Service{Id: unknownID, Config: structOf(t, bare)}})
 	wantCode(t, err, codes.NotFound, errs.NotFound)
 }
 

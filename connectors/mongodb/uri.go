@@ -205,9 +205,9 @@ func (u *uri) client() (*options.ClientOptions, error) {
 	var b strings.Builder
 	b.WriteString(schemePlain)
 	if u.hasUser {
-		b.WriteString(url.PathEscape(u.user))
+		b.WriteString(escape(u.user))
 		if u.password != "" {
-			b.WriteString(":" + strings.NewReplacer(":", "%3A", "@", "%40").Replace(url.PathEscape(u.password)))
+			b.WriteString(":" + escape(u.password))
 		}
 		b.WriteByte('@')
 	}
@@ -221,6 +221,11 @@ func (u *uri) client() (*options.ClientOptions, error) {
 	}
 	opts := options.Client().ApplyURI(b.String())
 	return opts, opts.Validate()
+}
+
+// escape encodes a user name or password. In a path : and @ could stay.
+func escape(s string) string {
+	return strings.NewReplacer(":", "%3A", "@", "%40").Replace(url.PathEscape(s))
 }
 
 func checkURI(value any, _ connectors.Env) error {

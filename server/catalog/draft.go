@@ -29,6 +29,7 @@ type draft struct {
 	secrets  map[string]string // the opened secrets
 	config   connectors.Config // validated, with secrets and defaults
 	retarget []string          // fields that aim at another server now
+	before   map[string]any    // Config before the merge
 }
 
 func sealPlace(id uuid.UUID, field string) string { return "service/" + id.String() + "/" + field }
@@ -106,8 +107,12 @@ func (d *draft) apply(s *catalogv1.Service, fields []string, replace bool) (faul
 			c := s.GetCheck()
 			d.state.CheckIntervalUs = c.GetInterval().AsDuration().Microseconds()
 			d.state.CheckTimeoutUs = c.GetTimeout().AsDuration().Microseconds()
-			d.state.FailuresBeforeCritical = c.GetFailuresBeforeCritical()
-			d.state.SuccessesBeforePassing = c.GetSuccessesBeforePassing()
+			d.state.FailuresBeforeCritical, d.state.SuccessesBeforePassing = 0, 0
+			if c != nil {
+				// As it is shown, so that what was read can be written back.
+				d.state.FailuresBeforeCritical = max(c.GetFailuresBeforeCritical(), 1)
+				d.state.SuccessesBeforePassing = max(c.GetSuccessesBeforePassing(), 1)
+			}
 		}
 	}
 	var patch map[string]any
@@ -133,6 +138,7 @@ func (d *draft) merge(patch map[string]any, replace bool) (faults []errs.Field) 
 	}
 	spec := d.conn.Spec()
 	before := maps.Clone(d.state.Config)
+	d.before = before
 	if replace {
 		for key := range d.state.Config {
 			if _, stays := patch[key]; !stays {
@@ -149,7 +155,7 @@ func (d *draft) merge(patch map[string]any, replace bool) (faults []errs.Field) 
 		f, known := spec.Field(key)
 		switch {
 		case known && f.Sealed():
-			d.mergeSecret(f, value)
+			faults = append(faults, d.mergeSecret(f, value)...)
 		case value == nil:
 			delete(d.state.Config, key)
 		default:
@@ -157,17 +163,18 @@ func (d *draft) merge(patch map[string]any, replace bool) (faults []errs.Field) 
 		}
 	}
 	d.retarget = targetChanges(spec, before, d.state.Config)
-	return nil
+	return faults
 }
 
 // mergeSecret keeps a secret that comes back masked, removes an empty one, and
-// leaves anything else to validation.
-func (d *draft) mergeSecret(f connectors.Field, value any) {
+// leaves anything else to validation. A mask of nothing is no secret.
+func (d *draft) mergeSecret(f connectors.Field, value any) []errs.Field {
 	old, had := d.secrets[f.Name]
 	text, isText := value.(string)
 	switch {
 	case isText && had && (text == secretMask || f.Mask != nil && text == f.Mask(old)):
-		return
+	case isText && text == secretMask:
+		return []errs.Field{{Path: "config." + f.Name, Message: "is the mask of a secret, but none is stored: send the secret itself"}}
 	case value == nil, isText && text == "":
 		delete(d.secrets, f.Name)
 		delete(d.state.Config, f.Name)
@@ -179,6 +186,7 @@ func (d *draft) mergeSecret(f connectors.Field, value any) {
 		delete(d.secrets, f.Name)
 		d.state.Config[f.Name] = value
 	}
+	return nil
 }
 
 // raw is the configuration as a client would have sent it, secrets included.
@@ -205,7 +213,9 @@ func (d *draft) validate(env connectors.Env) []errs.Field {
 }
 
 // seal brings the sealed values up to date. A secret that did not change keeps
-// its sealed form, so that equal drafts stay equal.
+// its sealed form, so that equal drafts stay equal. So does a configuration
+// that differs only in defaults that are written out, as in what was read and
+// is written back.
 func (d *draft) seal(sealer *secret.Sealer) {
 	spec := d.conn.Spec()
 	sealed := make(map[string][]byte, len(d.secrets))
@@ -223,6 +233,9 @@ func (d *draft) seal(sealer *secret.Sealer) {
 		}
 	}
 	d.state.Sealed = sealed
+	if d.before != nil && reflect.DeepEqual(spec.WithDefaults(d.before), spec.WithDefaults(d.state.Config)) {
+		d.state.Config = d.before
+	}
 }
 
 // same reports whether two snapshots say the same, as they would be stored.

@@ -245,6 +245,7 @@ func (c *Catalog) TestConfig(ctx context.Context, req *catalogv1.TestConfigReque
 		return nil, errs.Invalid(errs.Field{Path: "config", Message: "is required: an object"})
 	}
 	var d *draft
+	var faults []errs.Field
 	if in.GetId() == "" {
 		conn, err := c.connector(in.GetServiceType())
 		if err != nil {
@@ -254,11 +255,11 @@ func (c *Catalog) TestConfig(ctx context.Context, req *catalogv1.TestConfigReque
 			return nil, err
 		}
 		d = newDraft(conn)
-		d.merge(in.GetConfig().AsMap(), false)
-	} else if d, err = c.lend(ctx, in); err != nil {
+		faults = d.merge(in.GetConfig().AsMap(), false)
+	} else if d, faults, err = c.lend(ctx, in); err != nil {
 		return nil, err
 	}
-	if faults := d.validate(c.Env); len(faults) > 0 {
+	if faults = append(faults, d.validate(c.Env)...); len(faults) > 0 {
 		return nil, errs.Invalid(faults...)
 	}
 	result, err := c.testDraft(ctx, d, timeout)
@@ -270,24 +271,24 @@ func (c *Catalog) TestConfig(ctx context.Context, req *catalogv1.TestConfigReque
 
 // lend makes a draft of an unsaved configuration with the secrets of a stored
 // service.
-func (c *Catalog) lend(ctx context.Context, in *catalogv1.Service) (*draft, error) {
+func (c *Catalog) lend(ctx context.Context, in *catalogv1.Service) (*draft, []errs.Field, error) {
 	id, err := parseID(in.GetId())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	row, err := c.Store.Service.Get(ctx, id)
 	if err != nil {
-		return nil, notFound(err)
+		return nil, nil, notFound(err)
 	}
 	if err := allow(ctx, row); err != nil {
 		return nil, err
 	}
 	if t := in.GetServiceType(); t != "" && t != row.ServiceType {
-		return nil, errs.Invalid(errs.Field{Path: "service_type", Message: "must be the type of the stored service, " + row.ServiceType})
+		return nil, nil, errs.Invalid(errs.Field{Path: "service_type", Message: "must be the type of the stored service, " + row.ServiceType})
 	}
 	d, err := c.draftOf(row)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	patch := in.GetConfig().AsMap()
 	for field := range d.secrets {
@@ -295,11 +296,8 @@ func (c *Catalog) lend(ctx context.Context, in *catalogv1.Service) (*draft, erro
 			patch[field] = secretMask
 		}
 	}
-	d.merge(patch, true)
-	if faults := c.retargetFaults(d, patch); len(faults) > 0 {
-		return nil, errs.Invalid(faults...)
-	}
-	return d, nil
+	faults := d.merge(patch, true)
+	return d, append(faults, c.retargetFaults(d, patch)...), nil
 }
 
 // TestServices implements the RPC.
