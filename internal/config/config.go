@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +16,8 @@ import (
 
 	"github.com/spf13/pflag"
 	"gopkg.in/yaml.v3"
+
+	"github.com/backplane/backplane/internal/tlsconf"
 )
 
 // EnvPrefix begins every environment variable of the program.
@@ -33,6 +35,20 @@ type Config struct {
 
 	RequireSecretOnRetarget bool
 
+	// TLS is for all listeners, the others win over it for one of them. What a
+	// listener serves in the end is in REST, GRPC and Proxy.
+	TLS, RESTTLS, GRPCTLS, ProxyTLS tlsconf.Files
+	// AllowPlaintext permits listeners that other machines can reach to serve
+	// without TLS.
+	AllowPlaintext bool
+
+	// DenyTargets are the networks that no service may be in.
+	DenyTargets       []netip.Prefix
+	denyTargets       []string
+	MaxCallsPerSecond float64 // of each caller; 0 is no limit
+	MaxCallsAtOnce    int     // of each caller; 0 is no limit
+	MaxHeaderBytes    int
+
 	// AdminPassword and MasterKey come from the environment alone, because
 	// flags and files are too easily seen by others.
 	AdminPassword string
@@ -49,6 +65,8 @@ func (c *Config) Register(f *pflag.FlagSet) {
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringSliceVar(&c.FileRoots, "file-roots", []string{"/"}, "directories under which a service's configuration may name server-side files")
 	f.BoolVar(&c.RequireSecretOnRetarget, "require-secret-on-retarget", false, "refuse to aim a service at another server unless its secrets are sent again")
+	c.registerTLS(f)
+	c.registerLimits(f)
 	f.String("config", "", "YAML file with these settings; flags and environment variables win over it")
 }
 
@@ -116,11 +134,6 @@ func scalar(n yaml.Node) string {
 
 func (c *Config) validate() error {
 	var errList []error
-	for name, addr := range map[string]string{"--rest-addr": c.RESTAddr, "--grpc-addr": c.GRPCAddr, "--proxy-addr": c.ProxyAddr} {
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			errList = append(errList, fmt.Errorf("%s %q must be host:port", name, addr))
-		}
-	}
 	if c.DataDir == "" {
 		errList = append(errList, errors.New("--data-dir must not be empty"))
 	}
@@ -133,7 +146,7 @@ func (c *Config) validate() error {
 	if slices.ContainsFunc(c.FileRoots, func(r string) bool { return !filepath.IsAbs(r) }) {
 		errList = append(errList, errors.New("--file-roots must be absolute directories"))
 	}
-	return errors.Join(errList...)
+	return errors.Join(append(errList, c.checkListeners(), c.settleLimits())...)
 }
 
 // Level is the log level.

@@ -46,10 +46,17 @@ func (f Files) Enabled() bool { return f.Cert != "" || f.Key != "" || f.ClientCA
 // set.
 func (f Files) Check() error {
 	if !f.Enabled() {
-		return nil
+		return f.checkAuth()
 	}
 	_, err := f.load()
 	return err
+}
+
+func (f Files) checkAuth() error {
+	if f.Auth == "" || f.Auth == Required || f.Auth == Optional {
+		return nil
+	}
+	return fmt.Errorf("client certificates can be %s or %s, not %q", Required, Optional, f.Auth)
 }
 
 // material is what the files held at one time.
@@ -89,9 +96,8 @@ func (f Files) load() (material, error) {
 			faults = append(faults, fmt.Errorf("client authority %s: %w", f.ClientCA, err))
 		}
 	}
+	faults = append(faults, f.checkAuth())
 	switch {
-	case f.Auth != "" && f.Auth != Required && f.Auth != Optional:
-		faults = append(faults, fmt.Errorf("client certificates can be %s or %s, not %q", Required, Optional, f.Auth))
 	case f.ClientCA != "" && f.Auth == Optional:
 		m.auth = tls.VerifyClientCertIfGiven
 	case f.ClientCA != "":
