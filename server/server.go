@@ -24,11 +24,14 @@ import (
 	"github.com/backplane/backplane/connectors"
 	"github.com/backplane/backplane/connectors/builtin"
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
+	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
 	"github.com/backplane/backplane/internal/config"
 	"github.com/backplane/backplane/internal/lifecycle"
 	"github.com/backplane/backplane/internal/telemetry"
+	"github.com/backplane/backplane/internal/tlsconf"
 	"github.com/backplane/backplane/server/auth"
 	"github.com/backplane/backplane/server/catalog"
+	"github.com/backplane/backplane/server/identity"
 	"github.com/backplane/backplane/server/inproc"
 	"github.com/backplane/backplane/server/intercept"
 	"github.com/backplane/backplane/server/openapi"
@@ -44,12 +47,6 @@ const (
 	maxMessage = rest.MaxBody + 64<<10
 )
 
-// publicRPCs need no login.
-var publicRPCs = []string{
-	catalogv1.ServiceCatalog_GetHealth_FullMethodName,
-	"/grpc.health.v1.Health/",
-}
-
 // Server is a wired but not yet running control plane.
 type Server struct {
 	conf    config.Config
@@ -60,7 +57,9 @@ type Server struct {
 
 	store    *store.Store
 	catalog  *catalog.Catalog
+	identity *identity.Identity
 	auth     *auth.Authenticator
+	gate     *auth.Gate
 	health   *health.Server
 	grpc     *grpc.Server
 	http     *http.Server
@@ -73,6 +72,7 @@ type Server struct {
 	// Started is closed.
 	RESTAddr, GRPCAddr string
 	started            chan struct{}
+	ending             chan struct{} // closed when watches must end
 }
 
 // New opens the store and wires everything; it listens on nothing yet. What it
@@ -84,7 +84,7 @@ func New(ctx context.Context, conf config.Config, version string, logTo io.Write
 	}
 	s := &Server{
 		conf: conf, version: version, log: telemetry.NewLogger(logTo, level), metrics: telemetry.NewMetrics(),
-		health: health.NewServer(), started: make(chan struct{}),
+		health: health.NewServer(), started: make(chan struct{}), ending: make(chan struct{}),
 	}
 	defer func() {
 		if err != nil {
@@ -110,12 +110,18 @@ func New(ctx context.Context, conf config.Config, version string, logTo io.Write
 	if err != nil {
 		return nil, err
 	}
-	s.auth = auth.New(s.store.User, s.metrics, publicRPCs...)
+	signer, err := openSigner(ctx, s.store, sealer)
+	if err != nil {
+		return nil, err
+	}
+	s.auth = auth.New(auth.Options{Store: s.store.Client, Metrics: s.metrics, Log: s.log, Signer: signer})
+	s.gate = auth.NewGate(s.auth, auth.Access(), conf.MaxCallsPerSecond, conf.MaxCallsAtOnce)
+	s.identity = identity.New(identity.Options{Store: s.store, Auth: s.auth, Signer: signer, Ending: s.ending})
 	s.catalog, err = catalog.New(catalog.Options{
 		Store: s.store, Registry: registry, Sealer: sealer, Metrics: s.metrics, Log: s.log, Version: version,
 		RequireSecretOnRetarget: conf.RequireSecretOnRetarget,
 		Env: connectors.Env{
-			FileRoots: conf.FileRoots, Deny: connectors.DefaultDeny(),
+			FileRoots: conf.FileRoots, Deny: conf.DenyTargets,
 			FileDeny: []string{dataDir},
 		},
 	})
@@ -128,10 +134,10 @@ func New(ctx context.Context, conf config.Config, version string, logTo io.Write
 // wire registers the APIs on gRPC and, through the same interceptors, on the
 // in-process connection of the façade.
 func (s *Server) wire(ctx context.Context, registry *connectors.Registry) error {
-	chain := intercept.Standard(s.log, s.metrics, s.auth.Intercept)
+	chain := intercept.Standard(s.log, s.metrics, s.gate.Intercept)
 	s.grpc = grpc.NewServer(
 		grpc.UnaryInterceptor(chain.Unary), grpc.StreamInterceptor(chain.Stream),
-		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxConcurrentStreams(1000),
+		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxHeaderListSize(uint32(s.conf.MaxHeaderBytes)), grpc.MaxConcurrentStreams(1000),
 		grpc.ConnectionTimeout(10*time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 2 * time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 20 * time.Second, PermitWithoutStream: true}),
@@ -139,27 +145,30 @@ func (s *Server) wire(ctx context.Context, registry *connectors.Registry) error 
 	inProcess := inproc.New(chain.Unary, chain.Stream)
 	for _, r := range []grpc.ServiceRegistrar{s.grpc, inProcess} {
 		catalogv1.RegisterServiceCatalogServer(r, s.catalog)
+		identityv1.RegisterIdentityAdminServer(r, s.identity)
 	}
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
+	if err := auth.Complete(auth.Access(), s.grpc.GetServiceInfo()); err != nil {
+		return err
+	}
 
-	doc, err := openapi.Build(s.version, publicRPCs, registry)
+	doc, err := openapi.Build(s.version, s.gate.Public, registry)
 	if err != nil {
 		return err
 	}
 	handler, err := rest.New(ctx, rest.Options{
-		Conn:         inProcess,
-		Authenticate: s.auth.WithIdentity,
-		Public:       publicRPCs,
-		OpenAPI:      doc,
-		Metrics:      promhttp.HandlerFor(s.metrics.Registry, promhttp.HandlerOpts{}),
-		Ready:        s.ready,
+		Conn:    inProcess,
+		Gate:    s.gate,
+		OpenAPI: doc,
+		Metrics: promhttp.HandlerFor(s.metrics.Registry, promhttp.HandlerOpts{}),
+		Ready:   s.ready,
 	})
 	if err != nil {
 		return err
 	}
 	s.http = &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: s.conf.MaxHeaderBytes,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	return nil
@@ -189,14 +198,13 @@ func (s *Server) Run(ctx context.Context) (err error) {
 		defer cancel()
 		err = errors.Join(err, s.Close(end))
 	}()
-	listen := net.ListenConfig{}
-	restListener, err := listen.Listen(ctx, "tcp", s.conf.RESTAddr)
+	restListener, err := s.listen(ctx, s.conf.REST(), "h2", "http/1.1")
 	if err != nil {
-		return fmt.Errorf("--rest-addr: %w", err)
+		return err
 	}
-	grpcListener, err := listen.Listen(ctx, "tcp", s.conf.GRPCAddr)
+	grpcListener, err := s.listen(ctx, s.conf.GRPC(), "h2")
 	if err != nil {
-		return errors.Join(fmt.Errorf("--grpc-addr: %w", err), restListener.Close())
+		return errors.Join(err, restListener.Close())
 	}
 	s.RESTAddr, s.GRPCAddr = restListener.Addr().String(), grpcListener.Addr().String()
 
@@ -206,6 +214,9 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	defer cut()
 	s.http.BaseContext = func(net.Listener) context.Context { return open }
 	var all sync.WaitGroup
+	all.Go(func() { restListener.Run(work) })
+	all.Go(func() { grpcListener.Run(work) })
+	all.Go(func() { s.forgetLogins(work) })
 	all.Go(func() { s.store.Follow(work, func(err error) { s.log.Error("follow the store", "error", err) }) })
 	all.Go(func() { s.catalog.Monitor(work) })
 	all.Go(func() {
@@ -228,10 +239,48 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	s.health.Shutdown()
 	s.log.Info("draining")
 	s.catalog.EndWatches()
+	close(s.ending)
 	s.drain(open, cut)
 	stop(nil)
 	all.Wait()
 	return err
+}
+
+func (s *Server) listen(ctx context.Context, l config.Listener, protocols ...string) (*tlsconf.Listener, error) {
+	listener, err := tlsconf.Listen(ctx, l.Addr, tlsconf.Options{Name: l.Name, Files: l.TLS, Protocols: protocols, AllowPlaintext: s.conf.AllowPlaintext, Log: s.log})
+	if err != nil {
+		return nil, fmt.Errorf("--%s-addr: %w", l.Name, err)
+	}
+	return listener, nil
+}
+
+// forgetLogins makes this process check its callers anew when another one has
+// changed users, tokens or projects.
+func (s *Server) forgetLogins(ctx context.Context) {
+	if s.store.Exclusive() {
+		return // every change is made here, and forgets by itself
+	}
+	at := uint64(0)
+	for {
+		if err := s.store.AwaitChange(ctx, at); err != nil {
+			return
+		}
+		changes, err := s.store.ChangesAfter(ctx, at, 1000)
+		if err != nil {
+			s.log.Error("follow changes of users", "error", err)
+			s.auth.Forget() // better slow than wrong
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
+			continue
+		}
+		for _, ch := range changes {
+			if at = ch.ID; ch.Event == store.IdentityEvent {
+				s.auth.Forget()
+			}
+		}
+	}
 }
 
 // drain lets calls under way end, and cuts what is left after a while.

@@ -281,7 +281,7 @@ func (c *Catalog) lend(ctx context.Context, in *catalogv1.Service) (*draft, []er
 		return nil, nil, notFound(err)
 	}
 	if err := allow(ctx, row); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if t := in.GetServiceType(); t != "" && t != row.ServiceType {
 		return nil, nil, errs.Invalid(errs.Field{Path: "service_type", Message: "must be the type of the stored service, " + row.ServiceType})

@@ -11,6 +11,9 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
 	"github.com/backplane/backplane/connectors"
 	"github.com/backplane/backplane/gen/openapi"
 	"github.com/backplane/backplane/internal/errs"
@@ -28,9 +31,9 @@ const (
 Every call but the health checks needs HTTP Basic authentication. Failures have one shape: ` + "`{\"ok\":false,\"error\":\"…\",\"code\":\"…\",\"request_id\":\"…\"}`" + `, with ` + "`fields`" + ` where input was at fault.`
 )
 
-// Build makes the document as JSON. public lists the RPCs that need no login,
-// by full method name.
-func Build(version string, public []string, registry *connectors.Registry) ([]byte, error) {
+// Build makes the document as JSON. public reports whether an RPC, by full
+// method name, needs no login.
+func Build(version string, public func(method string) bool, registry *connectors.Registry) ([]byte, error) {
 	doc := object{}
 	err := fs.WalkDir(openapi.Documents, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -163,11 +166,10 @@ func failures(verb string, hasBody, hasID bool) []errs.Reason {
 	return out
 }
 
-func complete(path, verb string, op object, public []string) {
+func complete(path, verb string, op object, public func(string) bool) {
 	responses := at(op, "responses")
 	id, _ := op["operationId"].(string)
-	service, method, _ := strings.Cut(id, "_")
-	if slices.ContainsFunc(public, func(p string) bool { return strings.HasSuffix(p, "."+service+"/"+method) }) {
+	if public(fullMethod(id)) {
 		op["security"] = []any{}
 	}
 	_, hasBody := op["requestBody"]
@@ -195,4 +197,17 @@ func failure(doc string) object {
 	return object{"description": doc, "content": object{
 		"application/json": object{"schema": object{"$ref": "#/components/schemas/" + errorSchema}},
 	}}
+}
+
+// fullMethod finds the RPC of an operation: its id is Service_Method.
+func fullMethod(operationID string) string {
+	service, method, _ := strings.Cut(operationID, "_")
+	found := ""
+	protoregistry.GlobalFiles.RangeFiles(func(fd protoreflect.FileDescriptor) bool {
+		if s := fd.Services().ByName(protoreflect.Name(service)); s != nil && s.Methods().ByName(protoreflect.Name(method)) != nil {
+			found = "/" + string(s.FullName()) + "/" + method
+		}
+		return found == ""
+	})
+	return found
 }

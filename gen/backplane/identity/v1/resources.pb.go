@@ -203,7 +203,7 @@ type User struct {
 	// Name to log in with: 1 to 64 of `a-z A-Z 0-9 . _ @ -`. Cannot change.
 	Username string `protobuf:"bytes,1,opt,name=username,proto3" json:"username,omitempty"`
 	// Password, 8 to 512 bytes. Never shown.
-	Password string `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	Password *string `protobuf:"bytes,2,opt,name=password,proto3,oneof" json:"password,omitempty"`
 	// Its roles.
 	Roles []*RoleBinding `protobuf:"bytes,3,rep,name=roles,proto3" json:"roles,omitempty"`
 	// Whether it may log in; true unless said otherwise.
@@ -254,8 +254,8 @@ func (x *User) GetUsername() string {
 }
 
 func (x *User) GetPassword() string {
-	if x != nil {
-		return x.Password
+	if x != nil && x.Password != nil {
+		return *x.Password
 	}
 	return ""
 }
@@ -839,18 +839,19 @@ const file_backplane_identity_v1_resources_proto_rawDesc = "" +
 	"\x06Caller\x12\x1a\n" +
 	"\busername\x18\x01 \x01(\tR\busername\x12\x1a\n" +
 	"\btoken_id\x18\x02 \x01(\tR\btoken_id\x128\n" +
-	"\x05roles\x18\x03 \x03(\v2\".backplane.identity.v1.RoleBindingR\x05roles\"\xad\x02\n" +
+	"\x05roles\x18\x03 \x03(\v2\".backplane.identity.v1.RoleBindingR\x05roles\"\xbf\x02\n" +
 	"\x04User\x12\x1a\n" +
-	"\busername\x18\x01 \x01(\tR\busername\x12 \n" +
-	"\bpassword\x18\x02 \x01(\tB\x04\xe2A\x01\x04R\bpassword\x128\n" +
+	"\busername\x18\x01 \x01(\tR\busername\x12%\n" +
+	"\bpassword\x18\x02 \x01(\tB\x04\xe2A\x01\x04H\x00R\bpassword\x88\x01\x01\x128\n" +
 	"\x05roles\x18\x03 \x03(\v2\".backplane.identity.v1.RoleBindingR\x05roles\x12\x1d\n" +
-	"\aenabled\x18\x04 \x01(\bH\x00R\aenabled\x88\x01\x01\x12@\n" +
+	"\aenabled\x18\x04 \x01(\bH\x01R\aenabled\x88\x01\x01\x12@\n" +
 	"\n" +
 	"created_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
 	"created_at\x12@\n" +
 	"\n" +
 	"updated_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
-	"updated_atB\n" +
+	"updated_atB\v\n" +
+	"\t_passwordB\n" +
 	"\n" +
 	"\b_enabled\"\xf6\x02\n" +
 	"\x05Token\x12\x0e\n" +
