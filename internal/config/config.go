@@ -49,6 +49,11 @@ type Config struct {
 	MaxCallsAtOnce    int     // of each caller; 0 is no limit
 	MaxHeaderBytes    int
 
+	// MasterKeyFile and MasterKeyCommand say where the master key comes from
+	// when MasterKey does not. Both empty: a file in the data directory.
+	MasterKeyFile    string
+	MasterKeyCommand []string
+
 	// AdminPassword and MasterKey come from the environment alone, because
 	// flags and files are too easily seen by others.
 	AdminPassword string
@@ -67,6 +72,8 @@ func (c *Config) Register(f *pflag.FlagSet) {
 	f.BoolVar(&c.RequireSecretOnRetarget, "require-secret-on-retarget", false, "refuse to aim a service at another server unless its secrets are sent again")
 	c.registerTLS(f)
 	c.registerLimits(f)
+	f.StringVar(&c.MasterKeyFile, "master-key-file", "", "file with the master key, for this store alone: a rotation of the keys replaces it; empty: master.key in the data directory, made at the first start")
+	f.Var((*command)(&c.MasterKeyCommand), "master-key-command", "command that prints the master key; split at spaces, or a JSON list of its words; run without a shell")
 	f.String("config", "", "YAML file with these settings; flags and environment variables win over it")
 }
 
@@ -112,7 +119,7 @@ func loadFile(f *pflag.FlagSet, path string) error {
 		case fl == nil || key == "config" || key == "help":
 			errList = append(errList, fmt.Errorf("--config %s: line %d: %q is not a setting", path, node.Line, key))
 		case !fl.Changed:
-			if err := f.Set(key, scalar(node)); err != nil {
+			if err := f.Set(key, scalar(fl.Value.Type(), node)); err != nil {
 				errList = append(errList, fmt.Errorf("--config %s: line %d: %s: %w", path, node.Line, key, err))
 			}
 		}
@@ -120,14 +127,17 @@ func loadFile(f *pflag.FlagSet, path string) error {
 	return errors.Join(errList...)
 }
 
-// scalar is a YAML value as the flag would be written.
-func scalar(n yaml.Node) string {
+// scalar is a YAML value as a flag of the type would be written.
+func scalar(flagType string, n yaml.Node) string {
 	if n.Kind != yaml.SequenceNode {
 		return n.Value
 	}
 	parts := make([]string, len(n.Content))
 	for i, c := range n.Content {
 		parts[i] = c.Value
+	}
+	if flagType == (*command)(nil).Type() {
+		return writeCommand(parts)
 	}
 	return strings.Join(parts, ",")
 }
@@ -140,6 +150,9 @@ func (c *Config) validate() error {
 	if c.Store != "" && !strings.HasPrefix(c.Store, "postgres://") && !strings.HasPrefix(c.Store, "postgresql://") && !strings.HasPrefix(c.Store, "mysql://") {
 		errList = append(errList, errors.New("--store must be empty, a postgres:// or a mysql:// URL"))
 	}
+	if n := c.masterKeySources(); len(n) > 1 {
+		errList = append(errList, fmt.Errorf("%s: only one of them can give the master key", strings.Join(n, " and ")))
+	}
 	if _, err := c.Level(); err != nil {
 		errList = append(errList, err)
 	}
@@ -147,6 +160,20 @@ func (c *Config) validate() error {
 		errList = append(errList, errors.New("--file-roots must be absolute directories"))
 	}
 	return errors.Join(append(errList, c.checkListeners(), c.settleLimits())...)
+}
+
+// masterKeySources names the sources of the master key that are given.
+func (c *Config) masterKeySources() (names []string) {
+	if c.MasterKey != "" {
+		names = append(names, EnvPrefix+"MASTER_KEY")
+	}
+	if c.MasterKeyFile != "" {
+		names = append(names, "--master-key-file")
+	}
+	if len(c.MasterKeyCommand) > 0 {
+		names = append(names, "--master-key-command")
+	}
+	return names
 }
 
 // Level is the log level.

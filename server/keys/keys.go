@@ -128,14 +128,17 @@ func (k *Keys) firstRows(ctx context.Context) ([]*ent.DataKey, error) {
 	}
 	var created bool
 	k.masters, err = k.o.Source.read(ctx)
-	if secret.IsMissing(err) && isNew && k.o.Source.isFile() && k.o.Source.Create {
+	missing := k.o.Source.isFile() && secret.IsMissing(err)
+	if missing && isNew && k.o.Source.Create {
 		if _, err = secret.CreateKeyFile(k.o.Source.File); err == nil {
 			created = true
 			k.masters, err = k.o.Source.read(ctx)
 		}
 	}
 	switch {
-	case secret.IsMissing(err) && !isNew:
+	case missing && isNew && err != nil && !created:
+		return nil, fmt.Errorf("%w; make it with: openssl rand -hex 32 > %s", err, k.o.Source)
+	case missing && !isNew:
 		return nil, fmt.Errorf("this store is sealed, but there is no master key: put it back at %s, or name it with --master-key-file, --master-key-command or BACKPLANE_MASTER_KEY", k.o.Source)
 	case err != nil:
 		return nil, err

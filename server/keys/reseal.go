@@ -88,6 +88,7 @@ func (k *Keys) pass(ctx context.Context, renew func() error) (t tally, err error
 type stale struct {
 	row   Row
 	fresh [][]byte
+	sound [][]byte // those of fresh that can be opened
 	old   int
 }
 
@@ -100,7 +101,7 @@ func (k *Keys) reseal(ctx context.Context, rows []Row, t *tally) error {
 		t.damaged = append(t.damaged, damaged...)
 		if s.old > 0 {
 			todo = append(todo, s)
-			all = append(all, s.fresh...)
+			all = append(all, s.sound...)
 		}
 	}
 	if len(todo) == 0 {
@@ -137,15 +138,14 @@ func (k *Keys) freshen(row Row) (s stale, damaged []error) {
 	s = stale{row: row, fresh: make([][]byte, len(row.Values))}
 	for i, v := range row.Values {
 		fresh, err := k.Fresh(v.Sealed, v.Place)
-		switch {
-		case err != nil:
+		if err != nil {
 			damaged = append(damaged, err)
 			s.fresh[i] = v.Sealed
-		case !k.UsesActive(v.Sealed):
-			s.fresh[i] = fresh
+			continue
+		}
+		s.fresh[i], s.sound = fresh, append(s.sound, fresh)
+		if !k.UsesActive(v.Sealed) {
 			s.old++
-		default:
-			s.fresh[i] = fresh
 		}
 	}
 	return s, damaged
