@@ -24,7 +24,7 @@ const listSetting = "data_keys"
 // meanwhile: seal it again and repeat the write.
 var ErrRetired = errors.New("sealed under a data key that was given up meanwhile")
 
-// Guard must be the first statement of a transaction that writes sealed values,
+// Guard must be the last statement of a transaction that writes sealed values,
 // and is given all of them. It fails with ErrRetired when another process has
 // rotated and no longer waits for this one; until the transaction ends, none
 // can. Where no other process uses the store, Writing is enough and Guard does
@@ -33,7 +33,7 @@ func (k *Keys) Guard(ctx context.Context, tx *store.Tx, sealed ...[]byte) error 
 	if k.o.Store.Exclusive() || len(sealed) == 0 {
 		return nil
 	}
-	open, err := readList(ctx, tx.Setting.Query().Where(lockShared))
+	open, err := readList(ctx, tx.Setting.Query().Where(locked))
 	if err != nil {
 		return err
 	}
@@ -49,13 +49,10 @@ func (k *Keys) Guard(ctx context.Context, tx *store.Tx, sealed ...[]byte) error 
 	return nil
 }
 
-// lockShared keeps the list from being changed until the transaction ends.
-// MariaDB has no FOR SHARE.
-func lockShared(s *sql.Selector) {
-	switch s.Dialect() {
-	case dialect.Postgres:
-		s.ForShare()
-	case dialect.MySQL:
+// locked keeps the list from being changed until the transaction ends. A shared
+// lock would let a stream of writers keep a rotation waiting for good.
+func locked(s *sql.Selector) {
+	if s.Dialect() != dialect.SQLite {
 		s.ForUpdate()
 	}
 }

@@ -36,10 +36,15 @@ const (
 	leaseFor = time.Minute
 	// missingFor is how long a key that was not found is not looked for again.
 	missingFor = 10 * time.Second
+	// failedFor is the same when the store could not be asked.
+	failedFor = time.Second
 	// lookupTimeout bounds the search for a key that another process made.
 	lookupTimeout = 5 * time.Second
 	// finishAgain is how soon an unfinished rotation is tried again.
 	finishAgain = time.Minute
+	// damagedAgain is the same when values cannot be opened, which takes a
+	// person to put right.
+	damagedAgain = 6 * time.Hour
 )
 
 // Options are what Keys need.
@@ -68,6 +73,7 @@ type Keys struct {
 
 	mu          sync.Mutex
 	masters     []*secret.MasterKey
+	wrappedBy   secret.KeyID               // the master key of the active key
 	activeSince int64                      // creation of the active key
 	gone        map[secret.KeyID]time.Time // when keys that the store no longer has are dropped
 	missing     map[secret.KeyID]time.Time // until when keys are not looked for again
@@ -93,7 +99,7 @@ func Open(ctx context.Context, o Options) (*Keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
 	}
-	if err := k.settle(ctx, rows); err != nil {
+	if err := k.settle(rows); err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
 	}
 	opened, active, err := k.unwrap(ctx, rows, nil)
@@ -109,6 +115,9 @@ func Open(ctx context.Context, o Options) (*Keys, error) {
 		}
 	}
 	k.activeSince = active.row.CreatedAt
+	if k.wrappedBy, err = secret.KeyOf(active.row.Wrapped); err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
 	if !o.Store.Exclusive() {
 		k.OnUnknown(k.find)
 	}
@@ -199,7 +208,7 @@ func (k *Keys) rows(ctx context.Context) (rows []*ent.DataKey, isNew bool, err e
 // settle finishes what a crash may have left between the change of the store
 // and that of the master key's file: the file must be what the keys in the
 // store are wrapped under.
-func (k *Keys) settle(ctx context.Context, rows []*ent.DataKey) error {
+func (k *Keys) settle(rows []*ent.DataKey) error {
 	if !k.ownsFile() {
 		return nil
 	}
@@ -234,7 +243,7 @@ func (k *Keys) settle(ctx context.Context, rows []*ent.DataKey) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.masters = next
-	return ctx.Err()
+	return nil
 }
 
 // ownsFile reports whether the master key is in a file that this process may

@@ -15,7 +15,7 @@ import (
 func (k *Keys) Run(ctx context.Context, report func(error)) {
 	tick := time.NewTicker(k.o.refresh)
 	defer tick.Stop()
-	var tried time.Time
+	var tryAt time.Time
 	for {
 		if !k.o.Store.Exclusive() {
 			if err := k.refresh(ctx); err != nil && ctx.Err() == nil {
@@ -23,10 +23,14 @@ func (k *Keys) Run(ctx context.Context, report func(error)) {
 			}
 		}
 		k.dropGone()
-		if k.isUnfinished() && time.Since(tried) > finishAgain {
-			tried = time.Now()
-			if _, err := k.Finish(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, errBusy) {
+		if k.isUnfinished() && time.Now().After(tryAt) {
+			tryAt = time.Now().Add(finishAgain)
+			_, err := k.Finish(ctx)
+			if err != nil && ctx.Err() == nil && !errors.Is(err, errBusy) {
 				report(fmt.Errorf("finish the rotation of the keys: %w", err))
+			}
+			if errors.Is(err, secret.ErrDamaged) || errors.Is(err, secret.ErrWrongKey) {
+				tryAt = time.Now().Add(damagedAgain)
 			}
 		}
 		select {
@@ -70,6 +74,9 @@ func (k *Keys) refresh(ctx context.Context) error {
 		return err
 	}
 	if err := k.Activate(id); err != nil {
+		return err
+	}
+	if k.wrappedBy, err = secret.KeyOf(active.row.Wrapped); err != nil {
 		return err
 	}
 	k.activeSince = active.row.CreatedAt
@@ -121,10 +128,14 @@ func (k *Keys) find(id secret.KeyID) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
 	defer cancel()
-	// A failure is that of the caller's Open; Run reports what it is about.
-	if err := k.refresh(ctx); err == nil && !k.Has(id) {
+	// A failure becomes that of the caller's Open; Run reports what it is about.
+	wait := missingFor
+	if err := k.refresh(ctx); err != nil {
+		wait = failedFor
+	}
+	if !k.Has(id) {
 		k.mu.Lock()
-		k.missing[id] = time.Now().Add(missingFor)
+		k.missing[id] = time.Now().Add(wait)
 		k.mu.Unlock()
 	}
 }

@@ -113,9 +113,6 @@ func (k *Keys) reseal(ctx context.Context, rows []Row, t *tally) error {
 	var found, resealed int
 	err := k.o.Store.Change(ctx, func(tx *store.Tx) error {
 		found, resealed = 0, 0
-		if err := k.Guard(ctx, tx, all...); err != nil {
-			return err
-		}
 		for _, s := range todo {
 			found += s.old
 			ok, err := s.row.Replace(ctx, tx, s.fresh)
@@ -126,7 +123,7 @@ func (k *Keys) reseal(ctx context.Context, rows []Row, t *tally) error {
 				resealed += s.old
 			}
 		}
-		return nil
+		return k.Guard(ctx, tx, all...)
 	})
 	t.found += found
 	t.resealed += resealed

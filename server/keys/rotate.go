@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -53,7 +52,7 @@ func (k *Keys) Rotate(ctx context.Context) (res Result, err error) {
 		return res, err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	before := k.masterInUse(ctx)
+	before := k.masterInUse()
 	target, err := k.nextMaster(ctx)
 	if err != nil {
 		return res, fmt.Errorf("new master key: %w", err)
@@ -108,7 +107,7 @@ func (k *Keys) begin(ctx context.Context) (renew func() error, release func() er
 	if err = renew(); err == nil {
 		var rows []*ent.DataKey
 		if rows, _, err = k.rows(ctx); err == nil {
-			if err = k.settle(ctx, rows); err == nil {
+			if err = k.settle(rows); err == nil {
 				err = k.refresh(ctx)
 			}
 		}
@@ -119,17 +118,10 @@ func (k *Keys) begin(ctx context.Context) (renew func() error, release func() er
 	return renew, release, nil
 }
 
-// masterInUse is the master key that the active data key is wrapped under.
-func (k *Keys) masterInUse(ctx context.Context) secret.KeyID {
-	row, err := k.o.Store.DataKey.Query().Where(datakey.Active(true)).First(ctx)
-	if err != nil {
-		return secret.KeyID{}
-	}
-	id, err := secret.KeyOf(row.Wrapped)
-	if err != nil {
-		return secret.KeyID{}
-	}
-	return id
+func (k *Keys) masterInUse() secret.KeyID {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.wrappedBy
 }
 
 // nextMaster is the master key to wrap with from now on. One that is made here
@@ -167,13 +159,13 @@ func (k *Keys) replaceKeys(ctx context.Context, target *secret.MasterKey) error 
 		// The store knows whether the commit came about.
 		rows, _, again := k.rows(ctx)
 		if again == nil {
-			again = k.settle(ctx, rows)
+			again = k.settle(rows)
 		}
 		return errors.Join(fmt.Errorf("store the new data key: %w", err), again)
 	}
 	k.mu.Lock()
 	k.unfinished = true
-	k.masters = []*secret.MasterKey{target}
+	k.masters, k.wrappedBy = []*secret.MasterKey{target}, target.ID()
 	k.mu.Unlock()
 	if err := k.o.before(stepAdopt); err != nil {
 		return err
@@ -239,7 +231,7 @@ func (k *Keys) enroll(ctx context.Context, target *secret.MasterKey, next *secre
 
 // finish re-seals everything under the active key and deletes the others.
 func (k *Keys) finish(ctx context.Context, renew func() error, res *Result) error {
-	res.KeyID, res.MasterKeyID = k.Active().String(), k.masterInUse(ctx).String()
+	res.KeyID, res.MasterKeyID = k.Active().String(), k.masterInUse().String()
 	active := k.Active()
 	if err := k.Switch(ctx, active); err != nil {
 		return err
@@ -313,7 +305,7 @@ func (k *Keys) sealRest(ctx context.Context, renew func() error, res *Result) er
 func (k *Keys) retire(ctx context.Context, active secret.KeyID, res *Result) error {
 	var retired []string
 	err := k.o.Store.Change(ctx, func(tx *store.Tx) error {
-		open, err := readList(ctx, tx.Setting.Query().Where(lockShared))
+		open, err := readList(ctx, tx.Setting.Query().Where(locked))
 		if err != nil {
 			return err
 		}
@@ -330,16 +322,5 @@ func (k *Keys) retire(ctx context.Context, active secret.KeyID, res *Result) err
 		return fmt.Errorf("delete the old data keys: %w", err)
 	}
 	res.Retired = retired
-	return errors.Join(k.refresh(ctx), k.removeNext())
-}
-
-// removeNext leaves no master key behind that is not in use.
-func (k *Keys) removeNext() error {
-	if !k.ownsFile() {
-		return nil
-	}
-	if err := os.Remove(k.o.Source.File + nextSuffix); err != nil && !secret.IsMissing(err) {
-		return err
-	}
-	return nil
+	return k.refresh(ctx)
 }

@@ -139,24 +139,24 @@ func (l *limited) Write(p []byte) (int, error) {
 // replaceable makes sure, by replacing the file with a copy of itself, that it
 // can be replaced when that will matter. It returns the file's real path.
 func replaceable(path string) (string, error) {
-	real, err := filepath.EvalSymlinks(path)
+	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return "", err
 	}
-	text, err := os.ReadFile(real)
+	text, err := os.ReadFile(target)
 	if err != nil {
 		return "", err
 	}
 	// A copy that a crash left behind says nothing that the file does not.
-	trial := real + ".trial"
+	trial := target + ".trial"
 	if err := os.Remove(trial); err != nil && !secret.IsMissing(err) {
 		return "", err
 	}
 	if err := secret.WriteFile(trial, text); err != nil {
 		return "", err
 	}
-	if err := secret.ReplaceFile(trial, real); err != nil {
+	if err := secret.ReplaceFile(trial, target); err != nil {
 		return "", errors.Join(err, os.Remove(trial))
 	}
-	return real, nil
+	return target, nil
 }
