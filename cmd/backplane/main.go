@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/backplane/backplane/cmd/backplane/internal/cli"
 	"github.com/backplane/backplane/internal/config"
 	"github.com/backplane/backplane/server"
 	"github.com/backplane/backplane/server/auth"
@@ -38,6 +39,7 @@ func command() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.AddCommand(serve())
+	root.AddCommand(cli.Commands()...)
 	return root
 }
 
@@ -74,18 +76,21 @@ func run(ctx context.Context, conf config.Config, out, log io.Writer) error {
 		return err
 	case <-s.Started():
 	}
-	greet(out, s)
+	greet(out, s, conf)
 	return <-ended
 }
 
 // greet tells a person where everything is.
-func greet(out io.Writer, s *server.Server) {
+func greet(out io.Writer, s *server.Server, conf config.Config) {
 	login, password := "the password set at the first start", "PASSWORD"
 	if s.AdminPasswordFile != "" {
 		login = "the password in " + s.AdminPasswordFile
 		password = "$(cat " + s.AdminPasswordFile + ")"
 	}
 	base := "http://" + reachable(s.RESTAddr)
+	if conf.REST().TLS.Enabled() {
+		base = "https://" + reachable(s.RESTAddr)
+	}
 	fmt.Fprintf(out, `
 Backplane %s
   REST   %s   (API reference: %s/docs)

@@ -1,0 +1,100 @@
+// Package cli holds the commands that call a running server: each group of
+// them is a client of its gRPC API.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
+	"github.com/backplane/backplane/internal/errs"
+)
+
+// Commands are the command groups.
+func Commands() []*cobra.Command {
+	return []*cobra.Command{users(), tokens(), projects(), auditTrail(), keys(), whoami()}
+}
+
+// group makes the command that others hang below, or that stands alone. They
+// share its flags.
+func group(use, short string) (*cobra.Command, *target) {
+	t := &target{}
+	cmd := &cobra.Command{Use: use, Short: short, Long: short + ".\n\n" + loginHelp}
+	t.register(cmd.PersistentFlags())
+	return cmd, t
+}
+
+// session is what a command works with.
+type session struct {
+	identityv1.IdentityAdminClient
+	printer
+	in *input
+}
+
+// work is what a command does once it is connected.
+type work func(ctx context.Context, s *session, args []string) error
+
+// call makes the RunE of a command: it logs in, connects and explains errors.
+func (t *target) call(do work) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := t.complete(cmd.Flags(), os.Getenv); err != nil {
+			return err
+		}
+		ctx, in := cmd.Context(), newInput(cmd.InOrStdin(), cmd.ErrOrStderr())
+		who, err := t.credentials(ctx, in, os.Getenv)
+		if err != nil {
+			return err
+		}
+		conn, err := t.dial(who)
+		if err != nil {
+			return err
+		}
+		defer conn.Close() //nolint:errcheck // the work is done
+		s := &session{
+			IdentityAdminClient: identityv1.NewIdentityAdminClient(conn), in: in,
+			printer: printer{out: cmd.OutOrStdout(), notes: cmd.ErrOrStderr(), json: t.output == outputJSON},
+		}
+		return t.explain(ctx, who, do(ctx, s, args))
+	}
+}
+
+// explain turns the status of a call into what a person needs to know.
+func (t *target) explain(ctx context.Context, who login, err error) error {
+	st, ok := status.FromError(err)
+	if err == nil || !ok {
+		return err
+	}
+	if ctx.Err() != nil {
+		return errors.New("interrupted")
+	}
+	switch st.Code() {
+	case codes.Unavailable:
+		hint := ""
+		if !t.secure() {
+			hint = "; if it serves TLS, see --tls and --tls-ca"
+		}
+		return fmt.Errorf("cannot reach the server at %s: %s%s", t.server, printable(st.Message()), hint)
+	case codes.Unimplemented:
+		return fmt.Errorf("the server at %s does not know this call; is it older than this program?", t.server)
+	case codes.Unauthenticated:
+		return fmt.Errorf("the server at %s refuses %s", t.server, who.how)
+	}
+	e := errs.FromStatus(err)
+	text := []string{printable(e.Message)}
+	if len(e.Fields) > 1 {
+		for _, f := range e.Fields {
+			text = append(text, printable(f.Path+" "+f.Message))
+		}
+	}
+	if e.RetryAfter > 0 {
+		text[0] += fmt.Sprintf(" (try again in %s)", e.RetryAfter)
+	}
+	return errors.New(strings.Join(text, "\n  "))
+}
