@@ -19,7 +19,6 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -450,35 +449,6 @@ func rpcWatch(t *testing.T, c catalogv1.ServiceCatalogClient) {
 	}
 	_, err = ahead.Recv()
 	wantCode(t, err, codes.OutOfRange, errs.IndexGone)
-}
-
-// TestGRPCLogins calls every method of every service that the server has
-// registered, without a login: just those that are public may answer.
-func TestGRPCLogins(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	public := []string{"/backplane.catalog.v1.ServiceCatalog/GetHealth", "/grpc.health.v1.Health/Check"}
-	headers := map[string]string{"none": "", "wrong": servertest.Basic("admin", "wrong"), "bearer": "Bearer x"}
-	for name, header := range headers {
-		t.Run(name, func(t *testing.T) {
-			conn := servertest.Dial(t, s.GRPC, header)
-			for _, method := range registered(t, s) {
-				if strings.HasPrefix(method, "/grpc.health.") && !slices.Contains(public, method) {
-					continue // public too, and the stream never ends
-				}
-				err := conn.Invoke(servertest.Context(t), method, &emptypb.Empty{}, &emptypb.Empty{})
-				if slices.Contains(public, method) {
-					if err != nil {
-						t.Errorf("%s: %v, want an answer", method, err)
-					}
-					continue
-				}
-				if status.Code(err) != codes.Unauthenticated {
-					t.Errorf("%s: %v, want Unauthenticated", method, err)
-				}
-			}
-		})
-	}
 }
 
 // registered lists the methods of all services, as reflection tells them.

@@ -13,11 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
+	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
 	"github.com/backplane/backplane/internal/config"
 	"github.com/backplane/backplane/server"
 	"github.com/backplane/backplane/server/auth"
@@ -52,8 +54,9 @@ type Server struct {
 	Client *http.Client
 	// Conn is a gRPC connection that logs in as the admin.
 	Conn *grpc.ClientConn
-	// Catalog is the catalogue over Conn.
-	Catalog catalogv1.ServiceCatalogClient
+	// Catalog and Identity are the APIs over Conn.
+	Catalog  catalogv1.ServiceCatalogClient
+	Identity identityv1.IdentityAdminClient
 
 	stop  context.CancelFunc
 	ended chan error
@@ -64,10 +67,9 @@ type Server struct {
 // Start runs a server until the test ends, or Close.
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
-	conf := config.Config{
-		RESTAddr: "127.0.0.1:0", GRPCAddr: "127.0.0.1:0", ProxyAddr: "127.0.0.1:0",
-		DataDir: o.DataDir, Store: o.Store, LogLevel: o.LogLevel, FileRoots: []string{"/"}, AdminPassword: Password,
-	}
+	conf := defaults(t)
+	conf.RESTAddr, conf.GRPCAddr, conf.ProxyAddr = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	conf.DataDir, conf.Store, conf.LogLevel, conf.AdminPassword = o.DataDir, o.Store, o.LogLevel, Password
 	if conf.DataDir == "" {
 		conf.DataDir = filepath.Join(t.TempDir(), "data")
 	}
@@ -98,13 +100,25 @@ func Start(t testing.TB, o Options) *Server {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	s.Conn = Dial(t, s.GRPC, Basic(auth.AdminUser, Password))
-	s.Catalog = catalogv1.NewServiceCatalogClient(s.Conn)
+	s.Catalog, s.Identity = catalogv1.NewServiceCatalogClient(s.Conn), identityv1.NewIdentityAdminClient(s.Conn)
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Errorf("the server ended with: %v", err)
 		}
 	})
 	return s
+}
+
+// defaults is the configuration of a program that is told nothing.
+func defaults(t testing.TB) config.Config {
+	t.Helper()
+	var conf config.Config
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	conf.Register(flags)
+	if err := conf.Load(flags, func(string) string { return "" }); err != nil {
+		t.Fatalf("the default settings: %v", err)
+	}
+	return conf
 }
 
 // Stop asks the server to drain and end, and does not wait for it.
@@ -129,7 +143,7 @@ func Basic(user, password string) string {
 
 // Dial opens a gRPC connection that sends authorization, unless it is empty,
 // with every call. It is closed when the test ends.
-func Dial(t testing.TB, addr, authorization string) *grpc.ClientConn {
+func Dial(t testing.TB, addr, authorization string, options ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
 	with := func(ctx context.Context) context.Context {
 		if authorization == "" {
@@ -137,7 +151,7 @@ func Dial(t testing.TB, addr, authorization string) *grpc.ClientConn {
 		}
 		return metadata.AppendToOutgoingContext(ctx, "authorization", authorization)
 	}
-	conn, err := grpc.NewClient("passthrough:///"+addr,
+	conn, err := grpc.NewClient("passthrough:///"+addr, append([]grpc.DialOption{
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 			return invoke(with(ctx), method, req, reply, cc, opts...)
@@ -145,7 +159,7 @@ func Dial(t testing.TB, addr, authorization string) *grpc.ClientConn {
 		grpc.WithStreamInterceptor(func(ctx context.Context, d *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 			return open(with(ctx), d, cc, method, opts...)
 		}),
-	)
+	}, options...)...)
 	if err != nil {
 		t.Fatalf("dial %s: %v", addr, err)
 	}
