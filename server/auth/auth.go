@@ -143,11 +143,8 @@ func (a *Authenticator) verify(ctx context.Context, c Credentials) (id Identity,
 }
 
 func (a *Authenticator) password(ctx context.Context, username, password, address string) (Identity, error) {
-	if wait := a.backoff.wait(username, address); wait > 0 {
-		return Identity{}, &errs.Error{
-			Reason: errs.TooManyLogins, RetryAfter: wait,
-			Message: "Too many wrong passwords; wait before you try again",
-		}
+	if err := a.mayGuess(username, address); err != nil {
+		return Identity{}, err
 	}
 	hash := a.decoy
 	u, err := a.Store.User.Query().Where(user.Username(username)).Only(ctx)
@@ -160,8 +157,12 @@ func (a *Authenticator) password(ctx context.Context, username, password, addres
 	if err := a.hashing.Acquire(ctx, 1); err != nil {
 		return Identity{}, err
 	}
+	defer a.hashing.Release(1)
+	// Again, because guesses that arrived together have waited together.
+	if err := a.mayGuess(username, address); err != nil {
+		return Identity{}, err
+	}
 	ok, err := checkPassword(password, hash)
-	a.hashing.Release(1)
 	if err != nil {
 		return Identity{}, fmt.Errorf("user %q: %w", username, err)
 	}
@@ -171,6 +172,17 @@ func (a *Authenticator) password(ctx context.Context, username, password, addres
 	}
 	a.backoff.succeeded(username, address)
 	return Identity{Username: username, Roles: u.Roles}, nil
+}
+
+func (a *Authenticator) mayGuess(username, address string) error {
+	wait := a.backoff.wait(username, address)
+	if wait <= 0 {
+		return nil
+	}
+	return &errs.Error{
+		Reason: errs.TooManyLogins, RetryAfter: wait,
+		Message: "Too many wrong passwords; wait before you try again",
+	}
 }
 
 // owner is the user behind a token, with its present roles.

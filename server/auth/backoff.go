@@ -3,6 +3,7 @@ package auth
 import (
 	"math"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 )
@@ -24,7 +25,14 @@ type backoff struct {
 	now func() time.Time
 
 	mu      sync.Mutex
-	entries map[string]*failures
+	entries map[attempts]*failures
+}
+
+// attempts are what is counted: those of one user from one network, or, with
+// anyone set, all from there.
+type attempts struct {
+	username, network string
+	anyone            bool
 }
 
 type failures struct {
@@ -33,9 +41,13 @@ type failures struct {
 	until time.Time
 }
 
-func newBackoff() *backoff { return &backoff{now: time.Now, entries: map[string]*failures{}} }
+func newBackoff() *backoff { return &backoff{now: time.Now, entries: map[attempts]*failures{}} }
 
-func backoffKeys(username, address string) (both, alone string) {
+// maxUsername is longer than any name that a user can have: what is beyond it
+// would only take memory.
+const maxUsername = 64
+
+func backoffKeys(username, address string) (both, alone attempts) {
 	network := address
 	if addr, err := netip.ParseAddr(address); err == nil && addr.Unmap().Is6() {
 		// Whoever has one IPv6 address has the 2^64 around it.
@@ -43,7 +55,8 @@ func backoffKeys(username, address string) (both, alone string) {
 			network = prefix.String()
 		}
 	}
-	return username + "\x00" + network, "\x00" + network
+	username = strings.Clone(username[:min(len(username), maxUsername+1)])
+	return attempts{username: username, network: network}, attempts{network: network, anyone: true}
 }
 
 // wait is how long the next attempt has to wait; 0 for none.
@@ -52,7 +65,7 @@ func (b *backoff) wait(username, address string) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var longest time.Duration
-	for _, key := range []string{both, alone} {
+	for _, key := range []attempts{both, alone} {
 		if f := b.entries[key]; f != nil {
 			longest = max(longest, f.until.Sub(b.now()))
 		}
@@ -69,7 +82,7 @@ func (b *backoff) failed(username, address string) {
 	b.note(alone, freeFromAddress)
 }
 
-func (b *backoff) note(key string, free int) {
+func (b *backoff) note(key attempts, free int) {
 	now := b.now()
 	f := b.entries[key]
 	if f == nil || now.Sub(f.last) > forgetAfter {
