@@ -34,6 +34,7 @@ import (
 	"github.com/backplane/backplane/server/identity"
 	"github.com/backplane/backplane/server/inproc"
 	"github.com/backplane/backplane/server/intercept"
+	"github.com/backplane/backplane/server/keys"
 	"github.com/backplane/backplane/server/openapi"
 	"github.com/backplane/backplane/server/rest"
 	"github.com/backplane/backplane/server/store"
@@ -58,6 +59,7 @@ type Server struct {
 	store    *store.Store
 	catalog  *catalog.Catalog
 	identity *identity.Identity
+	keys     *keys.Keys
 	auth     *auth.Authenticator
 	gate     *auth.Gate
 	health   *health.Server
@@ -99,7 +101,7 @@ func New(ctx context.Context, conf config.Config, version string, logTo io.Write
 		return nil, err
 	}
 	s.closers.Push("store", func(context.Context) error { return s.store.Close() })
-	sealer, err := openSealer(ctx, s.store, conf.MasterKey, dataDir)
+	s.keys, err = keys.Open(ctx, keys.Options{Store: s.store, Source: keys.SourceOf(conf, dataDir), Sealed: keys.All()})
 	if err != nil {
 		return nil, err
 	}
@@ -110,15 +112,15 @@ func New(ctx context.Context, conf config.Config, version string, logTo io.Write
 	if err != nil {
 		return nil, err
 	}
-	signer, err := openSigner(ctx, s.store, sealer)
+	signer, err := openSigner(ctx, s.store, s.keys)
 	if err != nil {
 		return nil, err
 	}
 	s.auth = auth.New(auth.Options{Store: s.store.Client, Metrics: s.metrics, Log: s.log, Signer: signer})
 	s.gate = auth.NewGate(s.auth, auth.Access(), conf.MaxCallsPerSecond, conf.MaxCallsAtOnce)
-	s.identity = identity.New(identity.Options{Store: s.store, Auth: s.auth, Signer: signer, Ending: s.ending})
+	s.identity = identity.New(identity.Options{Store: s.store, Auth: s.auth, Signer: signer, Keys: s.keys, Ending: s.ending})
 	s.catalog, err = catalog.New(catalog.Options{
-		Store: s.store, Registry: registry, Sealer: sealer, Metrics: s.metrics, Log: s.log, Version: version,
+		Store: s.store, Registry: registry, Keys: s.keys, Metrics: s.metrics, Log: s.log, Version: version,
 		RequireSecretOnRetarget: conf.RequireSecretOnRetarget,
 		Env: connectors.Env{
 			FileRoots: conf.FileRoots, Deny: conf.DenyTargets,
@@ -217,6 +219,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	all.Go(func() { restListener.Run(work) })
 	all.Go(func() { grpcListener.Run(work) })
 	all.Go(func() { s.forgetLogins(work) })
+	all.Go(func() { s.keys.Run(work, func(err error) { s.log.Error("look after the keys", "error", err) }) })
 	all.Go(func() { s.store.Follow(work, func(err error) { s.log.Error("follow the store", "error", err) }) })
 	all.Go(func() { s.catalog.Monitor(work) })
 	all.Go(func() {

@@ -13,9 +13,9 @@ import (
 	"github.com/backplane/backplane/ent/service"
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	"github.com/backplane/backplane/internal/errs"
-	"github.com/backplane/backplane/internal/secret"
 	"github.com/backplane/backplane/internal/telemetry"
 	"github.com/backplane/backplane/server/auth"
+	"github.com/backplane/backplane/server/keys"
 	"github.com/backplane/backplane/server/store"
 )
 
@@ -24,7 +24,7 @@ type Options struct {
 	Store    *store.Store
 	Registry *connectors.Registry
 	Env      connectors.Env
-	Sealer   *secret.Sealer
+	Keys     *keys.Keys
 	Metrics  *telemetry.Metrics
 	Log      *slog.Logger
 	Version  string // of the program, shown by GetHealth

@@ -14,7 +14,7 @@ import (
 	"github.com/backplane/backplane/ent/schema"
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	"github.com/backplane/backplane/internal/errs"
-	"github.com/backplane/backplane/internal/secret"
+	"github.com/backplane/backplane/server/keys"
 )
 
 // secretMask stands for a stored secret in what a client sends back.
@@ -31,8 +31,6 @@ type draft struct {
 	retarget []string          // fields that aim at another server now
 	before   map[string]any    // Config before the merge
 }
-
-func sealPlace(id uuid.UUID, field string) string { return "service/" + id.String() + "/" + field }
 
 // newDraft begins a service.
 func newDraft(conn connectors.Connector) *draft {
@@ -61,7 +59,7 @@ func (c *Catalog) draftFrom(id uuid.UUID, serviceType string, s schema.Snapshot)
 	}
 	d := &draft{id: id, conn: conn, state: s, secrets: map[string]string{}}
 	for field, sealed := range s.Sealed {
-		plain, err := c.Sealer.Open(sealed, sealPlace(id, field))
+		plain, err := c.Keys.Open(sealed, keys.ServicePlace(id, field))
 		if err != nil {
 			return nil, fmt.Errorf("service %s: secret %q: %w", id, field, err)
 		}
@@ -216,17 +214,18 @@ func (d *draft) validate(env connectors.Env) []errs.Field {
 // its sealed form, so that equal drafts stay equal. So does a configuration
 // that differs only in defaults that are written out, as in what was read and
 // is written back.
-func (d *draft) seal(sealer *secret.Sealer) {
+func (d *draft) seal(ring *keys.Keys) {
 	spec := d.conn.Spec()
 	sealed := make(map[string][]byte, len(d.secrets))
 	for field, plain := range d.secrets {
+		place := keys.ServicePlace(d.id, field)
 		if old, ok := d.state.Sealed[field]; ok {
-			if was, err := sealer.Open(old, sealPlace(d.id, field)); err == nil && string(was) == plain {
+			if was, err := ring.Open(old, place); err == nil && string(was) == plain {
 				sealed[field] = old
 			}
 		}
 		if sealed[field] == nil {
-			sealed[field] = sealer.Seal([]byte(plain), sealPlace(d.id, field))
+			sealed[field] = ring.Seal([]byte(plain), place)
 		}
 		if f, _ := spec.Field(field); f.Mask != nil {
 			d.state.Config[field] = f.Mask(plain)
@@ -237,6 +236,22 @@ func (d *draft) seal(sealer *secret.Sealer) {
 		d.state.Config = d.before
 	}
 }
+
+// freshen seals anew what is sealed under an older key. It comes after the
+// comparison with the stored state, for which that makes no difference.
+func (d *draft) freshen(ring *keys.Keys) error {
+	for field, sealed := range d.state.Sealed {
+		fresh, err := ring.Fresh(sealed, keys.ServicePlace(d.id, field))
+		if err != nil {
+			return fmt.Errorf("service %s: secret %q: %w", d.id, field, err)
+		}
+		d.state.Sealed[field] = fresh
+	}
+	return nil
+}
+
+// sealedValues are what a write of the draft must be guarded for.
+func (d *draft) sealedValues() [][]byte { return slices.Collect(maps.Values(d.state.Sealed)) }
 
 // same reports whether two snapshots say the same, as they would be stored.
 func same(a, b schema.Snapshot) bool {

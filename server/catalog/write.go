@@ -26,6 +26,7 @@ import (
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/server/auth"
+	"github.com/backplane/backplane/server/keys"
 	"github.com/backplane/backplane/server/store"
 )
 
@@ -72,7 +73,6 @@ func (c *Catalog) CreateService(ctx context.Context, req *catalogv1.CreateServic
 			return nil, err
 		}
 	}
-	d.seal(c.Sealer)
 	out, err := c.insert(ctx, d)
 	if err != nil {
 		return nil, err
@@ -81,6 +81,22 @@ func (c *Catalog) CreateService(ctx context.Context, req *catalogv1.CreateServic
 }
 
 func (c *Catalog) insert(ctx context.Context, d *draft) (out *catalogv1.Service, err error) {
+	defer c.Keys.Writing()()
+	d.seal(c.Keys)
+	if err := d.freshen(c.Keys); err != nil {
+		return nil, err
+	}
+	out, err = c.insertSealed(ctx, d)
+	if errors.Is(err, keys.ErrRetired) {
+		if err := d.freshen(c.Keys); err != nil {
+			return nil, err
+		}
+		out, err = c.insertSealed(ctx, d)
+	}
+	return out, err
+}
+
+func (c *Catalog) insertSealed(ctx context.Context, d *draft) (out *catalogv1.Service, err error) {
 	now := time.Now().UnixMicro()
 	err = c.Store.Change(ctx, func(tx *store.Tx) error {
 		s := d.state
@@ -103,8 +119,10 @@ func (c *Catalog) insert(ctx context.Context, d *draft) (out *catalogv1.Service,
 			return err
 		}
 		tx.Audit(auditOf("CreateService", row, schema.Snapshot{}, snapshotOf(row)))
-		out, err = c.emit(tx, "created", row)
-		return err
+		if out, err = c.emit(tx, "created", row); err != nil {
+			return err
+		}
+		return c.Keys.Guard(ctx, tx, d.sealedValues()...)
 	})
 	if err == nil {
 		c.cache.drop(d.id) // a caller may have asked for the id before
@@ -240,12 +258,12 @@ func (c *Catalog) change(ctx context.Context, action, id, etag string, verify bo
 				return nil, err
 			}
 		}
-		d.seal(c.Sealer)
+		d.seal(c.Keys)
 		if same(d.state, snapshotOf(row)) {
 			return c.toProto(row)
 		}
 		out, err := c.replace(ctx, action, row, d)
-		if !errors.Is(err, errRaced) {
+		if !errors.Is(err, errRaced) && !errors.Is(err, keys.ErrRetired) {
 			return out, err
 		}
 	}
@@ -254,9 +272,13 @@ func (c *Catalog) change(ctx context.Context, action, id, etag string, verify bo
 
 // replace stores a draft over the row it was made from, or returns errRaced.
 func (c *Catalog) replace(ctx context.Context, action string, row *ent.Service, d *draft) (out *catalogv1.Service, err error) {
+	defer c.Keys.Writing()()
 	now := max(time.Now().UnixMicro(), row.UpdatedAt)
 	s, was := d.state, snapshotOf(row)
 	configChanged := !same(schema.Snapshot{Config: s.Config, Sealed: s.Sealed}, schema.Snapshot{Config: was.Config, Sealed: was.Sealed})
+	if err := d.freshen(c.Keys); err != nil {
+		return nil, err
+	}
 	err = c.Store.Change(ctx, func(tx *store.Tx) error {
 		u := tx.Service.Update().Where(service.ID(row.ID), service.Version(row.Version)).
 			SetName(s.Name).SetNameKey(nameKey(s.Name)).SetConfig(s.Config).SetSealed(s.Sealed).SetEnabled(s.Enabled).
@@ -293,8 +315,10 @@ func (c *Catalog) replace(ctx context.Context, action string, row *ent.Service, 
 			return err
 		}
 		tx.Audit(auditOf(action, next, was, snapshotOf(next)))
-		out, err = c.emit(tx, "updated", next)
-		return err
+		if out, err = c.emit(tx, "updated", next); err != nil {
+			return err
+		}
+		return c.Keys.Guard(ctx, tx, d.sealedValues()...)
 	})
 	c.cache.drop(row.ID)
 	return out, err

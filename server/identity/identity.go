@@ -13,20 +13,16 @@ import (
 	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
 	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/server/auth"
+	"github.com/backplane/backplane/server/keys"
 	"github.com/backplane/backplane/server/store"
 )
-
-// Rotator seals every secret anew under a new key.
-type Rotator interface {
-	Rotate(ctx context.Context) (keyID string, resealed int, err error)
-}
 
 // Options are what an Identity needs.
 type Options struct {
 	Store  *store.Store
 	Auth   *auth.Authenticator
 	Signer *auth.Signer
-	Keys   Rotator
+	Keys   *keys.Keys
 	// Ending is closed when watches must end, so that a server can drain.
 	Ending <-chan struct{}
 }
@@ -120,13 +116,13 @@ func (i *Identity) ListRoles(context.Context, *identityv1.ListRolesRequest) (*id
 
 // RotateKeys implements the RPC.
 func (i *Identity) RotateKeys(ctx context.Context, _ *identityv1.RotateKeysRequest) (*identityv1.RotateKeysResponse, error) {
-	id, n, err := i.Keys.Rotate(ctx)
+	done, err := i.Keys.Rotate(ctx)
 	if err != nil {
 		return nil, err
 	}
 	err = i.Store.Change(ctx, func(tx *store.Tx) error {
-		tx.Audit(store.Audit{Action: "RotateKeys", Kind: "key", ID: id})
+		tx.Audit(store.Audit{Action: "RotateKeys", Kind: "key", ID: done.KeyID})
 		return nil
 	})
-	return &identityv1.RotateKeysResponse{Ok: true, Data: &identityv1.KeyRotation{KeyId: id, Resealed: uint32(n)}}, err
+	return &identityv1.RotateKeysResponse{Ok: true, Data: &identityv1.KeyRotation{KeyId: done.KeyID, Resealed: uint32(done.Resealed)}}, err
 }

@@ -106,12 +106,15 @@ func (s Source) run(ctx context.Context) (string, error) {
 	defer cancel()
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, s.Command[0], s.Command[1:]...) //nolint:gosec // the administrator's own command
-	cmd.Stdout = &limited{to: &out, left: maxCommandOutput}
+	limit := &limited{to: &out, left: maxCommandOutput}
+	cmd.Stdout = limit
 	cmd.WaitDelay = time.Second
 	// The command needs no secret of ours.
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, config.EnvPrefix) })
 	err := cmd.Run()
 	switch {
+	case limit.over:
+		return "", fmt.Errorf("%s prints too much for a key", s)
 	case ctx.Err() != nil:
 		return "", fmt.Errorf("%s did not end within %s: %w", s, commandTimeout, ctx.Err())
 	case err != nil:
@@ -124,13 +127,13 @@ func (s Source) run(ctx context.Context) (string, error) {
 type limited struct {
 	to   io.Writer
 	left int
+	over bool
 }
-
-var errTooMuch = errors.New("it prints too much for a key")
 
 func (l *limited) Write(p []byte) (int, error) {
 	if len(p) > l.left {
-		return 0, errTooMuch
+		l.over = true
+		return 0, io.ErrShortWrite
 	}
 	l.left -= len(p)
 	return l.to.Write(p)
