@@ -15,7 +15,8 @@ import (
 // AdminUser is the user that the first start creates.
 const AdminUser = "admin"
 
-// PasswordFile, in the data directory, holds a generated admin password.
+// PasswordFile is the file in the data directory that holds a generated admin
+// password.
 const PasswordFile = "admin-password"
 
 // EnsureAdmin creates the admin when there is no user yet: with the given
