@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 )
@@ -132,6 +133,9 @@ func (r *Report) scrub(hide func(string) string) {
 // forms in which drivers and servers echo them.
 func scrubber(secrets []string) func(string) string {
 	var pairs []string
+	// The longest first: of two that begin alike, the shorter would leave the
+	// tail of the longer.
+	secrets = slices.SortedFunc(slices.Values(secrets), func(a, b string) int { return len(b) - len(a) })
 	for _, s := range secrets {
 		if len(s) < 4 {
 			continue

@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(
+  gcc libc6-dev # the race detector needs a C compiler
   postgresql mariadb-server redis-server memcached libsasl2-modules sasl2-bin
   proftpd-core proftpd-mod-crypto openssh-server exim4-daemon-light wrk
 )

@@ -69,6 +69,9 @@ func run(ctx context.Context, conf config.Config, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	go returnIdleMemory(running)
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 	select {

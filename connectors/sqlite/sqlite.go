@@ -36,7 +36,7 @@ func (*Connector) Spec() connectors.Spec {
 		Type: "sqlite", Title: "SQLite", Doc: "SQLite embedded database",
 		Fields: []connectors.Field{
 			{Name: "path", Kind: connectors.String, Required: true, Min: 1, Max: 4096, Check: checkPath,
-				Doc: "Path of the database file on the server, absolute or relative to the data directory."},
+				Doc: "Path of the database file on the server, absolute, or relative to the first directory of --file-roots."},
 			{Name: "create_if_missing", Kind: connectors.Boolean, Default: true,
 				Doc: "Whether users of the service may create the file. A connection test never does."},
 		},

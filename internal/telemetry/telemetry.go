@@ -25,7 +25,7 @@ type Metrics struct {
 	Tests *prometheus.CounterVec
 	// TestDuration is the duration of connection tests by type, in seconds.
 	TestDuration *prometheus.HistogramVec
-	// Watchers is the number of open watches.
+	// Watchers is the number of open watches and long polls.
 	Watchers prometheus.Gauge
 	// Logins counts verified and refused logins.
 	Logins *prometheus.CounterVec
@@ -46,7 +46,7 @@ func NewMetrics() *Metrics {
 			Name: "backplane_connection_test_duration_seconds", Help: "Duration of connection tests.",
 			Buckets: []float64{.001, .005, .025, .1, .25, 1, 2.5, 5, 10, 30}}, []string{"service_type"}),
 		Watchers: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "backplane_watchers", Help: "Open watches of the catalogue."}),
+			Name: "backplane_watchers", Help: "Open watches and long polls of the catalogue."}),
 		Logins: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "backplane_logins_total", Help: "Password checks by result."}, []string{"result"}),
 	}

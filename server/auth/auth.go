@@ -67,11 +67,21 @@ type remembered struct {
 	until time.Time
 }
 
+<<<<<<< HEAD
 // New makes an Authenticator on the users of the store.
 func New(o Options) *Authenticator {
 	return &Authenticator{
 		Options: o, hashing: semaphore.NewWeighted(hashesAtOnce), backoff: newBackoff(),
 		decoy: HashPassword(rand.Text()), salt: []byte(rand.Text()), known: map[[sha256.Size]byte]remembered{},
+=======
+// New makes an Authenticator on the users of the store. public lists the full
+// method names that need no login; an entry that ends in "/" stands for a
+// whole service.
+func New(users *ent.UserClient, m *telemetry.Metrics, public ...string) *Authenticator {
+	a := &Authenticator{
+		users: users, metrics: m, public: map[string]bool{}, hashing: semaphore.NewWeighted(hashesAtOnce),
+		decoy: decoyHash(), salt: []byte(rand.Text()), known: map[[sha256.Size]byte]remembered{},
+>>>>>>> main
 	}
 }
 

@@ -16,7 +16,8 @@ import (
 // AdminUser is the user that the first start creates.
 const AdminUser = "admin"
 
-// PasswordFile, in the data directory, holds a generated admin password.
+// PasswordFile is the file in the data directory that holds a generated admin
+// password.
 const PasswordFile = "admin-password"
 
 // EnsureAdmin creates the admin when there is no user yet: with the given
@@ -45,9 +46,18 @@ func EnsureAdmin(ctx context.Context, users *ent.UserClient, password, dataDir s
 		}
 		file = path
 	}
+<<<<<<< HEAD
 	err = users.Create().SetUsername(AdminUser).SetPasswordHash(HashPassword(password)).
 		SetRoles([]schema.RoleBinding{{Role: string(Admin)}}).SetCreatedAt(time.Now().UnixMicro()).Exec(ctx)
 	if err != nil && !ent.IsConstraintError(err) { // another process may have been first
+=======
+	err = users.Create().SetUsername(AdminUser).SetPasswordHash(HashPassword(password)).SetCreatedAt(time.Now().UnixMicro()).Exec(ctx)
+	if ent.IsConstraintError(err) && file != "" {
+		// Another process was first: what was written here opens nothing.
+		return "", os.Remove(file)
+	}
+	if err != nil && !ent.IsConstraintError(err) {
+>>>>>>> main
 		return "", fmt.Errorf("create admin: %w", err)
 	}
 	return file, nil

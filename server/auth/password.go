@@ -25,7 +25,18 @@ const (
 func HashPassword(password string) string {
 	salt := make([]byte, saltLength)
 	rand.Read(salt) //nolint:errcheck // crypto/rand.Read never fails
-	sum := argon2.IDKey([]byte(password), salt, hashTime, hashMemory, hashThreads, hashLength)
+	return formatHash(salt, argon2.IDKey([]byte(password), salt, hashTime, hashMemory, hashThreads, hashLength))
+}
+
+// decoyHash looks like a hash and costs as much to check, but is of no known
+// password. Making it costs nothing.
+func decoyHash() string {
+	random := make([]byte, saltLength+hashLength)
+	rand.Read(random) //nolint:errcheck // crypto/rand.Read never fails
+	return formatHash(random[:saltLength], random[saltLength:])
+}
+
+func formatHash(salt, sum []byte) string {
 	enc := base64.RawStdEncoding
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, hashMemory, hashTime, hashThreads,
 		enc.EncodeToString(salt), enc.EncodeToString(sum))

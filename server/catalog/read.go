@@ -219,6 +219,8 @@ func (c *Catalog) await(ctx context.Context, index uint64, wait time.Duration) e
 	defer cancel()
 	timed, stop := c.untilEnd(timed)
 	defer stop()
+	c.Metrics.Watchers.Inc()
+	defer c.Metrics.Watchers.Dec()
 	if err := c.Store.AwaitChange(timed, index); err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}

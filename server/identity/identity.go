@@ -120,9 +120,5 @@ func (i *Identity) RotateKeys(ctx context.Context, _ *identityv1.RotateKeysReque
 	if err != nil {
 		return nil, err
 	}
-	err = i.Store.Change(ctx, func(tx *store.Tx) error {
-		tx.Audit(store.Audit{Action: "RotateKeys", Kind: "key", ID: done.KeyID})
-		return nil
-	})
-	return &identityv1.RotateKeysResponse{Ok: true, Data: &identityv1.KeyRotation{KeyId: done.KeyID, Resealed: uint32(done.Resealed)}}, err
+	return &identityv1.RotateKeysResponse{Ok: true, Data: &identityv1.KeyRotation{KeyId: done.KeyID, Resealed: uint32(done.Resealed)}}, nil
 }

@@ -67,7 +67,27 @@ func Build(version string, public func(method string) bool, registry *connectors
 			complete(path, verb, op.(object), public)
 		}
 	}
+	nulls(doc)
 	return json.Marshal(doc)
+}
+
+// nulls describes google.protobuf.NullValue as the null that it is in JSON; the
+// generator takes it for an enum like any other.
+func nulls(v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			nulls(e)
+		}
+	case object:
+		if list, ok := v["enum"].([]any); ok && len(list) == 1 && list[0] == "NULL_VALUE" {
+			delete(v, "enum")
+			v["type"] = "null"
+		}
+		for _, e := range v {
+			nulls(e)
+		}
+	}
 }
 
 // at returns the object under a key, made when it is absent.

@@ -1,0 +1,222 @@
+package docs_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
+	"github.com/backplane/backplane/gen/openapi"
+)
+
+// The parts of the generated OpenAPI document that the pages use. It has the
+// protos' comments, which the generated Go code has not; the order is that of
+// the protos.
+type (
+	document struct {
+		Paths      map[string]map[string]operation
+		Components struct{ Schemas map[string]schema }
+	}
+	operation struct {
+		OperationID          string
+		Summary, Description string
+		Parameters           []struct {
+			Name, In, Description string
+			Schema                schema
+		}
+		RequestBody *struct {
+			Content map[string]struct{ Schema schema }
+		}
+		Responses map[string]struct {
+			Content map[string]struct{ Schema schema }
+		}
+	}
+	schema struct {
+		Ref                       string `json:"$ref"`
+		Type, Format, Description string
+		ReadOnly                  bool
+		Items                     *schema
+		AdditionalProperties      json.RawMessage
+		AllOf                     []schema
+		Properties                map[string]schema
+		Required                  []string
+	}
+)
+
+func load(t *testing.T) document {
+	t.Helper()
+	var doc document
+	text, err := fs.ReadFile(openapi.Documents, "backplane/catalog/v1/catalog.openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+// call is one RPC with its REST binding and its documentation.
+type call struct {
+	rpc, verb, path string
+	op              operation
+}
+
+func calls(t *testing.T) (out []call) {
+	t.Helper()
+	doc := load(t)
+	methods := catalogv1.File_backplane_catalog_v1_catalog_proto.Services().Get(0).Methods()
+	for i := range methods.Len() {
+		m := methods.Get(i)
+		rule, _ := proto.GetExtension(m.Options(), annotations.E_Http).(*annotations.HttpRule)
+		c := call{rpc: string(m.Name())}
+		for verb, path := range map[string]string{"get": rule.GetGet(), "post": rule.GetPost(), "put": rule.GetPut(), "delete": rule.GetDelete()} {
+			if path != "" {
+				c.verb, c.path = verb, path
+			}
+		}
+		op, ok := doc.Paths[c.path][c.verb]
+		if !ok {
+			t.Fatalf("the OpenAPI document lacks %s %s", c.verb, c.path)
+		}
+		c.op = op
+		out = append(out, c)
+	}
+	return out
+}
+
+func (c call) title() string { return strings.ToUpper(c.verb) + " " + c.path }
+
+func endpoints(t *testing.T) string {
+	t.Helper()
+	var rows [][]string
+	for _, c := range calls(t) {
+		rows = append(rows, []string{"[`" + c.title() + "`](#" + strings.ToLower(c.rpc) + ")", "`" + c.rpc + "`", c.op.Summary})
+	}
+	return table([]string{"REST", "gRPC", ""}, rows...)
+}
+
+func operations(t *testing.T) string {
+	t.Helper()
+	doc := load(t)
+	var b strings.Builder
+	for _, c := range calls(t) {
+		fmt.Fprintf(&b, "### %s\n\n`%s`\n\n%s\n\n", c.rpc, c.title(), c.op.Summary)
+		if c.op.Description != "" {
+			b.WriteString(c.op.Description + "\n\n")
+		}
+		var rows [][]string
+		for _, p := range c.op.Parameters {
+			if p.In != "path" {
+				rows = append(rows, []string{"`" + p.Name + "`", parameterType(p.Schema), p.Description})
+			}
+		}
+		if len(rows) > 0 {
+			b.WriteString(table([]string{"Query", "Type", "Meaning"}, rows...) + "\n")
+		}
+		if c.op.RequestBody != nil {
+			b.WriteString("Body: " + bodyOf(c.op.RequestBody.Content["application/json"].Schema) + ".\n\n")
+		}
+		for _, content := range c.op.Responses["200"].Content {
+			b.WriteString("Answer" + answerOf(doc, content.Schema) + ".\n\n")
+		}
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+func bodyOf(s schema) string {
+	if s.Ref != "" {
+		return typeName(s)
+	}
+	var keys []string
+	for name, p := range s.Properties {
+		keys = append(keys, "`"+name+"` ("+typeName(p)+"): "+oneLine(p.Description))
+	}
+	return strings.TrimSuffix(strings.Join(keys, "; "), ".")
+}
+
+// answerOf tells what the answer is, or what it holds in data.
+func answerOf(doc document, s schema) string {
+	data, wrapped := doc.Components.Schemas[strings.TrimPrefix(s.Ref, "#/components/schemas/")].Properties["data"]
+	switch {
+	case !wrapped:
+		return ": " + typeName(s)
+	default:
+		return ", in `data`: " + typeName(data)
+	}
+}
+
+// parameterType is the type of a query parameter, where everything is text.
+func parameterType(s schema) string {
+	switch {
+	case s.Type == "array":
+		return parameterType(*s.Items) + ", may be repeated"
+	case s.Format == "uint64":
+		return "integer"
+	}
+	return typeName(s)
+}
+
+func typeName(s schema) string {
+	for _, one := range s.AllOf {
+		return typeName(one)
+	}
+	switch {
+	case strings.HasSuffix(s.Ref, "NullValue"):
+		return "null"
+	case s.Ref != "":
+		name := s.Ref[strings.LastIndexByte(s.Ref, '.')+1:]
+		return "[" + name + "](#" + strings.ToLower(name) + ")"
+	case s.Type == "array" && s.Items != nil:
+		if s.Items.Ref == "" {
+			return "list of " + typeName(*s.Items) + "s"
+		}
+		return "list of " + typeName(*s.Items)
+	case s.Type == "object" && len(s.AdditionalProperties) > 0:
+		var of schema
+		if json.Unmarshal(s.AdditionalProperties, &of) == nil && of.Type != "" {
+			return "map of " + of.Type + "s"
+		}
+	case s.Format == "date-time":
+		return "time"
+	case s.Format == "uint64":
+		return "number as string"
+	}
+	return s.Type
+}
+
+func objects(t *testing.T) string {
+	t.Helper()
+	doc := load(t)
+	var b strings.Builder
+	for _, file := range []protoreflect.FileDescriptor{
+		catalogv1.File_backplane_catalog_v1_service_proto, catalogv1.File_backplane_catalog_v1_catalog_proto,
+	} {
+		for i := range file.Messages().Len() {
+			m := file.Messages().Get(i)
+			s, shown := doc.Components.Schemas[string(m.FullName())]
+			if _, wrapper := s.Properties["ok"]; !shown || wrapper {
+				continue
+			}
+			fmt.Fprintf(&b, "### %s\n\n%s\n\n", m.Name(), s.Description)
+			var rows [][]string
+			for j := range m.Fields().Len() {
+				name := m.Fields().Get(j).JSONName()
+				p := s.Properties[name]
+				kind := typeName(p)
+				if p.ReadOnly {
+					kind += ", read-only"
+				}
+				rows = append(rows, []string{"`" + name + "`", kind, p.Description})
+			}
+			b.WriteString(table([]string{"Field", "Type", "Meaning"}, rows...) + "\n")
+		}
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
