@@ -46,18 +46,13 @@ func EnsureAdmin(ctx context.Context, users *ent.UserClient, password, dataDir s
 		}
 		file = path
 	}
-<<<<<<< HEAD
 	err = users.Create().SetUsername(AdminUser).SetPasswordHash(HashPassword(password)).
 		SetRoles([]schema.RoleBinding{{Role: string(Admin)}}).SetCreatedAt(time.Now().UnixMicro()).Exec(ctx)
-	if err != nil && !ent.IsConstraintError(err) { // another process may have been first
-=======
-	err = users.Create().SetUsername(AdminUser).SetPasswordHash(HashPassword(password)).SetCreatedAt(time.Now().UnixMicro()).Exec(ctx)
 	if ent.IsConstraintError(err) && file != "" {
 		// Another process was first: what was written here opens nothing.
 		return "", os.Remove(file)
 	}
 	if err != nil && !ent.IsConstraintError(err) {
->>>>>>> main
 		return "", fmt.Errorf("create admin: %w", err)
 	}
 	return file, nil
