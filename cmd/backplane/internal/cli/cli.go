@@ -96,5 +96,8 @@ func (t *target) explain(ctx context.Context, who login, err error) error {
 	if e.RetryAfter > 0 {
 		text[0] += fmt.Sprintf(" (try again in %s)", e.RetryAfter)
 	}
+	if e.Reason == errs.Internal && t.requestID != "" {
+		text[0] += fmt.Sprintf(" (request %s in the server's log)", printable(t.requestID))
+	}
 	return errors.New(strings.Join(text, "\n  "))
 }

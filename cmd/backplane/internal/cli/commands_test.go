@@ -53,15 +53,42 @@ func answers() map[string]proto.Message {
 	}
 }
 
-// TestCommands is what each command asks for, and what it then prints.
-func TestCommands(t *testing.T) {
+// expect is what a command asks for, and what it then prints.
+type expect struct {
+	want proto.Message
+	out  string
+}
+
+// check runs command lines.
+func check(t *testing.T, lines map[string]expect) {
+	t.Helper()
+	for line, tt := range lines {
+		t.Run(line, func(t *testing.T) {
+			f := serve(t)
+			f.answers = answers()
+			r := f.run(t, strings.Fields(line)...)
+			if r.err != nil {
+				t.Fatal(r.err)
+			}
+			got := f.last(t)
+			if !proto.Equal(got.request, tt.want) {
+				t.Errorf("asked for %T %v, want %T %v", got.request, got.request, tt.want, tt.want)
+			}
+			if got.authorization != "Bearer bp_test" {
+				t.Errorf("logged in with %q", got.authorization)
+			}
+			if r.out != tt.out {
+				t.Errorf("printed\n%s\nwant\n%s", r.out, tt.out)
+			}
+		})
+	}
+}
+
+func TestUserCommands(t *testing.T) {
 	update := func(field string, u *identityv1.User) proto.Message {
 		return &identityv1.UpdateUserRequest{Username: "ann", User: u, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{field}}}
 	}
-	for line, tt := range map[string]struct {
-		want proto.Message
-		out  string
-	}{
+	check(t, map[string]expect{
 		"user list": {&identityv1.ListUsersRequest{}, `USERNAME  ROLES               ENABLED  CREATED               UPDATED
 ann       viewer,editor@shop  true     2026-02-03T04:05:06Z  2026-02-03T04:05:06Z
 bob       -                   false    -                     -
@@ -95,6 +122,11 @@ ann       viewer,editor@shop  true     2026-02-03T04:05:06Z  2026-02-03T04:05:06
 		"user disable ann":              {update("enabled", &identityv1.User{Enabled: proto.Bool(false)}), "ann may not log in\n"},
 		"user delete ann":               {&identityv1.DeleteUserRequest{Username: "ann"}, "Deleted user ann\n"},
 		"user delete ann --output json": {&identityv1.DeleteUserRequest{Username: "ann"}, ""},
+	})
+}
+
+func TestTokenCommands(t *testing.T) {
+	check(t, map[string]expect{
 		"token list": {&identityv1.ListTokensRequest{}, `ID    NAME  PREFIX  USERNAME  ROLES   CREATED               EXPIRES  LAST USED
 id-1  ci    bp_abc  ann       viewer  2026-02-03T04:05:06Z  -        -
 `},
@@ -118,7 +150,12 @@ id-1  ci    bp_abc  ann       viewer  2026-02-03T04:05:06Z  -        -
   "created_at": "2026-02-03T04:05:06Z"
 }
 `},
-		"token revoke id-1":          {&identityv1.DeleteTokenRequest{Id: "id-1"}, "Revoked token id-1\n"},
+		"token revoke id-1": {&identityv1.DeleteTokenRequest{Id: "id-1"}, "Revoked token id-1\n"},
+	})
+}
+
+func TestProjectCommands(t *testing.T) {
+	check(t, map[string]expect{
 		"project list":               {&identityv1.ListProjectsRequest{}, "NAME  DESCRIPTION  CREATED\n"},
 		"project list --output json": {&identityv1.ListProjectsRequest{}, "[]\n"},
 		"project create shop --description Sells": {
@@ -126,6 +163,11 @@ id-1  ci    bp_abc  ann       viewer  2026-02-03T04:05:06Z  -        -
 			"NAME  DESCRIPTION  CREATED\nshop  It sells     2026-02-03T04:05:06Z\n",
 		},
 		"project delete shop": {&identityv1.DeleteProjectRequest{Name: "shop"}, "Deleted project shop\n"},
+	})
+}
+
+func TestAuditCommands(t *testing.T) {
+	check(t, map[string]expect{
 		"audit list": {&identityv1.ListAuditRequest{Limit: 100}, `ID                   AT                    ACTOR  ADDRESS    ACTION         RESOURCE      PROJECT  CHANGED
 1152921504606846976  2026-02-03T04:05:06Z  ann    192.0.2.1  UpdateService  service Main  shop     name,config.port
 `},
@@ -164,30 +206,16 @@ id-1  ci    bp_abc  ann       viewer  2026-02-03T04:05:06Z  -        -
 ]
 `,
 		},
-		"audit verify":              {&identityv1.VerifyAuditRequest{}, "The audit trail is intact: 12 records\n"},
+		"audit verify": {&identityv1.VerifyAuditRequest{}, "The audit trail is intact: 12 records\n"},
+	})
+}
+
+func TestKeysAndWhoAmI(t *testing.T) {
+	check(t, map[string]expect{
 		"keys rotate":               {&identityv1.RotateKeysRequest{}, "Sealed 7 values anew under key abcd\n"},
 		"keys rotate --output json": {&identityv1.RotateKeysRequest{}, "{\n  \"key_id\": \"abcd\",\n  \"resealed\": 7\n}\n"},
 		"whoami":                    {&identityv1.WhoAmIRequest{}, "USERNAME  TOKEN  ROLES\nann       -      admin\n"},
-	} {
-		t.Run(line, func(t *testing.T) {
-			f := serve(t)
-			f.answers = answers()
-			r := f.run(t, strings.Fields(line)...)
-			if r.err != nil {
-				t.Fatal(r.err)
-			}
-			got := f.last(t)
-			if !proto.Equal(got.request, tt.want) {
-				t.Errorf("asked for %T %v, want %T %v", got.request, got.request, tt.want, tt.want)
-			}
-			if got.authorization != "Bearer bp_test" {
-				t.Errorf("logged in with %q", got.authorization)
-			}
-			if r.out != tt.out {
-				t.Errorf("printed\n%s\nwant\n%s", r.out, tt.out)
-			}
-		})
-	}
+	})
 }
 
 func TestCommandsThatAreWrong(t *testing.T) {

@@ -23,7 +23,7 @@ func TestErrors(t *testing.T) {
 		"one field":   {errs.Invalid(errs.Field{Path: "user.password", Message: "must be longer"}), "user.password must be longer"},
 		"more fields": {errs.Invalid(errs.Field{Path: "a", Message: "is bad"}, errs.Field{Path: "b", Message: "is worse"}), "Some fields are not valid\n  a is bad\n  b is worse"},
 		"too often":   {&errs.Error{Reason: errs.TooManyCalls, Message: "You call too often", RetryAfter: 3 * time.Second}, "You call too often (try again in 3s)"},
-		"internal":    {errs.New(errs.Internal, "the cause"), "Internal error"},
+		"internal":    {errs.New(errs.Internal, "the cause"), "Internal error (request req-1 in the server's log)"},
 		"hostile":     {errs.New(errs.NotFound, "gone\x1b[31m"), "gone\uFFFD[31m"},
 	} {
 		f := serve(t)

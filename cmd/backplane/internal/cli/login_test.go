@@ -25,25 +25,32 @@ func write(t *testing.T, path, content string, mode os.FileMode) string {
 	return path
 }
 
-// TestLogin is which credentials are used, by what there is.
-func TestLogin(t *testing.T) {
+// places are the files that logins come from.
+type places struct{ dir, tokenFile, data, open, link string }
+
+func newPlaces(t *testing.T) places {
+	t.Helper()
 	dir := t.TempDir()
-	tokenFile := write(t, filepath.Join(dir, "token"), "bp_file\n", 0o600)
-	data := filepath.Join(dir, "data")
-	if err := os.Mkdir(data, 0o700); err != nil {
-		t.Fatal(err)
+	p := places{
+		dir: dir, tokenFile: write(t, filepath.Join(dir, "token"), "bp_file\n", 0o600),
+		data: filepath.Join(dir, "data"), open: filepath.Join(dir, "open"), link: filepath.Join(dir, "link"),
 	}
-	write(t, filepath.Join(data, "admin-password"), "first-start\n", 0o600)
-	open, link := filepath.Join(dir, "open"), filepath.Join(dir, "link")
-	for _, d := range []string{open, link} {
+	for _, d := range []string{p.data, p.open, p.link} {
 		if err := os.Mkdir(d, 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	write(t, filepath.Join(open, "admin-password"), "for-all-to-read\n", 0o644)
-	if err := os.Symlink(filepath.Join(data, "admin-password"), filepath.Join(link, "admin-password")); err != nil {
+	first := write(t, filepath.Join(p.data, "admin-password"), "first-start\n", 0o600)
+	write(t, filepath.Join(p.open, "admin-password"), "for-all-to-read\n", 0o644)
+	if err := os.Symlink(first, filepath.Join(p.link, "admin-password")); err != nil {
 		t.Fatal(err)
 	}
+	return p
+}
+
+// TestLogin is which credentials are used, by what there is.
+func TestLogin(t *testing.T) {
+	p := newPlaces(t)
 	both := map[string]string{"BACKPLANE_TOKEN": "bp_env", "BACKPLANE_PASSWORD": "from env"}
 	for name, tt := range map[string]struct {
 		env   map[string]string
@@ -57,19 +64,19 @@ func TestLogin(t *testing.T) {
 		"password alone":                {map[string]string{"BACKPLANE_PASSWORD": "p"}, nil, "", basic("admin", "p")},
 		"password on stdin":             {both, []string{"--password-stdin"}, " piped \r\nmore\n", basic("admin", " piped ")},
 		"password on stdin, unfinished": {nil, []string{"--password-stdin", "--username", "ann"}, "piped", basic("ann", "piped")},
-		"token in a file":               {both, []string{"--token-file", tokenFile}, "", "Bearer bp_file"},
+		"token in a file":               {both, []string{"--token-file", p.tokenFile}, "", "Bearer bp_file"},
 		"token on stdin":                {nil, []string{"--token-file", "-"}, "bp_in\n", "Bearer bp_in"},
-		"the first start's password":    {nil, []string{"--data-dir", data}, "", basic("admin", "first-start")},
-		"directory in the environment":  {map[string]string{"BACKPLANE_DATA_DIR": data}, nil, "", basic("admin", "first-start")},
-		"it is not another user's":      {nil, []string{"--data-dir", data, "--username", "ann"}, "", "!no way to log in"},
-		"it is for this machine":        {nil, []string{"--data-dir", data, "--server", "example.invalid:9", "--tls"}, "", "!no way to log in"},
-		"it is not for all to read":     {nil, []string{"--data-dir", open}, "", "!no way to log in"},
-		"it is not a link":              {nil, []string{"--data-dir", link}, "", "!no way to log in"},
+		"the first start's password":    {nil, []string{"--data-dir", p.data}, "", basic("admin", "first-start")},
+		"directory in the environment":  {map[string]string{"BACKPLANE_DATA_DIR": p.data}, nil, "", basic("admin", "first-start")},
+		"it is not another user's":      {nil, []string{"--data-dir", p.data, "--username", "ann"}, "", "!no way to log in"},
+		"it is for this machine":        {nil, []string{"--data-dir", p.data, "--server", "example.invalid:9", "--tls"}, "", "!no way to log in"},
+		"it is not for all to read":     {nil, []string{"--data-dir", p.open}, "", "!no way to log in"},
+		"it is not a link":              {nil, []string{"--data-dir", p.link}, "", "!no way to log in"},
 		"nothing":                       {nil, nil, "", "!no way to log in: set BACKPLANE_TOKEN or BACKPLANE_PASSWORD"},
 		"empty stdin":                   {nil, []string{"--password-stdin"}, "", "!no line with the password"},
 		"an endless line":               {nil, []string{"--password-stdin"}, strings.Repeat("x", 10_000), "!buffer full"},
-		"no token file":                 {nil, []string{"--token-file", filepath.Join(dir, "missing")}, "", "!--token-file: open"},
-		"a directory":                   {nil, []string{"--token-file", dir}, "", "!is a directory"},
+		"no token file":                 {nil, []string{"--token-file", filepath.Join(p.dir, "missing")}, "", "!--token-file: open"},
+		"a directory":                   {nil, []string{"--token-file", p.dir}, "", "!is a directory"},
 		"an empty token file":           {nil, []string{"--token-file", "/dev/null"}, "", "!there is no token in /dev/null"},
 		"something else":                {nil, []string{"--token-file", "/dev/zero"}, "", "!too large"},
 		"a token with a line break":     {map[string]string{"BACKPLANE_TOKEN": "bp_a\r\nx: y"}, nil, "", "!there is no token in BACKPLANE_TOKEN"},

@@ -68,6 +68,9 @@ func (f *fake) record(ctx context.Context, method string, req any) {
 
 func (f *fake) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	f.record(ctx, info.FullMethod, req)
+	if err := grpc.SetHeader(ctx, metadata.Pairs("x-request-id", "req-1")); err != nil {
+		return nil, err
+	}
 	if f.err != nil {
 		return nil, f.err
 	}

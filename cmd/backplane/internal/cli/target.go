@@ -17,9 +17,11 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/backplane/backplane/internal/config"
 	"github.com/backplane/backplane/internal/tlsconf"
+	"github.com/backplane/backplane/server/intercept"
 )
 
 // What --output can be.
@@ -41,6 +43,8 @@ type target struct {
 	ca, name              string
 	clientCert, clientKey string
 	plaintext             bool
+
+	requestID string // of the last call that was answered
 }
 
 func (t *target) register(f *pflag.FlagSet) {
@@ -103,12 +107,23 @@ func (t *target) dial(who login) (*grpc.ClientConn, error) {
 	return grpc.NewClient(t.server,
 		grpc.WithTransportCredentials(transport),
 		grpc.WithPerRPCCredentials(bearer{who.header, t.secure()}),
+		grpc.WithUnaryInterceptor(t.noteRequest),
 		grpc.WithUserAgent("backplane-cli"),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: 10 * time.Second}),
 		// Finds out about a dead server; more often than every 20 s the server
 		// would refuse.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 	)
+}
+
+// noteRequest keeps the id under which the server's log has a call.
+func (t *target) noteRequest(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, call grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	var header metadata.MD
+	err := call(ctx, method, req, reply, conn, append(opts, grpc.Header(&header))...)
+	if id := header.Get(intercept.RequestIDHeader); len(id) > 0 {
+		t.requestID = id[0]
+	}
+	return err
 }
 
 func (t *target) tlsConfig() (*tls.Config, error) {
