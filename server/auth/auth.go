@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/backplane/backplane/ent"
@@ -64,24 +65,14 @@ type Authenticator struct {
 
 type remembered struct {
 	id    Identity
-	until time.Time
+	until time.Time // the login is to be checked again then
 }
 
-<<<<<<< HEAD
 // New makes an Authenticator on the users of the store.
 func New(o Options) *Authenticator {
 	return &Authenticator{
 		Options: o, hashing: semaphore.NewWeighted(hashesAtOnce), backoff: newBackoff(),
-		decoy: HashPassword(rand.Text()), salt: []byte(rand.Text()), known: map[[sha256.Size]byte]remembered{},
-=======
-// New makes an Authenticator on the users of the store. public lists the full
-// method names that need no login; an entry that ends in "/" stands for a
-// whole service.
-func New(users *ent.UserClient, m *telemetry.Metrics, public ...string) *Authenticator {
-	a := &Authenticator{
-		users: users, metrics: m, public: map[string]bool{}, hashing: semaphore.NewWeighted(hashesAtOnce),
 		decoy: decoyHash(), salt: []byte(rand.Text()), known: map[[sha256.Size]byte]remembered{},
->>>>>>> main
 	}
 }
 
@@ -109,7 +100,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, c Credentials) (Identi
 	if ok {
 		return id, nil
 	}
-	id, until, err := a.verify(ctx, c)
+	id, err := a.verify(ctx, c)
 	if err != nil {
 		if errs.Convert(err).Reason == errs.Unauthenticated {
 			a.Metrics.Logins.WithLabelValues("refused").Inc()
@@ -117,7 +108,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, c Credentials) (Identi
 		return Identity{}, err
 	}
 	a.Metrics.Logins.WithLabelValues("verified").Inc()
-	a.remember(key, id, until, generation)
+	a.remember(key, id, generation)
 	return id, nil
 }
 
@@ -129,19 +120,18 @@ func (a *Authenticator) keyOf(c Credentials) [sha256.Size]byte {
 	return sha256.Sum256(append(append(text, 0), c.KongToken...))
 }
 
-// verify checks credentials against the store; until is when they end.
-func (a *Authenticator) verify(ctx context.Context, c Credentials) (id Identity, until time.Time, err error) {
+// verify checks credentials against the store.
+func (a *Authenticator) verify(ctx context.Context, c Credentials) (Identity, error) {
 	scheme, value, _ := strings.Cut(c.Authorization, " ")
 	value = strings.TrimSpace(value)
 	switch {
 	case strings.EqualFold(scheme, "basic"):
 		plain, err := base64.StdEncoding.DecodeString(value)
 		if err != nil {
-			return Identity{}, until, refused()
+			return Identity{}, refused()
 		}
 		username, password, _ := strings.Cut(string(plain), ":")
-		id, err = a.password(ctx, username, password, c.Address)
-		return id, until, err
+		return a.password(ctx, username, password, c.Address)
 	case strings.EqualFold(scheme, "bearer") && !strings.HasPrefix(value, TokenPrefix):
 		return a.signed(ctx, value)
 	case strings.EqualFold(scheme, "bearer"):
@@ -149,7 +139,7 @@ func (a *Authenticator) verify(ctx context.Context, c Credentials) (id Identity,
 	case c.Authorization == "" && c.KongToken != "":
 		return a.token(ctx, c.KongToken)
 	}
-	return Identity{}, until, refused()
+	return Identity{}, refused()
 }
 
 func (a *Authenticator) password(ctx context.Context, username, password, address string) (Identity, error) {
@@ -181,7 +171,7 @@ func (a *Authenticator) password(ctx context.Context, username, password, addres
 		return Identity{}, refused()
 	}
 	a.backoff.succeeded(username, address)
-	return Identity{Username: username, Roles: u.Roles}, nil
+	return Identity{Username: username, Roles: u.Roles, stamp: stampOf(u.PasswordHash)}, nil
 }
 
 func (a *Authenticator) mayGuess(username, address string) error {
@@ -195,7 +185,7 @@ func (a *Authenticator) mayGuess(username, address string) error {
 	}
 }
 
-// owner is the user behind a token, with its present roles.
+// owner is a user with its present roles.
 func (a *Authenticator) owner(ctx context.Context, username string) (Identity, error) {
 	u, err := a.Store.User.Query().Where(user.Username(username)).Only(ctx)
 	if ent.IsNotFound(err) || err == nil && !u.Enabled {
@@ -204,47 +194,93 @@ func (a *Authenticator) owner(ctx context.Context, username string) (Identity, e
 	if err != nil {
 		return Identity{}, fmt.Errorf("find user: %w", err)
 	}
-	return Identity{Username: username, Roles: u.Roles}, nil
+	return Identity{Username: username, Roles: u.Roles, stamp: stampOf(u.PasswordHash)}, nil
 }
 
-func (a *Authenticator) token(ctx context.Context, text string) (Identity, time.Time, error) {
+func (a *Authenticator) token(ctx context.Context, text string) (Identity, error) {
 	t, err := a.Store.Token.Query().Where(token.Digest(Digest(text))).Only(ctx)
 	if ent.IsNotFound(err) {
-		return Identity{}, time.Time{}, refused()
+		return Identity{}, refused()
 	}
 	if err != nil {
-		return Identity{}, time.Time{}, fmt.Errorf("find token: %w", err)
+		return Identity{}, fmt.Errorf("find token: %w", err)
 	}
-	until := time.Time{}
-	if t.ExpiresAt > 0 {
-		if until = time.UnixMicro(t.ExpiresAt); !time.Now().Before(until) {
-			return Identity{}, until, refused()
-		}
-	}
-	id, err := a.owner(ctx, t.Username)
+	id, err := a.bearer(ctx, t)
 	if err != nil {
-		return Identity{}, until, err
-	}
-	id.TokenID = t.ID.String()
-	if len(t.Roles) > 0 {
-		// A token never outlives its owner's rights.
-		owned := id
-		id.Roles = slices.DeleteFunc(slices.Clone(t.Roles), func(b schema.RoleBinding) bool { return !owned.Can(Role(b.Role), b.Project) })
+		return Identity{}, err
 	}
 	// Logins are remembered for a minute, so this writes once a minute at most.
 	if err := t.Update().SetLastUsedAt(time.Now().UnixMicro()).Exec(ctx); err != nil && !ent.IsNotFound(err) {
 		a.Log.WarnContext(ctx, "note the use of a token", "error", err)
 	}
-	return id, until, nil
+	return id, nil
 }
 
-func (a *Authenticator) signed(ctx context.Context, text string) (Identity, time.Time, error) {
-	username, until, err := a.Signer.Verify(text)
-	if err != nil {
-		return Identity{}, until, refused()
+// bearer is the identity that a token gives at present.
+func (a *Authenticator) bearer(ctx context.Context, t *ent.Token) (Identity, error) {
+	until := time.Time{}
+	if t.ExpiresAt > 0 {
+		if until = time.UnixMicro(t.ExpiresAt); !time.Now().Before(until) {
+			return Identity{}, refused()
+		}
 	}
-	id, err := a.owner(ctx, username)
-	return id, until, err
+	id, err := a.owner(ctx, t.Username)
+	if err != nil {
+		return Identity{}, err
+	}
+	id.TokenID, id.until = t.ID.String(), until
+	id.stamp = "" // a token outlives the password that it was made with
+	if len(t.Roles) > 0 {
+		// A token never has more than its owner's rights.
+		owned := id
+		id.Roles = slices.DeleteFunc(slices.Clone(t.Roles), func(b schema.RoleBinding) bool { return !owned.Can(Role(b.Role), b.Project) })
+	}
+	return id, nil
+}
+
+func (a *Authenticator) signed(ctx context.Context, text string) (Identity, error) {
+	said, err := a.Signer.Verify(text)
+	if err != nil {
+		return Identity{}, refused()
+	}
+	id, err := a.owner(ctx, said.Username)
+	if err != nil {
+		return Identity{}, err
+	}
+	if id.stamp != said.stamp {
+		return Identity{}, refused() // made with another password, or for an earlier user of that name
+	}
+	id.Signed, id.until = true, said.until
+	return id, nil
+}
+
+// stampOf changes with the password and tells nothing of it.
+func stampOf(passwordHash string) string {
+	sum := sha256.Sum256([]byte(passwordHash))
+	return hex.EncodeToString(sum[:8])
+}
+
+// now is what an identity that was authenticated earlier is worth at present.
+func (a *Authenticator) now(ctx context.Context, was Identity) (Identity, error) {
+	if was.TokenID == "" {
+		id, err := a.owner(ctx, was.Username)
+		if err == nil && id.stamp != was.stamp {
+			err = refused()
+		}
+		return id, err
+	}
+	key, err := uuid.Parse(was.TokenID)
+	if err != nil {
+		return Identity{}, fmt.Errorf("token %q: %w", was.TokenID, err)
+	}
+	t, err := a.Store.Token.Get(ctx, key)
+	if ent.IsNotFound(err) {
+		return Identity{}, refused()
+	}
+	if err != nil {
+		return Identity{}, fmt.Errorf("find token: %w", err)
+	}
+	return a.bearer(ctx, t)
 }
 
 func (a *Authenticator) recall(key [sha256.Size]byte) (Identity, uint64, bool) {
@@ -254,10 +290,10 @@ func (a *Authenticator) recall(key [sha256.Size]byte) (Identity, uint64, bool) {
 	return r.id, a.generation, ok && time.Now().Before(r.until)
 }
 
-func (a *Authenticator) remember(key [sha256.Size]byte, id Identity, until time.Time, generation uint64) {
+func (a *Authenticator) remember(key [sha256.Size]byte, id Identity, generation uint64) {
 	end := time.Now().Add(rememberFor)
-	if !until.IsZero() && until.Before(end) {
-		end = until
+	if !id.until.IsZero() && id.until.Before(end) {
+		end = id.until
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

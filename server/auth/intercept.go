@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync/atomic"
@@ -89,11 +90,20 @@ func (g *Gate) Intercept(ctx context.Context, method string, next intercept.Hand
 		return denied(rule.Role, "")
 	}
 	decided := new(atomic.Bool)
-	ctx = context.WithValue(ctx, callKey{}, call{id, rule, decided})
+	ctx = context.WithValue(ctx, callKey{}, call{id, rule, decided, g.auth})
 	ctx = store.WithActor(ctx, store.Actor{
 		Name: id.Username, TokenID: id.TokenID, Address: who.address, RequestID: intercept.RequestID(ctx),
 	})
+	if !id.until.IsZero() {
+		// A watch ends with the login that it was opened with.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, id.until, errExpired)
+		defer cancel()
+	}
 	if err := next(ctx); err != nil {
+		if errors.Is(context.Cause(ctx), errExpired) {
+			return errExpired
+		}
 		return err
 	}
 	if rule.Reach == InProject && !decided.Load() {
@@ -101,6 +111,9 @@ func (g *Gate) Intercept(ctx context.Context, method string, next intercept.Hand
 	}
 	return nil
 }
+
+// errExpired is why a call ends that began while its login was valid.
+var errExpired error = errs.New(errs.Unauthenticated, "Your login has expired; log in again")
 
 func credentialsFrom(ctx context.Context) Credentials {
 	return Credentials{

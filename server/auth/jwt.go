@@ -34,11 +34,13 @@ func NewSigningKey() []byte {
 	return key
 }
 
-// claims are the registered ones and the kind of account, as readers of these
-// tokens expect it.
+// claims are the registered ones, the kind of account, as readers of these
+// tokens expect it, and the stamp of the password: with another one, the token
+// ends.
 type claims struct {
 	jwt.RegisteredClaims
 	Account string `json:"account"`
+	Stamp   string `json:"stamp"`
 }
 
 // Sign makes a token for the caller that is valid for a time.
@@ -53,21 +55,22 @@ func (s *Signer) Sign(id Identity, valid time.Duration) (string, error) {
 			Subject: id.Username, Issuer: jwtIssuer, Audience: jwt.ClaimStrings{jwtAudience},
 			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(valid)),
 		},
-		Account: account,
+		Account: account, Stamp: id.stamp,
 	}).SignedString(s.key)
 }
 
-// Verify returns the user a token was made for, and when it ends.
-func (s *Signer) Verify(text string) (username string, until time.Time, err error) {
+// Verify returns what a token says: the user it was made for, the stamp of the
+// password, and when it ends.
+func (s *Signer) Verify(text string) (Identity, error) {
 	var c claims
-	_, err = jwt.ParseWithClaims(text, &c, func(*jwt.Token) (any, error) { return s.key, nil },
+	_, err := jwt.ParseWithClaims(text, &c, func(*jwt.Token) (any, error) { return s.key, nil },
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 		jwt.WithIssuer(jwtIssuer), jwt.WithAudience(jwtAudience), jwt.WithExpirationRequired())
 	if err != nil {
-		return "", time.Time{}, fmt.Errorf("token: %w", err)
+		return Identity{}, fmt.Errorf("token: %w", err)
 	}
 	if c.Subject == "" {
-		return "", time.Time{}, errors.New("token: no subject")
+		return Identity{}, errors.New("token: no subject")
 	}
-	return c.Subject, c.ExpiresAt.Time, nil
+	return Identity{Username: c.Subject, stamp: c.Stamp, until: c.ExpiresAt.Time}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/backplane/backplane/ent/schema"
 	"github.com/backplane/backplane/internal/errs"
@@ -45,7 +46,11 @@ func (r Role) Known() bool { return r.rank() >= 0 }
 type Identity struct {
 	Username string
 	TokenID  string // of the token that was used, if any
+	Signed   bool   // whether a signed token was used instead of the password
 	Roles    []schema.RoleBinding
+
+	until time.Time // when the login ends by itself; zero: never
+	stamp string    // of the password, but for tokens
 }
 
 // Can reports whether the caller has the role in the project; the empty
@@ -53,13 +58,6 @@ type Identity struct {
 func (id Identity) Can(role Role, project string) bool {
 	return slices.ContainsFunc(id.Roles, func(b schema.RoleBinding) bool {
 		return Role(b.Role).rank() >= role.rank() && Role(b.Role).Known() && (b.Project == "" || b.Project == project)
-	})
-}
-
-// somewhere reports whether the caller has the role in any project.
-func (id Identity) somewhere(role Role) bool {
-	return slices.ContainsFunc(id.Roles, func(b schema.RoleBinding) bool {
-		return Role(b.Role).Known() && Role(b.Role).rank() >= role.rank()
 	})
 }
 
@@ -95,7 +93,8 @@ type callKey struct{}
 type call struct {
 	id      Identity
 	rule    Rule
-	decided *atomic.Bool // whether the method has asked for the caller's right
+	decided *atomic.Bool   // whether the method has asked for the caller's right
+	auth    *Authenticator // to ask again
 }
 
 func (c call) decide() {
@@ -138,14 +137,37 @@ func AllowIn(ctx context.Context, project string) error {
 	return Allow(ctx, project, errs.Invalid(errs.Field{Path: "project", Message: "must be the name of a project"}))
 }
 
-// Where is the scope of the call under way: what a list may hold.
-func Where(ctx context.Context) Scope {
+// Where is the scope of the call under way: what a list may hold. It fails
+// when the caller has more than the right to look nowhere, and the call needs
+// it: a list that is always empty would hide why.
+func Where(ctx context.Context) (Scope, error) {
 	c, ok := callFrom(ctx)
 	if !ok {
-		return Scope{All: true}
+		return Scope{All: true}, nil
 	}
 	c.decide()
-	return c.id.scope(c.rule.Role)
+	s := c.id.scope(c.rule.Role)
+	if !s.All && len(s.Projects) == 0 && c.rule.Role != Viewer {
+		return s, errs.New(errs.PermissionDenied, "This needs the role %s in some project", c.rule.Role)
+	}
+	return s, nil
+}
+
+// Recheck fails when the caller's rights are no longer those that the call
+// under way began with. A call that waits asks before it answers.
+func Recheck(ctx context.Context) error {
+	c, ok := callFrom(ctx)
+	if !ok {
+		return nil
+	}
+	now, err := c.auth.now(ctx, c.id)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(now.Roles, c.id.Roles) {
+		return errs.New(errs.Unavailable, "Your rights have changed; connect again")
+	}
+	return nil
 }
 
 func denied(role Role, project string) error {

@@ -101,9 +101,10 @@ func allow(ctx context.Context, row *ent.Service) error {
 }
 
 // visible limits a query to what the caller may do the call under way on.
-func visible(ctx context.Context, where []predicate.Service) []predicate.Service {
-	if scope := auth.Where(ctx); !scope.All {
+func visible(ctx context.Context, where []predicate.Service) ([]predicate.Service, error) {
+	scope, err := auth.Where(ctx)
+	if err == nil && !scope.All {
 		where = append(where, service.ProjectIn(scope.Projects...))
 	}
-	return where
+	return where, err
 }

@@ -76,6 +76,9 @@ func (c *Catalog) ListServices(ctx context.Context, req *catalogv1.ListServicesR
 	if len(faults) > 0 {
 		return nil, badParameters(faults)
 	}
+	if where, err = visible(ctx, where); err != nil {
+		return nil, err
+	}
 	if req.Index != nil {
 		if err := c.await(ctx, req.GetIndex(), wait); err != nil {
 			return nil, err
@@ -89,7 +92,7 @@ func (c *Catalog) ListServices(ctx context.Context, req *catalogv1.ListServicesR
 	if after != nil {
 		where = append(where, after.predicate())
 	}
-	q := c.Store.Service.Query().Where(visible(ctx, where)...).Order(service.ByCreatedAt(), service.ByID())
+	q := c.Store.Service.Query().Where(where...).Order(service.ByCreatedAt(), service.ByID())
 	if req.Limit != nil {
 		q.Limit(int(req.GetLimit()) + 1)
 	}

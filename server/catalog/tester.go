@@ -310,7 +310,10 @@ func (c *Catalog) TestServices(ctx context.Context, req *catalogv1.TestServicesR
 	if len(faults) > 0 {
 		return nil, badParameters(faults)
 	}
-	rows, err := c.Store.Service.Query().Where(append(visible(ctx, where), service.Enabled(true))...).
+	if where, err = visible(ctx, where); err != nil {
+		return nil, err
+	}
+	rows, err := c.Store.Service.Query().Where(append(where, service.Enabled(true))...).
 		Order(service.ByCreatedAt(), service.ByID()).Limit(maxBatch).All(ctx)
 	if err != nil {
 		return nil, err

@@ -33,7 +33,10 @@ func (c *Catalog) WatchServices(req *catalogv1.WatchServicesRequest, stream grpc
 	if at < oldest || at > current {
 		return errs.New(errs.IndexGone, "Changes after index %d are not kept; list the services again and watch from that answer's X-Index", at)
 	}
-	scope := auth.Where(ctx)
+	scope, err := auth.Where(ctx)
+	if err != nil {
+		return err
+	}
 	c.Metrics.Watchers.Inc()
 	defer c.Metrics.Watchers.Dec()
 	// The caller learns at once that the watch has begun.
@@ -44,7 +47,7 @@ func (c *Catalog) WatchServices(req *catalogv1.WatchServicesRequest, stream grpc
 	defer cancel()
 	return c.follow(ctx, at, func(ch *ent.Change) error {
 		if ch.Event == store.IdentityEvent {
-			return errs.New(errs.Unavailable, "Users or their rights have changed; connect again")
+			return auth.Recheck(ctx)
 		}
 		if !scope.Includes(ch.Project) {
 			return nil

@@ -38,12 +38,12 @@ func recordToProto(r *ent.AuditRecord) *identityv1.AuditRecord {
 }
 
 // mine limits the audit trail to the projects that the caller is an admin of.
-func mine(ctx context.Context) []predicate.AuditRecord {
-	scope := auth.Where(ctx)
-	if scope.All {
-		return nil
+func mine(ctx context.Context) ([]predicate.AuditRecord, error) {
+	scope, err := auth.Where(ctx)
+	if err != nil || scope.All {
+		return nil, err
 	}
-	return []predicate.AuditRecord{auditrecord.ProjectIn(scope.Projects...)}
+	return []predicate.AuditRecord{auditrecord.ProjectIn(scope.Projects...)}, nil
 }
 
 func parseTime(path, text string, faults *[]errs.Field) int64 {
@@ -73,7 +73,10 @@ func (i *Identity) ListAudit(ctx context.Context, req *identityv1.ListAuditReque
 		e.Reason = errs.BadRequest
 		return nil, e
 	}
-	where := mine(ctx)
+	where, err := mine(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for value, make := range map[*string]func(string) predicate.AuditRecord{
 		&req.Actor: auditrecord.Actor, &req.Action: auditrecord.Action, &req.ResourceId: auditrecord.ResourceID, &req.Project: auditrecord.Project,
 	} {
@@ -115,7 +118,10 @@ func (i *Identity) VerifyAudit(ctx context.Context, _ *identityv1.VerifyAuditReq
 // WatchAudit implements the RPC.
 func (i *Identity) WatchAudit(req *identityv1.WatchAuditRequest, stream grpc.ServerStreamingServer[identityv1.WatchAuditResponse]) error {
 	ctx := stream.Context()
-	where := mine(ctx)
+	where, err := mine(ctx)
+	if err != nil {
+		return err
+	}
 	last, err := i.Store.AuditRecord.Query().Order(auditrecord.ByID(sql.OrderDesc())).Limit(1).All(ctx)
 	if err != nil {
 		return err
@@ -137,6 +143,11 @@ func (i *Identity) WatchAudit(req *identityv1.WatchAuditRequest, stream grpc.Ser
 			Order(auditrecord.ByID()).Limit(watchBatch).All(ctx)
 		if err != nil {
 			return err
+		}
+		if len(rows) > 0 {
+			if err := auth.Recheck(ctx); err != nil {
+				return err
+			}
 		}
 		for _, r := range rows {
 			if err := stream.Send(&identityv1.WatchAuditResponse{Index: r.ID, Record: recordToProto(r)}); err != nil {

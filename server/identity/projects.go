@@ -26,7 +26,11 @@ func noProject() error { return &errs.Error{Reason: errs.NotFound, Message: "Pro
 // ListProjects implements the RPC.
 func (i *Identity) ListProjects(ctx context.Context, _ *identityv1.ListProjectsRequest) (*identityv1.ListProjectsResponse, error) {
 	q := i.Store.Project.Query().Order(project.ByID())
-	if scope := auth.Where(ctx); !scope.All {
+	scope, err := auth.Where(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !scope.All {
 		q.Where(project.IDIn(scope.Projects...))
 	}
 	rows, err := q.All(ctx)
