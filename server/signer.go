@@ -17,7 +17,13 @@ func openSigner(ctx context.Context, st *store.Store, ring *keys.Keys) (*auth.Si
 	row, err := st.Setting.Get(ctx, keys.JWTKey)
 	if ent.IsNotFound(err) {
 		defer ring.Writing()()
-		created := st.Setting.Create().SetID(keys.JWTKey).SetValue(ring.Seal(auth.NewSigningKey(), place)).Exec(ctx)
+		sealed := ring.Seal(auth.NewSigningKey(), place)
+		created := st.Change(ctx, func(tx *store.Tx) error {
+			if err := tx.Setting.Create().SetID(keys.JWTKey).SetValue(sealed).Exec(ctx); err != nil {
+				return err
+			}
+			return ring.Guard(ctx, tx, sealed)
+		})
 		if created != nil && !ent.IsConstraintError(created) {
 			return nil, fmt.Errorf("signing key: %w", created)
 		}

@@ -18,12 +18,16 @@ import (
 	"github.com/backplane/backplane/ent"
 	"github.com/backplane/backplane/ent/auditrecord"
 	"github.com/backplane/backplane/ent/schema"
+	"github.com/backplane/backplane/ent/serviceversion"
 	"github.com/backplane/backplane/internal/secret"
 	"github.com/backplane/backplane/server/store"
 	"github.com/backplane/backplane/testbed"
 )
 
-const patience = 60 * time.Second
+const (
+	patience = 60 * time.Second
+	keep     = 4 // versions of a service
+)
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -185,6 +189,9 @@ func (w *world) trySave(ctx context.Context, k *Keys, id uuid.UUID, secrets map[
 		err := tx.ServiceVersion.Create().SetServiceID(id).SetVersion(version).SetCreatedAt(1).SetCreatedBy("test").
 			SetSnapshot(schema.Snapshot{Name: "snapshot", Config: map[string]any{"host": "h"}, Sealed: sealed, Tags: []string{"t"}}).Exec(ctx)
 		if err != nil {
+			return err
+		}
+		if _, err := tx.ServiceVersion.Delete().Where(serviceversion.ServiceID(id), serviceversion.VersionLT(max(version, keep)-keep)).Exec(ctx); err != nil {
 			return err
 		}
 		return k.Guard(ctx, tx, all...)

@@ -2,9 +2,12 @@ package keys
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/backplane/backplane/ent"
+	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/server/store"
 )
 
@@ -53,12 +56,17 @@ func (t *tally) err() error {
 	if len(t.damaged) == 0 {
 		return nil
 	}
-	// The first one is wrapped: it says what is wrong.
-	err := fmt.Errorf("%d sealed values cannot be opened; store them anew or delete what they belong to, then rotate again. The old data keys are kept until then: %w", len(t.damaged), t.damaged[0])
-	for _, d := range t.damaged[1:min(len(t.damaged), maxNamed)] {
-		err = fmt.Errorf("%w; %w", err, d)
+	named := t.damaged[:min(len(t.damaged), maxNamed)]
+	text := make([]string, len(named))
+	for i, d := range named {
+		text[i] = d.Error()
 	}
-	return err
+	return &errs.Error{
+		Reason: errs.Internal,
+		Message: fmt.Sprintf("All is sealed anew but for what cannot be opened: %d values. Restore them from a backup or delete what they belong to, and rotate again; until then the old data keys are kept. %s",
+			len(t.damaged), strings.Join(text, "; ")),
+		Err: errors.Join(named...),
+	}
 }
 
 // pass re-seals every value that is not sealed under the active key. renew is

@@ -139,7 +139,11 @@ func (k *Keys) nextMaster(ctx context.Context) (*secret.MasterKey, error) {
 	}
 	path, err := replaceable(k.o.Source.File)
 	if err != nil {
-		return nil, fmt.Errorf("the file %s cannot be replaced; use --master-key-command where something else looks after the key: %w", k.o.Source.File, err)
+		return nil, &errs.Error{
+			Reason:  errs.Internal,
+			Message: "The file of the master key cannot be replaced, nothing was changed; make it replaceable, or use --master-key-command where something else looks after the key",
+			Err:     err,
+		}
 	}
 	raw, err := secret.CreateKeyFile(path + nextSuffix)
 	if err != nil {
