@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/backplane/backplane/ent"
 	"github.com/backplane/backplane/ent/predicate"
 	"github.com/backplane/backplane/ent/service"
 	"github.com/backplane/backplane/ent/servicelabel"
@@ -21,6 +22,7 @@ import (
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/server/auth"
+	"github.com/backplane/backplane/server/store"
 )
 
 const (
@@ -211,11 +213,19 @@ func parseWait(text string) (time.Duration, error) {
 	return d, nil
 }
 
-// await holds a long poll until something changes after index, or the wait is
-// over. A little is added at random so that many clients do not return at once.
+// errChanged ends the wait of a long poll.
+var errChanged = errors.New("something changed")
+
+// await holds a long poll until something that the caller may see changes
+// after index, or the wait is over. A little is added at random so that many
+// clients do not return at once.
 func (c *Catalog) await(ctx context.Context, index uint64, wait time.Duration) error {
-	current, _, err := c.Store.CurrentRevision(ctx)
-	if err != nil || current != index {
+	current, oldest, err := c.Store.CurrentRevision(ctx)
+	if err != nil || index < oldest || index > current {
+		return err
+	}
+	scope, err := auth.Where(ctx)
+	if err != nil {
 		return err
 	}
 	timed, cancel := context.WithTimeout(ctx, wait+rand.N(wait/16+1))
@@ -224,10 +234,19 @@ func (c *Catalog) await(ctx context.Context, index uint64, wait time.Duration) e
 	defer stop()
 	c.Metrics.Watchers.Inc()
 	defer c.Metrics.Watchers.Dec()
-	if err := c.Store.AwaitChange(timed, index); err != nil && ctx.Err() != nil {
+	err = c.follow(timed, index, func(ch *ent.Change) error {
+		if ch.Event != store.IdentityEvent && scope.Includes(ch.Project) {
+			return errChanged
+		}
+		return nil
+	})
+	switch {
+	case ctx.Err() != nil:
 		return ctx.Err()
+	case !errors.Is(err, errChanged) && timed.Err() == nil && errs.Convert(err).Reason != errs.IndexGone:
+		return err
 	}
-	return nil
+	return auth.Recheck(ctx) // it was a while
 }
 
 // ListServiceVersions implements the RPC.

@@ -40,6 +40,8 @@ const (
 	minPassword = 8
 	maxPassword = 512
 	maxRoles    = 100
+	// maxAgeAsked is the largest number of seconds that is not ignored.
+	maxAgeAsked = 1<<31 - 2
 	// MaxAge is the longest life of a signed token; DefaultAge the usual one.
 	MaxAge     = 24 * time.Hour
 	DefaultAge = 8 * time.Hour
@@ -51,9 +53,14 @@ var (
 )
 
 // change runs fn in a transaction and makes every process check its callers
-// anew, this one at once.
+// anew, this one at once. Such changes happen one after the other, because what
+// one of them relies on (another admin remains, a project exists) another one
+// could take away.
 func (i *Identity) change(ctx context.Context, fn func(tx *store.Tx) error) error {
 	err := i.Store.Change(ctx, func(tx *store.Tx) error {
+		if err := tx.TakeTurn(ctx); err != nil {
+			return err
+		}
 		if err := fn(tx); err != nil {
 			return err
 		}
@@ -90,13 +97,13 @@ func (i *Identity) WhoAmI(ctx context.Context, _ *identityv1.WhoAmIRequest) (*id
 // GetAuthToken implements the RPC.
 func (i *Identity) GetAuthToken(ctx context.Context, req *identityv1.GetAuthTokenRequest) (*identityv1.GetAuthTokenResponse, error) {
 	id := auth.FromContext(ctx)
-	if id.TokenID != "" {
+	if id.TokenID != "" || id.Signed {
 		// It would have the user's rights, and outlive the token.
 		return nil, errs.New(errs.PermissionDenied, "Log in with a password for this; a token cannot make another")
 	}
 	valid := DefaultAge
-	if age := time.Duration(req.GetMaxAge()) * time.Second; age > 0 {
-		valid = min(age, MaxAge)
+	if age := req.GetMaxAge(); age > 0 && age <= maxAgeAsked {
+		valid = min(time.Duration(age)*time.Second, MaxAge)
 	}
 	text, err := i.Signer.Sign(id, valid)
 	if err != nil {

@@ -96,6 +96,9 @@ func (i *Identity) CreateToken(ctx context.Context, req *identityv1.CreateTokenR
 	text := auth.NewToken()
 	var row *ent.Token
 	err = i.change(ctx, func(tx *store.Tx) (err error) {
+		if err := projectsRemain(ctx, tx, roles); err != nil {
+			return err
+		}
 		row, err = tx.Token.Create().SetName(name).SetDigest(auth.Digest(text)).SetPrefix(text[:shownPrefix]).
 			SetUsername(id.Username).SetRoles(roles).SetCreatedAt(now.UnixMicro()).SetExpiresAt(expires).Save(ctx)
 		if err != nil {
@@ -126,6 +129,9 @@ func (i *Identity) DeleteToken(ctx context.Context, req *identityv1.DeleteTokenR
 		}
 		if err != nil {
 			return err
+		}
+		if caller.TokenID != "" && caller.TokenID != row.ID.String() && !caller.Can(auth.Admin, "") {
+			return errs.New(errs.PermissionDenied, "A token may revoke no other one; log in with the password")
 		}
 		tx.Audit(store.Audit{Action: "DeleteToken", Kind: "token", ID: row.ID.String(), Name: row.Name})
 		return tx.Token.DeleteOne(row).Exec(ctx)

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -123,6 +124,9 @@ func (i *Identity) CreateUser(ctx context.Context, req *identityv1.CreateUserReq
 	hash, now := auth.HashPassword(in.GetPassword()), time.Now().UnixMicro()
 	var row *ent.User
 	err = i.change(ctx, func(tx *store.Tx) (err error) {
+		if err := projectsRemain(ctx, tx, roles); err != nil {
+			return err
+		}
 		row, err = tx.User.Create().SetUsername(in.GetUsername()).SetPasswordHash(hash).SetRoles(roles).
 			SetEnabled(in.Enabled == nil || in.GetEnabled()).SetCreatedAt(now).SetUpdatedAt(now).Save(ctx)
 		if ent.IsConstraintError(err) {
@@ -167,13 +171,14 @@ func (i *Identity) UpdateUser(ctx context.Context, req *identityv1.UpdateUserReq
 		return nil, noUser(&ent.NotFoundError{})
 	case !admin && (slices.Contains(fields, "roles") || slices.Contains(fields, "enabled")):
 		return nil, errs.New(errs.PermissionDenied, "Only a global admin may change roles or disable a user")
-	case !admin && auth.FromContext(ctx).TokenID != "":
+	case !admin && (auth.FromContext(ctx).TokenID != "" || auth.FromContext(ctx).Signed):
 		return nil, errs.New(errs.PermissionDenied, "Log in with the password to change it; a token may not")
 	}
 	roles, faults, err := i.checkRoles(ctx, in.GetRoles())
 	if err != nil {
 		return nil, err
 	}
+	faults = append(faults, checkMask(fields)...)
 	hash := ""
 	if slices.Contains(fields, "password") {
 		faults = append(faults, checkPassword(in.GetPassword())...)
@@ -191,6 +196,9 @@ func (i *Identity) UpdateUser(ctx context.Context, req *identityv1.UpdateUserReq
 		if err != nil {
 			return noUser(err)
 		}
+		if row = old; unchanged(old, fields, roles, in.Enabled == nil || in.GetEnabled()) {
+			return errUnchanged
+		}
 		u := old.Update().SetUpdatedAt(time.Now().UnixMicro())
 		for _, f := range fields {
 			switch f {
@@ -205,16 +213,56 @@ func (i *Identity) UpdateUser(ctx context.Context, req *identityv1.UpdateUserReq
 		if row, err = u.Save(ctx); err != nil {
 			return noUser(err)
 		}
+		if err := projectsRemain(ctx, tx, roles); err != nil {
+			return err
+		}
 		tx.Audit(store.Audit{
 			Action: "UpdateUser", Kind: "user", ID: row.Username, Name: row.Username,
 			Changes: store.Changes(userFields(old), userFields(row)),
 		})
 		return adminRemains(ctx, tx)
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errUnchanged) {
 		return nil, err
 	}
 	return &identityv1.UpdateUserResponse{Ok: true, Data: userToProto(row)}, nil
+}
+
+// errUnchanged leaves a transaction that has nothing to do.
+var errUnchanged = errors.New("nothing to change")
+
+// unchanged reports whether an update of the fields says what is stored.
+func unchanged(u *ent.User, fields []string, roles []schema.RoleBinding, enabled bool) bool {
+	return !slices.Contains(fields, "password") &&
+		(!slices.Contains(fields, "roles") || slices.Equal(u.Roles, roles)) &&
+		(!slices.Contains(fields, "enabled") || u.Enabled == enabled)
+}
+
+// checkMask refuses fields that a user does not have.
+func checkMask(fields []string) (faults []errs.Field) {
+	known := (&identityv1.User{}).ProtoReflect().Descriptor().Fields()
+	for _, f := range fields {
+		if known.ByTextName(f) == nil {
+			faults = append(faults, errs.Field{Path: "update_mask", Message: fmt.Sprintf("%q is not a field of a user", f)})
+		}
+	}
+	return faults
+}
+
+// projectsRemain refuses roles in a project that was deleted since it was
+// looked for.
+func projectsRemain(ctx context.Context, tx *store.Tx, roles []schema.RoleBinding) error {
+	for n, b := range roles {
+		if b.Project == "" {
+			continue
+		}
+		if exists, err := tx.Project.Query().Where(project.ID(b.Project)).Exist(ctx); err != nil {
+			return err
+		} else if !exists {
+			return errs.Invalid(errs.Field{Path: fmt.Sprintf("roles[%d].project", n), Message: "must be the name of a project"})
+		}
+	}
+	return nil
 }
 
 // adminRemains refuses a change after which nobody could manage users.

@@ -53,6 +53,13 @@ func (tx *Tx) Emit(e Event) { tx.events = append(tx.events, e) }
 // Audit records what is done.
 func (tx *Tx) Audit(a Audit) { tx.audit = append(tx.audit, a) }
 
+// TakeTurn makes a transaction wait for every other one that takes its turn or
+// emits an event, and them for it. Call it first: what is read afterwards is
+// what they left.
+func (tx *Tx) TakeTurn(ctx context.Context) error {
+	return tx.Revision.UpdateOneID(revisionRow).AddValue(0).Exec(ctx)
+}
+
 // Change runs fn in one transaction and commits it, together with the events
 // and audit records that fn leaves in it. fn may be run again when the store
 // asks for a retry.
