@@ -1,0 +1,178 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	_ "google.golang.org/grpc/reflection/grpc_reflection_v1alpha" // its messages
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/backplane/backplane/server/servertest"
+)
+
+// rpc is a call that can be made over both transports.
+type rpc struct {
+	method  string
+	desc    protoreflect.MethodDescriptor
+	request proto.Message
+}
+
+// newRPC makes a call of the method from a request in JSON.
+func newRPC(t *testing.T, method, request string) *rpc {
+	t.Helper()
+	name := strings.ReplaceAll(strings.TrimPrefix(method, "/"), "/", ".")
+	found, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(name))
+	if err != nil {
+		t.Fatalf("%s: %v", method, err)
+	}
+	desc := found.(protoreflect.MethodDescriptor)
+	r := &rpc{method: method, desc: desc, request: emptyMessage(t, desc.Input())}
+	if err := protojson.Unmarshal([]byte(request), r.request); err != nil {
+		t.Fatalf("%s: %v: %s", method, err, request)
+	}
+	return r
+}
+
+func emptyMessage(t *testing.T, desc protoreflect.MessageDescriptor) proto.Message {
+	t.Helper()
+	kind, err := protoregistry.GlobalTypes.FindMessageByName(desc.FullName())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kind.New().Interface()
+}
+
+// httpStatus says in HTTP what a gRPC status says.
+var httpStatus = map[codes.Code]string{
+	codes.OK: "200", codes.Unauthenticated: "401", codes.PermissionDenied: "403", codes.NotFound: "404", codes.InvalidArgument: "422",
+}
+
+// overGRPC makes the call and returns its outcome as an HTTP status. A stream
+// is given up once it has begun.
+func (r *rpc) overGRPC(t *testing.T, conn *grpc.ClientConn) string {
+	t.Helper()
+	ctx, cancel := context.WithCancel(servertest.Context(t))
+	defer cancel()
+	response := emptyMessage(t, r.desc.Output())
+	var err error
+	if r.desc.IsStreamingServer() {
+		err = r.stream(ctx, conn, response)
+	} else {
+		err = conn.Invoke(ctx, r.method, r.request, response)
+	}
+	if text, ok := httpStatus[status.Code(err)]; ok {
+		return text
+	}
+	return err.Error()
+}
+
+func (r *rpc) stream(ctx context.Context, conn *grpc.ClientConn, response proto.Message) error {
+	desc := &grpc.StreamDesc{ServerStreams: true, ClientStreams: r.desc.IsStreamingClient()}
+	s, err := conn.NewStream(ctx, desc, r.method)
+	if err != nil {
+		return err
+	}
+	if err := s.SendMsg(r.request); err != nil {
+		return s.RecvMsg(response)
+	}
+	if !desc.ClientStreams {
+		if err := s.CloseSend(); err != nil {
+			return err
+		}
+	}
+	// A watch says that it has begun before there is anything to see.
+	if header, err := s.Header(); err == nil && len(header.Get("x-index")) > 0 {
+		return nil
+	}
+	return s.RecvMsg(response)
+}
+
+// overREST makes the call and returns the status, "" when the RPC is not
+// reachable that way.
+func (r *rpc) overREST(t *testing.T, s *servertest.Server, authorization string) string {
+	t.Helper()
+	verb, path, body := r.http(t)
+	if verb == "" {
+		return ""
+	}
+	var content any
+	if body != nil {
+		content = body
+	}
+	req, err := servertest.NewRequest(verb, s.URL+path, content, "Authorization", authorization)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(servertest.Context(t))
+	defer cancel()
+	resp, err := s.Client.Do(req.WithContext(ctx))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	return fmt.Sprint(resp.StatusCode)
+}
+
+// http is the request as the proto says that it is made over HTTP.
+func (r *rpc) http(t *testing.T) (verb, path string, body []byte) {
+	t.Helper()
+	rule, ok := proto.GetExtension(r.desc.Options(), annotations.E_Http).(*annotations.HttpRule)
+	if !ok || rule == nil {
+		return "", "", nil
+	}
+	switch p := rule.GetPattern().(type) {
+	case *annotations.HttpRule_Get:
+		verb, path = http.MethodGet, p.Get
+	case *annotations.HttpRule_Put:
+		verb, path = http.MethodPut, p.Put
+	case *annotations.HttpRule_Post:
+		verb, path = http.MethodPost, p.Post
+	case *annotations.HttpRule_Delete:
+		verb, path = http.MethodDelete, p.Delete
+	default:
+		t.Fatalf("%s: unknown kind of HTTP rule", r.method)
+	}
+	rest := proto.Clone(r.request).ProtoReflect()
+	query := url.Values{}
+	r.request.ProtoReflect().Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		place := "{" + f.TextName() + "}"
+		switch {
+		case strings.Contains(path, place):
+			path = strings.Replace(path, place, url.PathEscape(v.String()), 1)
+			rest.Clear(f)
+		case f.TextName() == rule.GetBody():
+			body = marshalJSON(t, v.Message().Interface())
+		case rule.GetBody() != "*":
+			query.Set(f.JSONName(), v.String())
+		}
+		return true
+	})
+	if rule.GetBody() == "*" {
+		body = marshalJSON(t, rest.Interface())
+	}
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	return verb, path, body
+}
+
+func marshalJSON(t *testing.T, m proto.Message) []byte {
+	t.Helper()
+	text, err := protojson.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.TrimSpace(text)
+}
