@@ -22,6 +22,7 @@ import (
 	"github.com/backplane/backplane/ent/auditrecord"
 	"github.com/backplane/backplane/ent/predicate"
 	"github.com/backplane/backplane/ent/service"
+	"github.com/backplane/backplane/ent/serviceversion"
 	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/internal/secret"
 	"github.com/backplane/backplane/server/store"
@@ -52,7 +53,7 @@ func TestRotate(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, w *world) {
 		k := w.open()
-		ids := make([]uuid.UUID, 2*batch+3)
+		ids := make([]uuid.UUID, batch+3)
 		for i := range ids {
 			ids[i] = uuid.New()
 			w.put(k, ids[i], map[string]string{"password": fmt.Sprint("sesame ", i), "private_key": ""})
@@ -63,7 +64,7 @@ func TestRotate(t *testing.T) {
 		for _, row := range w.st.Service.Query().AllX(t.Context()) {
 			before[row.ID] = row
 		}
-		snapshot := w.st.ServiceVersion.Query().FirstX(t.Context()).Snapshot
+		snapshot := w.st.ServiceVersion.Query().Order(serviceversion.ByID()).FirstX(t.Context()).Snapshot
 		revision, _, err := w.st.CurrentRevision(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -87,7 +88,7 @@ func TestRotate(t *testing.T) {
 				t.Errorf("the service %s was changed: %v, was %v", row.ID, row, was)
 			}
 		}
-		next := w.st.ServiceVersion.Query().FirstX(t.Context()).Snapshot
+		next := w.st.ServiceVersion.Query().Order(serviceversion.ByID()).FirstX(t.Context()).Snapshot
 		if next.Name != snapshot.Name || next.Config["host"] != "h" || len(next.Tags) != 1 || len(next.Sealed) != 2 {
 			t.Errorf("a version was changed: %+v, was %+v", next, snapshot)
 		}
@@ -126,7 +127,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 func TestRotateUnderLoad(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, w *world) {
-		const clients, rotations, resting = 50, 2, 2*batch + 10
+		const clients, rotations, resting = 50, 2, batch + 10
 		processes := []*Keys{w.open()}
 		rest := make([]uuid.UUID, resting) // services that nobody changes
 		for i := range rest {
@@ -149,7 +150,7 @@ func TestRotateUnderLoad(t *testing.T) {
 		ids := make([]uuid.UUID, clients)
 		for i := range clients {
 			ids[i] = uuid.New()
-			k := processes[i%len(processes)]
+			k, period := processes[i%len(processes)], 2<<(i%5) // some write often, some seldom
 			all.Go(func() {
 				for n := 0; ; n++ {
 					select {
@@ -157,10 +158,10 @@ func TestRotateUnderLoad(t *testing.T) {
 						return
 					default:
 					}
-					if n%4 == 0 {
+					if n%(2*period) == 0 {
 						last[i] = fmt.Sprintf("secret %d of %d", n, i)
 					}
-					if n%2 == 0 { // every other time with the secret it has
+					if n%period == 0 { // every other time with the secret it has
 						if err := w.save(context.Background(), k, ids[i], map[string]string{"password": last[i], "token": "constant"}); err != nil {
 							t.Errorf("client %d writes: %v", i, err)
 							return
@@ -233,7 +234,7 @@ func TestCrash(t *testing.T) {
 		id := uuid.New()
 		k := w.open()
 		w.put(k, id, map[string]string{"password": "sesame"})
-		for i := range 2 * batch {
+		for i := range batch + 10 {
 			w.put(k, uuid.New(), map[string]string{"password": fmt.Sprint(i)})
 		}
 		w.setJWTKey(k, "signing key")
@@ -414,6 +415,48 @@ func TestLateWriter(t *testing.T) {
 		w.wantSecrets(k, id, map[string]string{"password": "two"})
 		w.wantRotated(old)
 	})
+}
+
+// TestSlowWriter seals before a rotation and commits in the middle of it: the
+// rotation waits, so that the value is re-sealed and not lost.
+func TestSlowWriter(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	k := w.open()
+	id := uuid.New()
+	w.put(k, id, map[string]string{"password": "one"})
+	switching := make(chan struct{})
+	var committed atomic.Bool
+	k.o.before = func(step string) error {
+		switch {
+		case step == stepSwitch:
+			close(switching)
+		case step == stepReseal && !committed.Load():
+			return errors.New("went on before the write had ended")
+		}
+		return nil
+	}
+	old := w.steal()
+	done := k.Writing()
+	slow := k.Seal([]byte("two"), ServicePlace(id, "password"))
+	ended := make(chan error)
+	go func() {
+		_, err := k.Rotate(context.Background())
+		ended <- err
+	}()
+	<-switching
+	eventually(t, "the new key is active", func() bool { return !k.UsesActive(slow) })
+	other := uuid.New()
+	w.put(k, other, map[string]string{"password": "three"}) // waits for nobody
+	w.st.Service.UpdateOneID(id).SetSealed(map[string][]byte{"password": slow}).AddVersion(1).ExecX(t.Context())
+	committed.Store(true)
+	done()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	w.wantRotated(old)
+	w.wantSecrets(k, id, map[string]string{"password": "two"})
+	w.wantSecrets(k, other, map[string]string{"password": "three"})
 }
 
 // TestOneRotationAtATime holds a rotation and tries others.
