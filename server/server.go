@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -124,13 +125,25 @@ func New(ctx context.Context, conf config.Config, version string, logTo io.Write
 		RequireSecretOnRetarget: conf.RequireSecretOnRetarget,
 		Env: connectors.Env{
 			FileRoots: conf.FileRoots, Deny: conf.DenyTargets,
-			FileDeny: []string{dataDir},
+			FileDeny: ownFiles(conf, dataDir),
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
 	return s, s.wire(ctx, registry)
+}
+
+// ownFiles are what no service's configuration may name: the store and the
+// keys of the program itself.
+func ownFiles(conf config.Config, dataDir string) []string {
+	files := []string{dataDir}
+	for _, own := range []string{conf.MasterKeyFile, conf.REST().TLS.Key, conf.GRPC().TLS.Key, conf.Proxy().TLS.Key} {
+		if path, err := filepath.Abs(own); own != "" && err == nil {
+			files = append(files, path)
+		}
+	}
+	return files
 }
 
 // wire registers the APIs on gRPC and, through the same interceptors, on the
