@@ -9,7 +9,9 @@ import (
 // users exist.
 func TestDecoyIsCheckedLikeAHash(t *testing.T) {
 	decoy, real := decoyHash(), HashPassword("p")
-	params := func(hash string) string { return hash[:strings.LastIndexByte(hash[:strings.LastIndexByte(hash, '$')], '$')] }
+	params := func(hash string) string {
+		return hash[:strings.LastIndexByte(hash[:strings.LastIndexByte(hash, '$')], '$')]
+	}
 	if params(decoy) != params(real) || len(decoy) != len(real) {
 		t.Errorf("the decoy %q does not look like %q", decoy, real)
 	}
