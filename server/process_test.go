@@ -321,7 +321,7 @@ func configuration(t *testing.T, bin string) {
 	}
 	p.signal(syscall.SIGTERM)
 	p.exit(t)
-	p = serve(t, bin, dir, append([]string{"BACKPLANE_DATA_DIR=from-env", "BACKPLANE_CONFIG=" + file}, adminEnv...), "--data-dir", filepath.Join(dir, "from-flag"))
+	serve(t, bin, dir, append([]string{"BACKPLANE_DATA_DIR=from-env", "BACKPLANE_CONFIG=" + file}, adminEnv...), "--data-dir", filepath.Join(dir, "from-flag"))
 	if _, err := os.Stat(filepath.Join(dir, "from-flag", "backplane.db")); err != nil {
 		t.Errorf("the flag does not win over the environment: %v", err)
 	}
