@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
@@ -60,7 +61,7 @@ func (c *Catalog) recordHealth(ctx context.Context, row *ent.Service, r connecto
 	if f != nil {
 		code, message = string(f.Code), f.Error()
 	}
-	message = message[:min(len(message), maxOutput)]
+	message = storable(message)
 	err := c.Store.Change(ctx, func(tx *ent.Tx) ([]store.Event, error) {
 		now, err := tx.Service.Get(ctx, row.ID)
 		if ent.IsNotFound(err) || err == nil && now.Version != row.Version {
@@ -99,6 +100,12 @@ func (c *Catalog) recordHealth(ctx context.Context, row *ent.Service, r connecto
 	})
 	c.cache.drop(row.ID)
 	return err
+}
+
+// storable cuts a server's words to what every store takes.
+func storable(text string) string {
+	text = strings.ReplaceAll(text[:min(len(text), maxOutput)], "\x00", "")
+	return strings.ToValidUTF8(text, "")
 }
 
 // pruneHealth forgets old tests. It runs once across all processes.

@@ -79,7 +79,7 @@ func (c *Catalog) insert(ctx context.Context, d *draft) (out *catalogv1.Service,
 		s := d.state
 		row, err := tx.Service.Create().SetID(d.id).SetServiceType(d.conn.Spec().Type).
 			SetName(s.Name).SetNameKey(nameKey(s.Name)).SetConfig(s.Config).SetSealed(s.Sealed).SetEnabled(s.Enabled).
-			SetDescription(s.Description).SetTags(s.Tags).SetLabels(s.Labels).
+			SetDescription(s.Description).SetSearch(fold(s.Name + "\n" + s.Description)).SetTags(s.Tags).SetLabels(s.Labels).
 			SetCheckIntervalUs(s.CheckIntervalUs).SetCheckTimeoutUs(s.CheckTimeoutUs).
 			SetFailuresBeforeCritical(s.FailuresBeforeCritical).SetSuccessesBeforePassing(s.SuccessesBeforePassing).
 			SetCreatedAt(now).SetUpdatedAt(now).SetHealthSince(now).Save(ctx)
@@ -243,7 +243,7 @@ func (c *Catalog) replace(ctx context.Context, row *ent.Service, d *draft) (out 
 	err = c.Store.Change(ctx, func(tx *ent.Tx) ([]store.Event, error) {
 		u := tx.Service.Update().Where(service.ID(row.ID), service.Version(row.Version)).
 			SetName(s.Name).SetNameKey(nameKey(s.Name)).SetConfig(s.Config).SetSealed(s.Sealed).SetEnabled(s.Enabled).
-			SetDescription(s.Description).SetTags(s.Tags).SetLabels(s.Labels).
+			SetDescription(s.Description).SetSearch(fold(s.Name + "\n" + s.Description)).SetTags(s.Tags).SetLabels(s.Labels).
 			SetCheckIntervalUs(s.CheckIntervalUs).SetCheckTimeoutUs(s.CheckTimeoutUs).
 			SetFailuresBeforeCritical(s.FailuresBeforeCritical).SetSuccessesBeforePassing(s.SuccessesBeforePassing).
 			SetVersion(row.Version + 1).SetUpdatedAt(now)
