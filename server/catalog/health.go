@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -74,7 +75,7 @@ func (c *Catalog) recordHealth(ctx context.Context, row *ent.Service, r connecto
 			SetLatencyMs(milliseconds(r.Latency)).SetCode(code).SetMessage(message).Save(ctx); err != nil {
 			return nil, err
 		}
-		u := tx.Service.UpdateOneID(row.ID).SetLastChecked(at.UnixMicro()).SetLastCode(code).SetLastMessage(message)
+		u := tx.Service.Update().Where(service.ID(row.ID), service.Version(row.Version)).SetLastChecked(at.UnixMicro()).SetLastCode(code).SetLastMessage(message)
 		status := nextStatus(now, f == nil)
 		if status != now.HealthStatus {
 			u.SetHealthStatus(status).SetHealthSince(at.UnixMicro())
@@ -87,7 +88,12 @@ func (c *Catalog) recordHealth(ctx context.Context, row *ent.Service, r connecto
 		default:
 			u.SetSuccesses(0).SetFailures(now.Failures + 1).SetAuthFailures(0)
 		}
-		next, err := u.Save(ctx)
+		if n, err := u.Save(ctx); err != nil {
+			return nil, err
+		} else if n == 0 {
+			return nil, errRaced // the entry goes with the transaction
+		}
+		next, err := tx.Service.Get(ctx, row.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -99,6 +105,9 @@ func (c *Catalog) recordHealth(ctx context.Context, row *ent.Service, r connecto
 		return event, err
 	})
 	c.cache.drop(row.ID)
+	if errors.Is(err, errRaced) {
+		return nil
+	}
 	return err
 }
 
