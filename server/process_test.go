@@ -60,11 +60,14 @@ func launch(t *testing.T, bin, dir string, env []string, args ...string) *proces
 	greeted := make(chan string, 1)
 	go func() {
 		defer close(p.ended)
-		lines := bufio.NewScanner(stdout)
+		lines, url := bufio.NewScanner(stdout), ""
 		for lines.Scan() {
 			fmt.Fprintln(&p.out, lines.Text())
 			if m := printedREST.FindStringSubmatch(lines.Text()); m != nil {
-				greeted <- m[1]
+				url = m[1]
+			}
+			if strings.HasPrefix(lines.Text(), "    -d ") { // the greeting's last line
+				greeted <- url
 			}
 		}
 		p.cmd.Wait() //nolint:errcheck // the tests look at its state
