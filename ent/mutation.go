@@ -4628,6 +4628,7 @@ type ServiceMutation struct {
 	enabled                     *bool
 	active                      *bool
 	description                 *string
+	search                      *string
 	tags                        *[]string
 	appendtags                  []string
 	labels                      *map[string]string
@@ -5104,6 +5105,42 @@ func (m *ServiceMutation) OldDescription(ctx context.Context) (v string, err err
 // ResetDescription resets all changes to the "description" field.
 func (m *ServiceMutation) ResetDescription() {
 	m.description = nil
+}
+
+// SetSearch sets the "search" field.
+func (m *ServiceMutation) SetSearch(s string) {
+	m.search = &s
+}
+
+// Search returns the value of the "search" field in the mutation.
+func (m *ServiceMutation) Search() (r string, exists bool) {
+	v := m.search
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSearch returns the old "search" field's value of the Service entity.
+// If the Service object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ServiceMutation) OldSearch(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSearch is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSearch requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSearch: %w", err)
+	}
+	return oldValue.Search, nil
+}
+
+// ResetSearch resets all changes to the "search" field.
+func (m *ServiceMutation) ResetSearch() {
+	m.search = nil
 }
 
 // SetTags sets the "tags" field.
@@ -6290,7 +6327,7 @@ func (m *ServiceMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ServiceMutation) Fields() []string {
-	fields := make([]string, 0, 26)
+	fields := make([]string, 0, 27)
 	if m.name != nil {
 		fields = append(fields, service.FieldName)
 	}
@@ -6317,6 +6354,9 @@ func (m *ServiceMutation) Fields() []string {
 	}
 	if m.description != nil {
 		fields = append(fields, service.FieldDescription)
+	}
+	if m.search != nil {
+		fields = append(fields, service.FieldSearch)
 	}
 	if m.tags != nil {
 		fields = append(fields, service.FieldTags)
@@ -6395,6 +6435,8 @@ func (m *ServiceMutation) Field(name string) (ent.Value, bool) {
 		return m.Active()
 	case service.FieldDescription:
 		return m.Description()
+	case service.FieldSearch:
+		return m.Search()
 	case service.FieldTags:
 		return m.Tags()
 	case service.FieldLabels:
@@ -6456,6 +6498,8 @@ func (m *ServiceMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldActive(ctx)
 	case service.FieldDescription:
 		return m.OldDescription(ctx)
+	case service.FieldSearch:
+		return m.OldSearch(ctx)
 	case service.FieldTags:
 		return m.OldTags(ctx)
 	case service.FieldLabels:
@@ -6561,6 +6605,13 @@ func (m *ServiceMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetDescription(v)
+		return nil
+	case service.FieldSearch:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSearch(v)
 		return nil
 	case service.FieldTags:
 		v, ok := value.([]string)
@@ -6918,6 +6969,9 @@ func (m *ServiceMutation) ResetField(name string) error {
 		return nil
 	case service.FieldDescription:
 		m.ResetDescription()
+		return nil
+	case service.FieldSearch:
+		m.ResetSearch()
 		return nil
 	case service.FieldTags:
 		m.ResetTags()

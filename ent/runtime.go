@@ -161,56 +161,60 @@ func init() {
 	serviceDescDescription := serviceFields[9].Descriptor()
 	// service.DefaultDescription holds the default value on creation for the description field.
 	service.DefaultDescription = serviceDescDescription.Default.(string)
+	// serviceDescSearch is the schema descriptor for search field.
+	serviceDescSearch := serviceFields[10].Descriptor()
+	// service.DefaultSearch holds the default value on creation for the search field.
+	service.DefaultSearch = serviceDescSearch.Default.(string)
 	// serviceDescCheckIntervalUs is the schema descriptor for check_interval_us field.
-	serviceDescCheckIntervalUs := serviceFields[12].Descriptor()
+	serviceDescCheckIntervalUs := serviceFields[13].Descriptor()
 	// service.DefaultCheckIntervalUs holds the default value on creation for the check_interval_us field.
 	service.DefaultCheckIntervalUs = serviceDescCheckIntervalUs.Default.(int64)
 	// serviceDescCheckTimeoutUs is the schema descriptor for check_timeout_us field.
-	serviceDescCheckTimeoutUs := serviceFields[13].Descriptor()
+	serviceDescCheckTimeoutUs := serviceFields[14].Descriptor()
 	// service.DefaultCheckTimeoutUs holds the default value on creation for the check_timeout_us field.
 	service.DefaultCheckTimeoutUs = serviceDescCheckTimeoutUs.Default.(int64)
 	// serviceDescFailuresBeforeCritical is the schema descriptor for failures_before_critical field.
-	serviceDescFailuresBeforeCritical := serviceFields[14].Descriptor()
+	serviceDescFailuresBeforeCritical := serviceFields[15].Descriptor()
 	// service.DefaultFailuresBeforeCritical holds the default value on creation for the failures_before_critical field.
 	service.DefaultFailuresBeforeCritical = serviceDescFailuresBeforeCritical.Default.(uint32)
 	// serviceDescSuccessesBeforePassing is the schema descriptor for successes_before_passing field.
-	serviceDescSuccessesBeforePassing := serviceFields[15].Descriptor()
+	serviceDescSuccessesBeforePassing := serviceFields[16].Descriptor()
 	// service.DefaultSuccessesBeforePassing holds the default value on creation for the successes_before_passing field.
 	service.DefaultSuccessesBeforePassing = serviceDescSuccessesBeforePassing.Default.(uint32)
 	// serviceDescVersion is the schema descriptor for version field.
-	serviceDescVersion := serviceFields[16].Descriptor()
+	serviceDescVersion := serviceFields[17].Descriptor()
 	// service.DefaultVersion holds the default value on creation for the version field.
 	service.DefaultVersion = serviceDescVersion.Default.(uint32)
 	// serviceDescHealthStatus is the schema descriptor for health_status field.
-	serviceDescHealthStatus := serviceFields[19].Descriptor()
+	serviceDescHealthStatus := serviceFields[20].Descriptor()
 	// service.DefaultHealthStatus holds the default value on creation for the health_status field.
 	service.DefaultHealthStatus = serviceDescHealthStatus.Default.(string)
 	// service.HealthStatusValidator is a validator for the "health_status" field. It is called by the builders before save.
 	service.HealthStatusValidator = serviceDescHealthStatus.Validators[0].(func(string) error)
 	// serviceDescLastChecked is the schema descriptor for last_checked field.
-	serviceDescLastChecked := serviceFields[21].Descriptor()
+	serviceDescLastChecked := serviceFields[22].Descriptor()
 	// service.DefaultLastChecked holds the default value on creation for the last_checked field.
 	service.DefaultLastChecked = serviceDescLastChecked.Default.(int64)
 	// serviceDescLastCode is the schema descriptor for last_code field.
-	serviceDescLastCode := serviceFields[22].Descriptor()
+	serviceDescLastCode := serviceFields[23].Descriptor()
 	// service.DefaultLastCode holds the default value on creation for the last_code field.
 	service.DefaultLastCode = serviceDescLastCode.Default.(string)
 	// service.LastCodeValidator is a validator for the "last_code" field. It is called by the builders before save.
 	service.LastCodeValidator = serviceDescLastCode.Validators[0].(func(string) error)
 	// serviceDescLastMessage is the schema descriptor for last_message field.
-	serviceDescLastMessage := serviceFields[23].Descriptor()
+	serviceDescLastMessage := serviceFields[24].Descriptor()
 	// service.DefaultLastMessage holds the default value on creation for the last_message field.
 	service.DefaultLastMessage = serviceDescLastMessage.Default.(string)
 	// serviceDescFailures is the schema descriptor for failures field.
-	serviceDescFailures := serviceFields[24].Descriptor()
+	serviceDescFailures := serviceFields[25].Descriptor()
 	// service.DefaultFailures holds the default value on creation for the failures field.
 	service.DefaultFailures = serviceDescFailures.Default.(uint32)
 	// serviceDescSuccesses is the schema descriptor for successes field.
-	serviceDescSuccesses := serviceFields[25].Descriptor()
+	serviceDescSuccesses := serviceFields[26].Descriptor()
 	// service.DefaultSuccesses holds the default value on creation for the successes field.
 	service.DefaultSuccesses = serviceDescSuccesses.Default.(uint32)
 	// serviceDescAuthFailures is the schema descriptor for auth_failures field.
-	serviceDescAuthFailures := serviceFields[26].Descriptor()
+	serviceDescAuthFailures := serviceFields[27].Descriptor()
 	// service.DefaultAuthFailures holds the default value on creation for the auth_failures field.
 	service.DefaultAuthFailures = serviceDescAuthFailures.Default.(uint32)
 	// serviceDescID is the schema descriptor for id field.

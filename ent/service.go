@@ -37,6 +37,8 @@ type Service struct {
 	Active bool `json:"active,omitempty"`
 	// Description holds the value of the "description" field.
 	Description string `json:"description,omitempty"`
+	// Name and description in folded case: stores differ in what case is.
+	Search string `json:"search,omitempty"`
 	// Tags holds the value of the "tags" field.
 	Tags []string `json:"tags,omitempty"`
 	// Labels holds the value of the "labels" field.
@@ -152,7 +154,7 @@ func (*Service) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullBool)
 		case service.FieldCheckIntervalUs, service.FieldCheckTimeoutUs, service.FieldFailuresBeforeCritical, service.FieldSuccessesBeforePassing, service.FieldVersion, service.FieldCreatedAt, service.FieldUpdatedAt, service.FieldHealthSince, service.FieldLastChecked, service.FieldFailures, service.FieldSuccesses, service.FieldAuthFailures:
 			values[i] = new(sql.NullInt64)
-		case service.FieldName, service.FieldProject, service.FieldNameKey, service.FieldServiceType, service.FieldDescription, service.FieldHealthStatus, service.FieldLastCode, service.FieldLastMessage:
+		case service.FieldName, service.FieldProject, service.FieldNameKey, service.FieldServiceType, service.FieldDescription, service.FieldSearch, service.FieldHealthStatus, service.FieldLastCode, service.FieldLastMessage:
 			values[i] = new(sql.NullString)
 		case service.FieldID:
 			values[i] = new(uuid.UUID)
@@ -234,6 +236,12 @@ func (_m *Service) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field description", values[i])
 			} else if value.Valid {
 				_m.Description = value.String
+			}
+		case service.FieldSearch:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field search", values[i])
+			} else if value.Valid {
+				_m.Search = value.String
 			}
 		case service.FieldTags:
 			if value, ok := values[i].(*[]byte); !ok {
@@ -427,6 +435,9 @@ func (_m *Service) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("description=")
 	builder.WriteString(_m.Description)
+	builder.WriteString(", ")
+	builder.WriteString("search=")
+	builder.WriteString(_m.Search)
 	builder.WriteString(", ")
 	builder.WriteString("tags=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Tags))

@@ -103,6 +103,20 @@ func (_c *ServiceCreate) SetNillableDescription(v *string) *ServiceCreate {
 	return _c
 }
 
+// SetSearch sets the "search" field.
+func (_c *ServiceCreate) SetSearch(v string) *ServiceCreate {
+	_c.mutation.SetSearch(v)
+	return _c
+}
+
+// SetNillableSearch sets the "search" field if the given value is not nil.
+func (_c *ServiceCreate) SetNillableSearch(v *string) *ServiceCreate {
+	if v != nil {
+		_c.SetSearch(*v)
+	}
+	return _c
+}
+
 // SetTags sets the "tags" field.
 func (_c *ServiceCreate) SetTags(v []string) *ServiceCreate {
 	_c.mutation.SetTags(v)
@@ -433,6 +447,10 @@ func (_c *ServiceCreate) defaults() {
 		v := service.DefaultDescription
 		_c.mutation.SetDescription(v)
 	}
+	if _, ok := _c.mutation.Search(); !ok {
+		v := service.DefaultSearch
+		_c.mutation.SetSearch(v)
+	}
 	if _, ok := _c.mutation.CheckIntervalUs(); !ok {
 		v := service.DefaultCheckIntervalUs
 		_c.mutation.SetCheckIntervalUs(v)
@@ -535,6 +553,9 @@ func (_c *ServiceCreate) check() error {
 	}
 	if _, ok := _c.mutation.Description(); !ok {
 		return &ValidationError{Name: "description", err: errors.New(`ent: missing required field "Service.description"`)}
+	}
+	if _, ok := _c.mutation.Search(); !ok {
+		return &ValidationError{Name: "search", err: errors.New(`ent: missing required field "Service.search"`)}
 	}
 	if _, ok := _c.mutation.CheckIntervalUs(); !ok {
 		return &ValidationError{Name: "check_interval_us", err: errors.New(`ent: missing required field "Service.check_interval_us"`)}
@@ -660,6 +681,10 @@ func (_c *ServiceCreate) createSpec() (*Service, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Description(); ok {
 		_spec.SetField(service.FieldDescription, field.TypeString, value)
 		_node.Description = value
+	}
+	if value, ok := _c.mutation.Search(); ok {
+		_spec.SetField(service.FieldSearch, field.TypeString, value)
+		_node.Search = value
 	}
 	if value, ok := _c.mutation.Tags(); ok {
 		_spec.SetField(service.FieldTags, field.TypeJSON, value)

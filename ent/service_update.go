@@ -115,6 +115,20 @@ func (_u *ServiceUpdate) SetNillableDescription(v *string) *ServiceUpdate {
 	return _u
 }
 
+// SetSearch sets the "search" field.
+func (_u *ServiceUpdate) SetSearch(v string) *ServiceUpdate {
+	_u.mutation.SetSearch(v)
+	return _u
+}
+
+// SetNillableSearch sets the "search" field if the given value is not nil.
+func (_u *ServiceUpdate) SetNillableSearch(v *string) *ServiceUpdate {
+	if v != nil {
+		_u.SetSearch(*v)
+	}
+	return _u
+}
+
 // SetTags sets the "tags" field.
 func (_u *ServiceUpdate) SetTags(v []string) *ServiceUpdate {
 	_u.mutation.SetTags(v)
@@ -661,6 +675,9 @@ func (_u *ServiceUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.Description(); ok {
 		_spec.SetField(service.FieldDescription, field.TypeString, value)
 	}
+	if value, ok := _u.mutation.Search(); ok {
+		_spec.SetField(service.FieldSearch, field.TypeString, value)
+	}
 	if value, ok := _u.mutation.Tags(); ok {
 		_spec.SetField(service.FieldTags, field.TypeJSON, value)
 	}
@@ -1033,6 +1050,20 @@ func (_u *ServiceUpdateOne) SetDescription(v string) *ServiceUpdateOne {
 func (_u *ServiceUpdateOne) SetNillableDescription(v *string) *ServiceUpdateOne {
 	if v != nil {
 		_u.SetDescription(*v)
+	}
+	return _u
+}
+
+// SetSearch sets the "search" field.
+func (_u *ServiceUpdateOne) SetSearch(v string) *ServiceUpdateOne {
+	_u.mutation.SetSearch(v)
+	return _u
+}
+
+// SetNillableSearch sets the "search" field if the given value is not nil.
+func (_u *ServiceUpdateOne) SetNillableSearch(v *string) *ServiceUpdateOne {
+	if v != nil {
+		_u.SetSearch(*v)
 	}
 	return _u
 }
@@ -1612,6 +1643,9 @@ func (_u *ServiceUpdateOne) sqlSave(ctx context.Context) (_node *Service, err er
 	}
 	if value, ok := _u.mutation.Description(); ok {
 		_spec.SetField(service.FieldDescription, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.Search(); ok {
+		_spec.SetField(service.FieldSearch, field.TypeString, value)
 	}
 	if value, ok := _u.mutation.Tags(); ok {
 		_spec.SetField(service.FieldTags, field.TypeJSON, value)

@@ -46,7 +46,9 @@ func StartMariaDB(t TB, o MariaDBOptions) *MariaDB {
 	}
 	dir := Folder(t, "mysql")
 	data := filepath.Join(dir, "data")
-	engine := []string{"--no-defaults", "--datadir=" + data, "--innodb-log-file-size=4M", "--innodb-buffer-pool-size=8M", "--innodb-flush-method=nosync"}
+	// A server that starts removes the temporary tables in its tmpdir, also
+	// those of others.
+	engine := []string{"--no-defaults", "--datadir=" + data, "--tmpdir=" + dir, "--innodb-log-file-size=4M", "--innodb-buffer-pool-size=8M", "--innodb-flush-method=nosync"}
 	Run(t, Process{
 		Path: "mariadb-install-db", Dir: dir, User: "mysql",
 		Args: append(engine, "--skip-test-db", "--skip-name-resolve", "--auth-root-authentication-method=normal"),

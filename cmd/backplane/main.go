@@ -71,7 +71,7 @@ func run(ctx context.Context, conf config.Config, out, log io.Writer) error {
 	}
 	running, stop := context.WithCancel(ctx)
 	defer stop()
-	go returnIdleMemory(running)
+	go tuneMemory(running)
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 	select {

@@ -176,6 +176,7 @@ var (
 		{Name: "enabled", Type: field.TypeBool, Default: true},
 		{Name: "active", Type: field.TypeBool, Default: true},
 		{Name: "description", Type: field.TypeString, Size: 2147483647, Default: ""},
+		{Name: "search", Type: field.TypeString, Size: 2147483647, Default: ""},
 		{Name: "tags", Type: field.TypeJSON, Nullable: true},
 		{Name: "labels", Type: field.TypeJSON, Nullable: true},
 		{Name: "check_interval_us", Type: field.TypeInt64, Default: 0},
@@ -203,7 +204,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "services_projects_services",
-				Columns:    []*schema.Column{ServicesColumns[26]},
+				Columns:    []*schema.Column{ServicesColumns[27]},
 				RefColumns: []*schema.Column{ProjectsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
@@ -212,32 +213,32 @@ var (
 			{
 				Name:    "service_project_name_key",
 				Unique:  true,
-				Columns: []*schema.Column{ServicesColumns[26], ServicesColumns[2]},
+				Columns: []*schema.Column{ServicesColumns[27], ServicesColumns[2]},
 			},
 			{
 				Name:    "service_created_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{ServicesColumns[16], ServicesColumns[0]},
+				Columns: []*schema.Column{ServicesColumns[17], ServicesColumns[0]},
 			},
 			{
 				Name:    "service_project_created_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{ServicesColumns[26], ServicesColumns[16], ServicesColumns[0]},
+				Columns: []*schema.Column{ServicesColumns[27], ServicesColumns[17], ServicesColumns[0]},
 			},
 			{
 				Name:    "service_service_type_created_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{ServicesColumns[3], ServicesColumns[16], ServicesColumns[0]},
+				Columns: []*schema.Column{ServicesColumns[3], ServicesColumns[17], ServicesColumns[0]},
 			},
 			{
 				Name:    "service_health_status_created_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{ServicesColumns[18], ServicesColumns[16], ServicesColumns[0]},
+				Columns: []*schema.Column{ServicesColumns[19], ServicesColumns[17], ServicesColumns[0]},
 			},
 			{
 				Name:    "service_check_interval_us",
 				Unique:  false,
-				Columns: []*schema.Column{ServicesColumns[11]},
+				Columns: []*schema.Column{ServicesColumns[12]},
 			},
 		},
 	}
@@ -245,7 +246,7 @@ var (
 	ServiceLabelsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt, Increment: true},
 		{Name: "key", Type: field.TypeString, Size: 127},
-		{Name: "value", Type: field.TypeString, Size: 256},
+		{Name: "value", Type: field.TypeString, Size: 1024, SchemaType: map[string]string{"mysql": "varchar(256)"}},
 		{Name: "service_id", Type: field.TypeUUID},
 	}
 	// ServiceLabelsTable holds the schema information for the "service_labels" table.

@@ -7,6 +7,7 @@ package schema
 
 import (
 	"entgo.io/ent"
+	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/entsql"
 	"entgo.io/ent/schema"
 	"entgo.io/ent/schema/edge"
@@ -42,6 +43,8 @@ func (Service) Fields() []ent.Field {
 		field.Bool("enabled").Default(true),
 		field.Bool("active").Default(true),
 		field.Text("description").Default(""),
+		field.Text("search").Default("").
+			Comment("Name and description in folded case: stores differ in what case is."),
 		field.JSON("tags", []string{}).Optional(),
 		field.JSON("labels", map[string]string{}).Optional(),
 		field.Int64("check_interval_us").Default(0).Comment("0: the monitor leaves the service alone."),
@@ -122,7 +125,8 @@ func (ServiceLabel) Fields() []ent.Field {
 	return []ent.Field{
 		field.UUID("service_id", uuid.UUID{}),
 		field.String("key").MaxLen(127),
-		field.String("value").MaxLen(256),
+		// Up to 256 characters: MaxLen counts bytes, MySQL's varchar characters.
+		field.String("value").MaxLen(1024).SchemaType(map[string]string{dialect.MySQL: "varchar(256)"}),
 	}
 }
 

@@ -31,6 +31,8 @@ const (
 	FieldActive = "active"
 	// FieldDescription holds the string denoting the description field in the database.
 	FieldDescription = "description"
+	// FieldSearch holds the string denoting the search field in the database.
+	FieldSearch = "search"
 	// FieldTags holds the string denoting the tags field in the database.
 	FieldTags = "tags"
 	// FieldLabels holds the string denoting the labels field in the database.
@@ -126,6 +128,7 @@ var Columns = []string{
 	FieldEnabled,
 	FieldActive,
 	FieldDescription,
+	FieldSearch,
 	FieldTags,
 	FieldLabels,
 	FieldCheckIntervalUs,
@@ -170,6 +173,8 @@ var (
 	DefaultActive bool
 	// DefaultDescription holds the default value on creation for the "description" field.
 	DefaultDescription string
+	// DefaultSearch holds the default value on creation for the "search" field.
+	DefaultSearch string
 	// DefaultCheckIntervalUs holds the default value on creation for the "check_interval_us" field.
 	DefaultCheckIntervalUs int64
 	// DefaultCheckTimeoutUs holds the default value on creation for the "check_timeout_us" field.
@@ -243,6 +248,11 @@ func ByActive(opts ...sql.OrderTermOption) OrderOption {
 // ByDescription orders the results by the description field.
 func ByDescription(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldDescription, opts...).ToFunc()
+}
+
+// BySearch orders the results by the search field.
+func BySearch(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldSearch, opts...).ToFunc()
 }
 
 // ByCheckIntervalUs orders the results by the check_interval_us field.

@@ -2,7 +2,9 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
@@ -60,7 +62,7 @@ func (c *Catalog) recordHealth(ctx context.Context, row *ent.Service, r connecto
 	if f != nil {
 		code, message = string(f.Code), f.Error()
 	}
-	message = message[:min(len(message), maxOutput)]
+	message = storable(message)
 	err := c.Store.Change(ctx, func(tx *store.Tx) error {
 		now, err := tx.Service.Get(ctx, row.ID)
 		if ent.IsNotFound(err) || err == nil && now.Version != row.Version {
@@ -73,7 +75,7 @@ func (c *Catalog) recordHealth(ctx context.Context, row *ent.Service, r connecto
 			SetLatencyMs(milliseconds(r.Latency)).SetCode(code).SetMessage(message).Save(ctx); err != nil {
 			return err
 		}
-		u := tx.Service.UpdateOneID(row.ID).SetLastChecked(at.UnixMicro()).SetLastCode(code).SetLastMessage(message)
+		u := tx.Service.Update().Where(service.ID(row.ID), service.Version(row.Version)).SetLastChecked(at.UnixMicro()).SetLastCode(code).SetLastMessage(message)
 		status := nextStatus(now, f == nil)
 		if status != now.HealthStatus {
 			u.SetHealthStatus(status).SetHealthSince(at.UnixMicro())
@@ -86,7 +88,12 @@ func (c *Catalog) recordHealth(ctx context.Context, row *ent.Service, r connecto
 		default:
 			u.SetSuccesses(0).SetFailures(now.Failures + 1).SetAuthFailures(0)
 		}
-		next, err := u.Save(ctx)
+		if n, err := u.Save(ctx); err != nil {
+			return err
+		} else if n == 0 {
+			return errRaced // the entry goes with the transaction
+		}
+		next, err := tx.Service.Get(ctx, row.ID)
 		if err != nil {
 			return err
 		}
@@ -98,7 +105,16 @@ func (c *Catalog) recordHealth(ctx context.Context, row *ent.Service, r connecto
 		return err
 	})
 	c.cache.drop(row.ID)
+	if errors.Is(err, errRaced) {
+		return nil
+	}
 	return err
+}
+
+// storable cuts a server's words to what every store takes.
+func storable(text string) string {
+	text = strings.ReplaceAll(text[:min(len(text), maxOutput)], "\x00", "")
+	return strings.ToValidUTF8(text, "")
 }
 
 // pruneHealth forgets old tests. It runs once across all processes.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/backplane/backplane/ent"
+	"github.com/backplane/backplane/ent/predicate"
 	"github.com/backplane/backplane/ent/service"
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	"github.com/backplane/backplane/internal/errs"
@@ -141,6 +142,11 @@ func jitter(d time.Duration) time.Duration {
 	return d - d/10 + rand.N(d/5+1)
 }
 
+// monitored services are those that the monitor is to check.
+func monitored() predicate.Service {
+	return service.And(service.CheckIntervalUsGT(0), service.Enabled(true), service.Active(true), service.AuthFailuresLT(pauseAfterAuthFailures))
+}
+
 // checkAll loads the schedule and follows the catalogue's changes.
 func (c *Catalog) checkAll(ctx context.Context) error {
 	at, _, err := c.Store.CurrentRevision(ctx)
@@ -149,7 +155,7 @@ func (c *Catalog) checkAll(ctx context.Context) error {
 	}
 	plan := &schedule{byID: map[uuid.UUID]*due{}}
 	rows, err := c.Store.Service.Query().
-		Where(service.CheckIntervalUsGT(0), service.Enabled(true), service.Active(true), service.AuthFailuresLT(pauseAfterAuthFailures)).
+		Where(monitored()).
 		Select(service.FieldID, service.FieldCheckIntervalUs, service.FieldLastChecked).All(ctx)
 	if err != nil {
 		return err
@@ -232,9 +238,13 @@ func (s *schedule) note(ev *catalogv1.WatchServicesResponse) {
 // checks of one service never overlap.
 func (c *Catalog) check(ctx context.Context, all *sync.WaitGroup, id uuid.UUID) {
 	all.Go(func() {
-		_, err := c.tester.share(ctx, id, func(ctx context.Context) (*catalogv1.TestResult, error) {
-			return c.testBehind(ctx, id, 0)
-		})
+		// The schedule may lag behind the store; one login too many can lock an account.
+		due, err := c.Store.Service.Query().Where(service.ID(id), monitored()).Exist(ctx)
+		if due {
+			_, err = c.tester.share(ctx, id, func(ctx context.Context) (*catalogv1.TestResult, error) {
+				return c.testBehind(ctx, id, 0)
+			})
+		}
 		if err != nil && ctx.Err() == nil && !ent.IsNotFound(err) && errs.Convert(err).Reason != errs.NotFound && !errors.Is(err, context.Canceled) {
 			c.Log.ErrorContext(ctx, "check a service", "service", id, "error", err)
 		}

@@ -168,7 +168,7 @@ func (c *Catalog) filters(req filter) (where []predicate.Service, faults []errs.
 		faults = append(faults, errs.Field{Path: "status", Message: "must be passing, warning, critical or unknown"})
 	}
 	if q := list.GetQ(); q != "" {
-		where = append(where, service.Or(service.NameContainsFold(q), service.DescriptionContainsFold(q)))
+		where = append(where, service.SearchContains(fold(q)))
 	}
 	return where, faults
 }

@@ -35,9 +35,12 @@ var (
 	keyShape = regexp.MustCompile(`^([a-z0-9][a-z0-9_.-]{0,62}/)?[a-z0-9][a-z0-9_.-]{0,62}$`)
 )
 
+// fold makes texts equal that differ in case alone.
+func fold(text string) string { return cases.Fold().String(norm.NFC.String(text)) }
+
 // nameKey is equal for names that differ in case alone.
 func nameKey(name string) string {
-	sum := sha256.Sum256([]byte(cases.Fold().String(norm.NFC.String(name))))
+	sum := sha256.Sum256([]byte(fold(name)))
 	return hex.EncodeToString(sum[:])
 }
 

@@ -102,7 +102,7 @@ func (c *Catalog) insertSealed(ctx context.Context, d *draft) (out *catalogv1.Se
 		s := d.state
 		row, err := tx.Service.Create().SetID(d.id).SetServiceType(d.conn.Spec().Type).SetProject(d.project).
 			SetName(s.Name).SetNameKey(nameKey(s.Name)).SetConfig(s.Config).SetSealed(s.Sealed).SetEnabled(s.Enabled).
-			SetDescription(s.Description).SetTags(s.Tags).SetLabels(s.Labels).
+			SetDescription(s.Description).SetSearch(fold(s.Name + "\n" + s.Description)).SetTags(s.Tags).SetLabels(s.Labels).
 			SetCheckIntervalUs(s.CheckIntervalUs).SetCheckTimeoutUs(s.CheckTimeoutUs).
 			SetFailuresBeforeCritical(s.FailuresBeforeCritical).SetSuccessesBeforePassing(s.SuccessesBeforePassing).
 			SetCreatedAt(now).SetUpdatedAt(now).SetHealthSince(now).Save(ctx)
@@ -282,7 +282,7 @@ func (c *Catalog) replace(ctx context.Context, action string, row *ent.Service, 
 	err = c.Store.Change(ctx, func(tx *store.Tx) error {
 		u := tx.Service.Update().Where(service.ID(row.ID), service.Version(row.Version)).
 			SetName(s.Name).SetNameKey(nameKey(s.Name)).SetConfig(s.Config).SetSealed(s.Sealed).SetEnabled(s.Enabled).
-			SetDescription(s.Description).SetTags(s.Tags).SetLabels(s.Labels).
+			SetDescription(s.Description).SetSearch(fold(s.Name + "\n" + s.Description)).SetTags(s.Tags).SetLabels(s.Labels).
 			SetCheckIntervalUs(s.CheckIntervalUs).SetCheckTimeoutUs(s.CheckTimeoutUs).
 			SetFailuresBeforeCritical(s.FailuresBeforeCritical).SetSuccessesBeforePassing(s.SuccessesBeforePassing).
 			SetVersion(row.Version + 1).SetUpdatedAt(now)

@@ -72,7 +72,7 @@ func Open(ctx context.Context, rawURL, dataDir string) (_ *Store, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s.Client = ent.NewClient(ent.Driver(entsql.OpenDB(s.dialect, s.db)))
+	s.Client = ent.NewClient(ent.Driver(newPreparing(s.dialect, s.db)))
 	if err := s.migrate(ctx); err != nil {
 		return nil, fmt.Errorf("prepare store: %w", err)
 	}
@@ -204,7 +204,9 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := migrate.Create(ctx, s.Schema, tables, schema.WithForeignKeys(true)); err != nil {
+	// Nothing is prepared before the schema is what it will be.
+	unprepared := migrate.NewSchema(entsql.OpenDB(s.dialect, s.db))
+	if err := migrate.Create(ctx, unprepared, tables, schema.WithForeignKeys(true)); err != nil {
 		return err
 	}
 	return s.seed(ctx)

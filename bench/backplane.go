@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+const password = "benchmark-password"
+
+// authorization is the header that logs the benchmark in.
+var authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte("admin:"+password))
+
+// backplane is a running Backplane: the real program, in its own process.
+type backplane struct {
+	*process
+	rest, grpc string
+}
+
+// buildBackplane builds the program as `make build` does, into dir.
+func buildBackplane(o *owner, dir string) string {
+	path := filepath.Join(dir, "backplane")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./cmd/backplane")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		o.Fatalf("build Backplane (run this from the repository's root): %v\n%s", err, out)
+	}
+	return path
+}
+
+// startBackplane runs Backplane on a data directory; store is "" for SQLite.
+func startBackplane(o *owner, program, dataDir, store string) *backplane {
+	b := &backplane{rest: freeAddr(o), grpc: freeAddr(o)}
+	env := []string{"BACKPLANE_ADMIN_PASSWORD=" + password, "GOMAXPROCS=" + os.Getenv("GOMAXPROCS")}
+	b.process = start(o, env, answers("http://"+b.rest+"/readyz"), program, "serve", "--data-dir", dataDir,
+		"--store", store, "--rest-addr", b.rest, "--grpc-addr", b.grpc, "--log-level", "error")
+	return b
+}
+
+// login makes the server verify the password, so that no measure pays for it.
+func (b *backplane) login(o *owner) { b.get(o, "/api/services?limit=1") }
+
+// get is one REST call; it must succeed.
+func (b *backplane) get(o *owner, path string) (http.Header, []byte) {
+	req, err := http.NewRequest(http.MethodGet, "http://"+b.rest+path, nil)
+	o.must(err)
+	req.Header.Set("Authorization", authorization)
+	resp, err := http.DefaultClient.Do(req)
+	o.must(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	o.must(err)
+	if resp.StatusCode != http.StatusOK {
+		o.Fatalf("GET %s: %s: %s", path, resp.Status, body)
+	}
+	return resp.Header, body
+}
+
+// answers succeeds when a GET of the URL does.
+func answers(url string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("GET %s: %s", url, resp.Status)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,95 @@
+// Command bench measures Backplane and bare peers side by side, in one run on
+// one machine, and prints a table. Run it from the repository's root:
+// `make bench`, or `go run ./bench -only grpc,rest -short`.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// options are how much is measured.
+type options struct {
+	rounds int           // how often Backplane and its peer take turns
+	each   time.Duration // how long one turn of a load lasts
+	large  int           // services in the large catalogue
+	small  int           // services in the small one
+	idle   time.Duration // how long a server rests before its memory is read
+	dir    string        // scratch folder
+	binary string        // the built program
+}
+
+// measure is one group of figures.
+type measure struct {
+	name string
+	run  func(*owner, options) []row
+}
+
+var measures = []measure{
+	{"grpc", measureGRPC},
+	{"rest", measureREST},
+	{"create", measureCreate},
+	{"scale", measureScale},
+}
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == peerCommand {
+		exit(servePeer(os.Args[2:]))
+	}
+	exit(benchmark())
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func benchmark() error {
+	var names []string
+	for _, m := range measures {
+		names = append(names, m.name)
+	}
+	only := flag.String("only", strings.Join(names, ","), "groups to measure")
+	short := flag.Bool("short", false, "fewer rounds and a catalogue of 20,000 instead of 200,000: for a first look")
+	flag.Parse()
+	opts := options{rounds: 5, each: 2 * time.Second, large: 200_000, small: 1000, idle: 10 * time.Second}
+	if *short {
+		opts.rounds, opts.each, opts.large, opts.idle = 2, time.Second, 20_000, 3*time.Second
+	}
+	wanted := strings.Split(*only, ",")
+	for _, w := range wanted {
+		if !slices.Contains(names, w) {
+			return fmt.Errorf("-only: %q is not one of %s", w, strings.Join(names, ", "))
+		}
+	}
+	began := time.Now()
+	var rows []row
+	o := &owner{}
+	err := o.run(func() {
+		dir, err := os.MkdirTemp("", "backplane-bench-")
+		o.must(err)
+		o.Cleanup(func() { os.RemoveAll(dir) })
+		opts.dir, opts.binary = dir, buildBackplane(o, dir)
+		for _, m := range measures {
+			if !slices.Contains(wanted, m.name) {
+				continue
+			}
+			fmt.Fprintf(os.Stderr, "measuring %s…\n", m.name)
+			part := &owner{}
+			o.must(part.run(func() { rows = append(rows, m.run(part, opts)...) }))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d CPUs, %s, %s/%s; %s\n\n", runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, time.Since(began).Round(time.Second))
+	printTable(os.Stdout, rows)
+	return nil
+}
