@@ -150,31 +150,7 @@ func TestRotateUnderLoad(t *testing.T) {
 		ids := make([]uuid.UUID, clients)
 		for i := range clients {
 			ids[i] = uuid.New()
-			k, period := processes[i%len(processes)], 2<<(i%5) // some write often, some seldom
-			all.Go(func() {
-				for n := 0; ; n++ {
-					select {
-					case <-stop:
-						return
-					default:
-					}
-					if n%(2*period) == 0 {
-						last[i] = fmt.Sprintf("secret %d of %d", n, i)
-					}
-					if n%period == 0 { // every other time with the secret it has
-						if err := w.save(context.Background(), k, ids[i], map[string]string{"password": last[i], "token": "constant"}); err != nil {
-							t.Errorf("client %d writes: %v", i, err)
-							return
-						}
-					}
-					got, err := w.secretsOf(processes[rand.IntN(len(processes))], ids[i])
-					if err != nil || got["password"] != last[i] {
-						t.Errorf("client %d reads %v, %v; want %q", i, got, err, last[i])
-						return
-					}
-					calls.Add(1)
-				}
-			})
+			all.Go(func() { last[i] = w.client(processes, i, ids[i], stop, &calls) })
 		}
 		eventually(t, "every client is at work", func() bool { return calls.Load() > 2*clients })
 		for range rotations {
@@ -211,6 +187,34 @@ func TestRotateUnderLoad(t *testing.T) {
 			w.wantSecrets(k, id, map[string]string{"password": fmt.Sprint("rest ", i)})
 		}
 	})
+}
+
+// client reads and writes a service of its own until stop, the one more often
+// than the other, and returns what it wrote last.
+func (w *world) client(processes []*Keys, i int, id uuid.UUID, stop <-chan struct{}, calls *atomic.Int64) (last string) {
+	k, period := processes[i%len(processes)], 2<<(i%5)
+	for n := 0; ; n++ {
+		select {
+		case <-stop:
+			return last
+		default:
+		}
+		if n%(2*period) == 0 {
+			last = fmt.Sprintf("secret %d of %d", n, i)
+		}
+		if n%period == 0 { // every other time with the secret it has
+			if err := w.save(context.Background(), k, id, map[string]string{"password": last, "token": "constant"}); err != nil {
+				w.t.Errorf("client %d writes: %v", i, err)
+				return last
+			}
+		}
+		got, err := w.secretsOf(processes[rand.IntN(len(processes))], id)
+		if err != nil || got["password"] != last {
+			w.t.Errorf("client %d reads %v, %v; want %q", i, got, err, last)
+			return last
+		}
+		calls.Add(1)
+	}
 }
 
 func mustRead(t *testing.T, path string) []byte {
