@@ -57,7 +57,7 @@ var accessTable = map[string]access{
 	"/backplane.identity.v1.IdentityAdmin/GetAuthToken":  {all, all, all, "200", "401", `{"max_age":60}`, "password"},
 	"/backplane.identity.v1.IdentityAdmin/ListRoles":     {all, all, all, "200", "401", `{}`, ""},
 	"/backplane.identity.v1.IdentityAdmin/ListTokens":    {all, all, all, "200", "401", `{}`, ""},
-	"/backplane.identity.v1.IdentityAdmin/CreateToken":   {all, all, all, "200", "401", `{"name":"$new","expires_in":"1h"}`, ""},
+	"/backplane.identity.v1.IdentityAdmin/CreateToken":   {all, all, all, "200", "401", `{"name":"$new","expires_in":"1h"}`, "password"},
 	"/backplane.identity.v1.IdentityAdmin/DeleteToken":   {"404 404 200", hidden, hidden, "404", "401", `{"id":"$token"}`, ""},
 	"/backplane.identity.v1.IdentityAdmin/GetUser":       {"404 404 200", hidden, hidden, "404", "401", `{"username":"$user"}`, ""},
 	"/backplane.identity.v1.IdentityAdmin/UpdateUser":    {"404 404 200", hidden, hidden, "404", "401", `{"username":"$user","user":{"enabled":true}}`, ""},

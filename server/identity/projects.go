@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 	"unicode/utf8"
 
@@ -81,13 +82,23 @@ func (i *Identity) CreateProject(ctx context.Context, req *identityv1.CreateProj
 		if err != nil {
 			return err
 		}
-		tx.Audit(store.Audit{Action: "CreateProject", Kind: "project", ID: row.ID, Name: row.ID, Project: row.ID})
+		tx.Audit(auditOfProject("CreateProject", row, nil, projectFields(row)))
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &identityv1.CreateProjectResponse{Ok: true, Data: projectToProto(row)}, nil
+}
+
+// projectFields are what the audit trail compares of a project.
+func projectFields(p *ent.Project) map[string]string {
+	text, _ := json.Marshal(p.Description) // a string
+	return map[string]string{"description": string(text)}
+}
+
+func auditOfProject(action string, p *ent.Project, before, after map[string]string) store.Audit {
+	return store.Audit{Action: action, Kind: "project", ID: p.ID, Name: p.ID, Project: p.ID, Changes: store.Changes(before, after)}
 }
 
 // DeleteProject implements the RPC.
@@ -112,7 +123,7 @@ func (i *Identity) DeleteProject(ctx context.Context, req *identityv1.DeleteProj
 		} else if used {
 			return errs.New(errs.InUse, "Services belong to the project %q; delete them first", name)
 		}
-		tx.Audit(store.Audit{Action: "DeleteProject", Kind: "project", ID: name, Name: name, Project: name})
+		tx.Audit(auditOfProject("DeleteProject", row, projectFields(row), nil))
 		err = tx.Project.DeleteOne(row).Exec(ctx)
 		if ent.IsConstraintError(err) { // a service came in between
 			return errs.New(errs.InUse, "Services belong to the project %q; delete them first", name)

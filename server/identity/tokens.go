@@ -65,7 +65,7 @@ func parseLife(text string) (time.Duration, error) {
 // CreateToken implements the RPC.
 func (i *Identity) CreateToken(ctx context.Context, req *identityv1.CreateTokenRequest) (*identityv1.CreateTokenResponse, error) {
 	id := auth.FromContext(ctx)
-	if id.TokenID != "" {
+	if id.TokenID != "" || id.Signed {
 		return nil, errs.New(errs.PermissionDenied, "Log in with a password for this; a token cannot make another")
 	}
 	roles, faults, err := i.checkRoles(ctx, req.GetRoles())
@@ -104,7 +104,7 @@ func (i *Identity) CreateToken(ctx context.Context, req *identityv1.CreateTokenR
 		if err != nil {
 			return err
 		}
-		tx.Audit(store.Audit{Action: "CreateToken", Kind: "token", ID: row.ID.String(), Name: name})
+		tx.Audit(auditOfToken("CreateToken", row, nil, tokenFields(row)))
 		return nil
 	})
 	if err != nil {
@@ -113,6 +113,19 @@ func (i *Identity) CreateToken(ctx context.Context, req *identityv1.CreateTokenR
 	out := tokenToProto(row)
 	out.Token = proto.String(text)
 	return &identityv1.CreateTokenResponse{Ok: true, Data: out}, nil
+}
+
+// tokenFields are what the audit trail compares of a token.
+func tokenFields(t *ent.Token) map[string]string {
+	fields := map[string]string{"username": fmt.Sprintf("%q", t.Username), "roles": rolesJSON(t.Roles), "token": store.SecretValue([]byte(t.Digest))}
+	if t.ExpiresAt > 0 {
+		fields["expires_at"] = fmt.Sprintf("%q", time.UnixMicro(t.ExpiresAt).UTC().Format(time.RFC3339))
+	}
+	return fields
+}
+
+func auditOfToken(action string, t *ent.Token, before, after map[string]string) store.Audit {
+	return store.Audit{Action: action, Kind: "token", ID: t.ID.String(), Name: t.Name, Changes: store.Changes(before, after)}
 }
 
 // DeleteToken implements the RPC.
@@ -133,7 +146,7 @@ func (i *Identity) DeleteToken(ctx context.Context, req *identityv1.DeleteTokenR
 		if caller.TokenID != "" && caller.TokenID != row.ID.String() && !caller.Can(auth.Admin, "") {
 			return errs.New(errs.PermissionDenied, "A token may revoke no other one; log in with the password")
 		}
-		tx.Audit(store.Audit{Action: "DeleteToken", Kind: "token", ID: row.ID.String(), Name: row.Name})
+		tx.Audit(auditOfToken("DeleteToken", row, tokenFields(row), nil))
 		return tx.Token.DeleteOne(row).Exec(ctx)
 	})
 	if err != nil {

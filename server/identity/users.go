@@ -149,10 +149,15 @@ func (i *Identity) CreateUser(ctx context.Context, req *identityv1.CreateUserReq
 
 // userFields are what the audit trail compares of a user.
 func userFields(u *ent.User) map[string]string {
-	roles, _ := json.Marshal(u.Roles) // strings only
 	return map[string]string{
-		"enabled": fmt.Sprint(u.Enabled), "roles": string(roles), "password": store.SecretValue([]byte(u.PasswordHash)),
+		"enabled": fmt.Sprint(u.Enabled), "roles": rolesJSON(u.Roles), "password": store.SecretValue([]byte(u.PasswordHash)),
 	}
+}
+
+// rolesJSON is the bindings as the audit trail shows them.
+func rolesJSON(roles []schema.RoleBinding) string {
+	text, _ := json.Marshal(append([]schema.RoleBinding{}, roles...)) // strings only
+	return string(text)
 }
 
 // UpdateUser implements the RPC.
@@ -285,6 +290,13 @@ func (i *Identity) DeleteUser(ctx context.Context, req *identityv1.DeleteUserReq
 		row, err := tx.User.Query().Where(user.Username(req.GetUsername())).Only(ctx)
 		if err != nil {
 			return noUser(err)
+		}
+		tokens, err := tx.Token.Query().Where(token.Username(row.Username)).Order(token.ByCreatedAt(), token.ByID()).All(ctx)
+		if err != nil {
+			return err
+		}
+		for _, t := range tokens {
+			tx.Audit(auditOfToken("DeleteToken", t, tokenFields(t), nil))
 		}
 		if _, err := tx.Token.Delete().Where(token.Username(row.Username)).Exec(ctx); err != nil {
 			return err
