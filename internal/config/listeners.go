@@ -22,18 +22,18 @@ type Listener struct {
 }
 
 func (c *Config) registerTLS(f *pflag.FlagSet) {
-	registerFiles(f, &c.TLS, "tls", "all listeners", "; empty: plaintext")
+	registerFiles(f, &c.TLS, "tls", "all listeners", "; empty: plaintext", "; empty: none are asked for")
 	more := "; empty: as for all; " + none + ": switched off"
-	registerFiles(f, &c.RESTTLS, "rest-tls", "the REST listener", more)
-	registerFiles(f, &c.GRPCTLS, "grpc-tls", "the gRPC listener", more)
-	registerFiles(f, &c.ProxyTLS, "proxy-tls", "the HTTP gateway", more)
+	registerFiles(f, &c.RESTTLS, "rest-tls", "the REST listener", more, more)
+	registerFiles(f, &c.GRPCTLS, "grpc-tls", "the gRPC listener", more, more)
+	registerFiles(f, &c.ProxyTLS, "proxy-tls", "the HTTP gateway", more, more)
 	f.BoolVar(&c.AllowPlaintext, "allow-plaintext", false, "serve without TLS on addresses that other machines can reach")
 }
 
-func registerFiles(f *pflag.FlagSet, t *tlsconf.Files, prefix, whose, more string) {
-	f.StringVar(&t.Cert, prefix+"-cert", "", "file with the certificate chain of "+whose+more)
+func registerFiles(f *pflag.FlagSet, t *tlsconf.Files, prefix, whose, certHelp, caHelp string) {
+	f.StringVar(&t.Cert, prefix+"-cert", "", "file with the certificate chain of "+whose+certHelp)
 	f.StringVar(&t.Key, prefix+"-key", "", "file with the private key of that certificate")
-	f.StringVar(&t.ClientCA, prefix+"-client-ca", "", "file with the authorities of client certificates at "+whose+more)
+	f.StringVar(&t.ClientCA, prefix+"-client-ca", "", "file with the authorities of client certificates at "+whose+caHelp)
 	f.StringVar((*string)(&t.Auth), prefix+"-client-auth", "", "whether clients must show a certificate: required, or optional; empty is required")
 }
 
