@@ -12,8 +12,34 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
+	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
 	"github.com/backplane/backplane/gen/openapi"
+	"github.com/backplane/backplane/server/auth"
 )
+
+// api is one of the APIs.
+type api struct {
+	page     string // of its reference
+	document string // its part of the generated OpenAPI
+	methods  protoreflect.MethodDescriptors
+	files    []protoreflect.FileDescriptor // with its objects, in the order of the page
+}
+
+func catalogAPI() api {
+	file := catalogv1.File_backplane_catalog_v1_catalog_proto
+	return api{
+		page: "catalog.md", document: "backplane/catalog/v1/catalog.openapi.json", methods: file.Services().Get(0).Methods(),
+		files: []protoreflect.FileDescriptor{catalogv1.File_backplane_catalog_v1_service_proto, file},
+	}
+}
+
+func identityAPI() api {
+	file := identityv1.File_backplane_identity_v1_identity_proto
+	return api{
+		page: "identity.md", document: "backplane/identity/v1/identity.openapi.json", methods: file.Services().Get(0).Methods(),
+		files: []protoreflect.FileDescriptor{identityv1.File_backplane_identity_v1_resources_proto, file},
+	}
+}
 
 // The parts of the generated OpenAPI document that the pages use. It has the
 // protos' comments, which the generated Go code has not; the order is that of
@@ -49,10 +75,10 @@ type (
 	}
 )
 
-func load(t *testing.T) document {
+func (a api) load(t *testing.T) document {
 	t.Helper()
 	var doc document
-	text, err := fs.ReadFile(openapi.Documents, "backplane/catalog/v1/catalog.openapi.json")
+	text, err := fs.ReadFile(openapi.Documents, a.document)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,17 +91,17 @@ func load(t *testing.T) document {
 // call is one RPC with its REST binding and its documentation.
 type call struct {
 	rpc, verb, path string
+	full            string // name of the method, as gRPC has it
 	op              operation
 }
 
-func calls(t *testing.T) (out []call) {
+func (a api) calls(t *testing.T) (out []call) {
 	t.Helper()
-	doc := load(t)
-	methods := catalogv1.File_backplane_catalog_v1_catalog_proto.Services().Get(0).Methods()
-	for i := range methods.Len() {
-		m := methods.Get(i)
+	doc := a.load(t)
+	for i := range a.methods.Len() {
+		m := a.methods.Get(i)
 		rule, _ := proto.GetExtension(m.Options(), annotations.E_Http).(*annotations.HttpRule)
-		c := call{rpc: string(m.Name())}
+		c := call{rpc: string(m.Name()), full: fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name())}
 		for verb, path := range map[string]string{"get": rule.GetGet(), "post": rule.GetPost(), "put": rule.GetPut(), "delete": rule.GetDelete()} {
 			if path != "" {
 				c.verb, c.path = verb, path
@@ -93,20 +119,38 @@ func calls(t *testing.T) (out []call) {
 
 func (c call) title() string { return strings.ToUpper(c.verb) + " " + c.path }
 
-func endpoints(t *testing.T) string {
+func (a api) endpoints(t *testing.T) string {
 	t.Helper()
 	var rows [][]string
-	for _, c := range calls(t) {
+	for _, c := range a.calls(t) {
 		rows = append(rows, []string{"[`" + c.title() + "`](#" + strings.ToLower(c.rpc) + ")", "`" + c.rpc + "`", c.op.Summary})
 	}
 	return table([]string{"REST", "gRPC", ""}, rows...)
 }
 
-func operations(t *testing.T) string {
+// rights say who may make each call.
+func rights(t *testing.T) string {
 	t.Helper()
-	doc := load(t)
+	access := auth.Access()
+	var rows [][]string
+	for _, a := range []api{catalogAPI(), identityAPI()} {
+		for _, c := range a.calls(t) {
+			rule := access[c.full]
+			who := map[auth.Reach]string{
+				auth.Public: "anyone, without a login", auth.Anyone: "whoever is logged in",
+				auth.InProject: string(rule.Role) + " in the project", auth.Everywhere: "global " + string(rule.Role),
+			}[rule.Reach]
+			rows = append(rows, []string{"[`" + c.rpc + "`](" + a.page + "#" + strings.ToLower(c.rpc) + ")", "`" + c.title() + "`", who})
+		}
+	}
+	return table([]string{"gRPC", "REST", "Who may call"}, rows...)
+}
+
+func (a api) operations(t *testing.T) string {
+	t.Helper()
+	doc := a.load(t)
 	var b strings.Builder
-	for _, c := range calls(t) {
+	for _, c := range a.calls(t) {
 		fmt.Fprintf(&b, "### %s\n\n`%s`\n\n%s\n\n", c.rpc, c.title(), c.op.Summary)
 		if c.op.Description != "" {
 			b.WriteString(c.op.Description + "\n\n")
@@ -191,13 +235,11 @@ func typeName(s schema) string {
 	return s.Type
 }
 
-func objects(t *testing.T) string {
+func (a api) objects(t *testing.T) string {
 	t.Helper()
-	doc := load(t)
+	doc := a.load(t)
 	var b strings.Builder
-	for _, file := range []protoreflect.FileDescriptor{
-		catalogv1.File_backplane_catalog_v1_service_proto, catalogv1.File_backplane_catalog_v1_catalog_proto,
-	} {
+	for _, file := range a.files {
 		for i := range file.Messages().Len() {
 			m := file.Messages().Get(i)
 			s, shown := doc.Components.Schemas[string(m.FullName())]

@@ -31,12 +31,17 @@ func blocks(t *testing.T) map[string]string {
 		"example":       example(t),
 		"settings":      settings(),
 		"metrics":       metrics(t),
-		"endpoints":     endpoints(t),
-		"operations":    operations(t),
-		"objects":       objects(t),
+		"endpoints":     catalogAPI().endpoints(t),
+		"operations":    catalogAPI().operations(t),
+		"objects":       catalogAPI().objects(t),
 		"service types": serviceTypes(t),
 		"failure codes": failureCodes(),
 		"errors":        errorTable(t),
+
+		"identity endpoints":  identityAPI().endpoints(t),
+		"identity operations": identityAPI().operations(t),
+		"identity objects":    identityAPI().objects(t),
+		"rights":              rights(t),
 	}
 }
 
@@ -168,6 +173,36 @@ func TestArchitectureNamesEveryFolder(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+var (
+	namedTest = regexp.MustCompile("`((?:Test|Fuzz)[A-Z][A-Za-z0-9]*)`")
+	testFunc  = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Z][A-Za-z0-9]*)\(`)
+)
+
+// A test that the page on security names as the proof of a claim is there.
+func TestProofsExist(t *testing.T) {
+	exists := map[string]bool{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && strings.HasSuffix(path, "_test.go") {
+			for _, m := range testFunc.FindAllStringSubmatch(read(t, path), -1) {
+				exists[m[1]] = true
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := namedTest.FindAllStringSubmatch(read(t, "security.md"), -1)
+	if len(named) == 0 {
+		t.Error("docs/security.md names no test")
+	}
+	for _, m := range named {
+		if !exists[m[1]] {
+			t.Errorf("docs/security.md names the test %s, which does not exist", m[1])
+		}
 	}
 }
 

@@ -46,10 +46,7 @@ func settings() string {
 	var rows [][]string
 	flags.SortFlags = false
 	flags.VisitAll(func(f *pflag.Flag) {
-		def := f.DefValue
-		if def == "[/]" {
-			def = "/"
-		}
+		def := strings.TrimSuffix(strings.TrimPrefix(f.DefValue, "["), "]") // of a list
 		if def != "" {
 			def = "`" + def + "`"
 		}
@@ -182,13 +179,14 @@ func failureCodes() string {
 // reasons say when each error is given.
 var reasons = map[errs.Reason]string{
 	errs.BadRequest:       "The body is not a JSON object, has a key twice or something after it; a query parameter is unknown or wrong (`fields` names it).",
-	errs.Unauthenticated:  "No login, or a wrong one.",
-	errs.PermissionDenied: "The user may not do this. Not given yet: whoever logs in may do everything.",
-	errs.NotFound:         "No service, version or type of that id or name, or nothing at this path. An id that is no UUID is not found either.",
+	errs.Unauthenticated:  "No login, a wrong one, or one that has expired or been revoked.",
+	errs.PermissionDenied: "The caller sees the resource, but lacks the role for this; or the call needs a role that the caller has nowhere. `error` names the role.",
+	errs.NotFound:         "Nothing of that id or name, nothing that the caller may see, or nothing at this path. An id that is no UUID is not found either.",
 	errs.MethodNotAllowed: "The path has other methods; the header `Allow` lists them.",
 	errs.TooLarge:         "The body is larger than 1 MiB.",
 	errs.UnsupportedType:  "There is a body, and its `Content-Type` is not JSON.",
-	errs.NameTaken:        "Another service has this name; case does not count.",
+	errs.NameTaken:        "Another service of the project has this name (case does not count), or another user or project.",
+	errs.InUse:            "A project that something belongs to, the last global admin, or a rotation of the keys while another one runs.",
 	errs.TypeImmutable:    "An update names another `service_type` than the service has.",
 	errs.Disabled:         "A disabled service cannot be activated or deactivated.",
 	errs.VersionMismatch:  "`If-Match` does not name the service's version, which the header `ETag` tells.",
@@ -196,6 +194,8 @@ var reasons = map[errs.Reason]string{
 	errs.ValidationFailed: "Fields are at fault: `fields` names all of them at once, and what each should be.",
 	errs.TestFailed:       "`verify` was asked for and the test failed. Nothing was stored; `data` holds the result of the test.",
 	errs.TooManyTests:     "Too many connection tests are running; try again after `Retry-After` seconds.",
+	errs.TooManyLogins:    "Too many wrong passwords for this user from this address, or from this address; try again after `Retry-After` seconds.",
+	errs.TooManyCalls:     "The caller is over `--max-calls-per-second` or `--max-calls-at-once`; try again after `Retry-After` seconds.",
 	errs.Timeout:          "The call took longer than the caller's deadline.",
 	errs.Canceled:         "The caller has gone.",
 	errs.Unavailable:      "The server is shutting down, or cannot be reached; connect again.",
