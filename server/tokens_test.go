@@ -186,6 +186,7 @@ func TestTokensCannotBreed(t *testing.T) {
 	}
 	signed := s.SignIn(t, login)
 	wantError(t, s.Do(t, "GET", "/v1/auth", nil, "Authorization", signed), 403, errs.PermissionDenied)
+	wantError(t, s.Do(t, "POST", "/api/tokens", `{"name":"child"}`, "Authorization", signed), 403, errs.PermissionDenied)
 	wantError(t, s.Do(t, "PUT", "/api/users/owner", `{"password":"another one"}`, "Authorization", signed), 403, errs.PermissionDenied)
 	s.Do(t, "DELETE", "/api/tokens/"+id, nil, "Authorization", token).Good(t)
 	if whoami(t, s, "Authorization", token) != nil {
