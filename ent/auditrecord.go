@@ -3,14 +3,12 @@
 package ent
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
 	"github.com/backplane/backplane/ent/auditrecord"
-	"github.com/backplane/backplane/ent/schema"
 )
 
 // AuditRecord is the model entity for the AuditRecord schema.
@@ -39,8 +37,8 @@ type AuditRecord struct {
 	ResourceName string `json:"resource_name,omitempty"`
 	// Project holds the value of the "project" field.
 	Project string `json:"project,omitempty"`
-	// Changes holds the value of the "changes" field.
-	Changes []schema.AuditChange `json:"changes,omitempty"`
+	// A list of AuditChange as JSON: text, so that the digest covers every byte of it.
+	Changes string `json:"changes,omitempty"`
 	// PreviousHash holds the value of the "previous_hash" field.
 	PreviousHash string `json:"previous_hash,omitempty"`
 	// Hash holds the value of the "hash" field.
@@ -53,11 +51,9 @@ func (*AuditRecord) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case auditrecord.FieldChanges:
-			values[i] = new([]byte)
 		case auditrecord.FieldID, auditrecord.FieldAt:
 			values[i] = new(sql.NullInt64)
-		case auditrecord.FieldActor, auditrecord.FieldTokenID, auditrecord.FieldAddress, auditrecord.FieldRequestID, auditrecord.FieldAction, auditrecord.FieldResourceKind, auditrecord.FieldResourceID, auditrecord.FieldResourceName, auditrecord.FieldProject, auditrecord.FieldPreviousHash, auditrecord.FieldHash:
+		case auditrecord.FieldActor, auditrecord.FieldTokenID, auditrecord.FieldAddress, auditrecord.FieldRequestID, auditrecord.FieldAction, auditrecord.FieldResourceKind, auditrecord.FieldResourceID, auditrecord.FieldResourceName, auditrecord.FieldProject, auditrecord.FieldChanges, auditrecord.FieldPreviousHash, auditrecord.FieldHash:
 			values[i] = new(sql.NullString)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -141,12 +137,10 @@ func (_m *AuditRecord) assignValues(columns []string, values []any) error {
 				_m.Project = value.String
 			}
 		case auditrecord.FieldChanges:
-			if value, ok := values[i].(*[]byte); !ok {
+			if value, ok := values[i].(*sql.NullString); !ok {
 				return fmt.Errorf("unexpected type %T for field changes", values[i])
-			} else if value != nil && len(*value) > 0 {
-				if err := json.Unmarshal(*value, &_m.Changes); err != nil {
-					return fmt.Errorf("unmarshal field changes: %w", err)
-				}
+			} else if value.Valid {
+				_m.Changes = value.String
 			}
 		case auditrecord.FieldPreviousHash:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -227,7 +221,7 @@ func (_m *AuditRecord) String() string {
 	builder.WriteString(_m.Project)
 	builder.WriteString(", ")
 	builder.WriteString("changes=")
-	builder.WriteString(fmt.Sprintf("%v", _m.Changes))
+	builder.WriteString(_m.Changes)
 	builder.WriteString(", ")
 	builder.WriteString("previous_hash=")
 	builder.WriteString(_m.PreviousHash)

@@ -10,7 +10,6 @@ import (
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
 	"github.com/backplane/backplane/ent/auditrecord"
-	"github.com/backplane/backplane/ent/schema"
 )
 
 // AuditRecordCreate is the builder for creating a AuditRecord entity.
@@ -121,7 +120,7 @@ func (_c *AuditRecordCreate) SetNillableProject(v *string) *AuditRecordCreate {
 }
 
 // SetChanges sets the "changes" field.
-func (_c *AuditRecordCreate) SetChanges(v []schema.AuditChange) *AuditRecordCreate {
+func (_c *AuditRecordCreate) SetChanges(v string) *AuditRecordCreate {
 	_c.mutation.SetChanges(v)
 	return _c
 }
@@ -278,6 +277,9 @@ func (_c *AuditRecordCreate) check() error {
 			return &ValidationError{Name: "project", err: fmt.Errorf(`ent: validator failed for field "AuditRecord.project": %w`, err)}
 		}
 	}
+	if _, ok := _c.mutation.Changes(); !ok {
+		return &ValidationError{Name: "changes", err: errors.New(`ent: missing required field "AuditRecord.changes"`)}
+	}
 	if _, ok := _c.mutation.PreviousHash(); !ok {
 		return &ValidationError{Name: "previous_hash", err: errors.New(`ent: missing required field "AuditRecord.previous_hash"`)}
 	}
@@ -367,7 +369,7 @@ func (_c *AuditRecordCreate) createSpec() (*AuditRecord, *sqlgraph.CreateSpec) {
 		_node.Project = value
 	}
 	if value, ok := _c.mutation.Changes(); ok {
-		_spec.SetField(auditrecord.FieldChanges, field.TypeJSON, value)
+		_spec.SetField(auditrecord.FieldChanges, field.TypeString, value)
 		_node.Changes = value
 	}
 	if value, ok := _c.mutation.PreviousHash(); ok {

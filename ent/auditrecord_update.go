@@ -75,9 +75,6 @@ func (_u *AuditRecordUpdate) sqlSave(ctx context.Context) (_node int, err error)
 			}
 		}
 	}
-	if _u.mutation.ChangesCleared() {
-		_spec.ClearField(auditrecord.FieldChanges, field.TypeJSON)
-	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -176,9 +173,6 @@ func (_u *AuditRecordUpdateOne) sqlSave(ctx context.Context) (_node *AuditRecord
 				ps[i](selector)
 			}
 		}
-	}
-	if _u.mutation.ChangesCleared() {
-		_spec.ClearField(auditrecord.FieldChanges, field.TypeJSON)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &AuditRecord{config: _u.config}

@@ -495,8 +495,7 @@ type AuditRecordMutation struct {
 	resource_id   *string
 	resource_name *string
 	project       *string
-	changes       *[]schema.AuditChange
-	appendchanges []schema.AuditChange
+	changes       *string
 	previous_hash *string
 	hash          *string
 	clearedFields map[string]struct{}
@@ -990,13 +989,12 @@ func (m *AuditRecordMutation) ResetProject() {
 }
 
 // SetChanges sets the "changes" field.
-func (m *AuditRecordMutation) SetChanges(sc []schema.AuditChange) {
-	m.changes = &sc
-	m.appendchanges = nil
+func (m *AuditRecordMutation) SetChanges(s string) {
+	m.changes = &s
 }
 
 // Changes returns the value of the "changes" field in the mutation.
-func (m *AuditRecordMutation) Changes() (r []schema.AuditChange, exists bool) {
+func (m *AuditRecordMutation) Changes() (r string, exists bool) {
 	v := m.changes
 	if v == nil {
 		return
@@ -1007,7 +1005,7 @@ func (m *AuditRecordMutation) Changes() (r []schema.AuditChange, exists bool) {
 // OldChanges returns the old "changes" field's value of the AuditRecord entity.
 // If the AuditRecord object wasn't provided to the builder, the object is fetched from the database.
 // An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *AuditRecordMutation) OldChanges(ctx context.Context) (v []schema.AuditChange, err error) {
+func (m *AuditRecordMutation) OldChanges(ctx context.Context) (v string, err error) {
 	if !m.op.Is(OpUpdateOne) {
 		return v, errors.New("OldChanges is only allowed on UpdateOne operations")
 	}
@@ -1021,37 +1019,9 @@ func (m *AuditRecordMutation) OldChanges(ctx context.Context) (v []schema.AuditC
 	return oldValue.Changes, nil
 }
 
-// AppendChanges adds sc to the "changes" field.
-func (m *AuditRecordMutation) AppendChanges(sc []schema.AuditChange) {
-	m.appendchanges = append(m.appendchanges, sc...)
-}
-
-// AppendedChanges returns the list of values that were appended to the "changes" field in this mutation.
-func (m *AuditRecordMutation) AppendedChanges() ([]schema.AuditChange, bool) {
-	if len(m.appendchanges) == 0 {
-		return nil, false
-	}
-	return m.appendchanges, true
-}
-
-// ClearChanges clears the value of the "changes" field.
-func (m *AuditRecordMutation) ClearChanges() {
-	m.changes = nil
-	m.appendchanges = nil
-	m.clearedFields[auditrecord.FieldChanges] = struct{}{}
-}
-
-// ChangesCleared returns if the "changes" field was cleared in this mutation.
-func (m *AuditRecordMutation) ChangesCleared() bool {
-	_, ok := m.clearedFields[auditrecord.FieldChanges]
-	return ok
-}
-
 // ResetChanges resets all changes to the "changes" field.
 func (m *AuditRecordMutation) ResetChanges() {
 	m.changes = nil
-	m.appendchanges = nil
-	delete(m.clearedFields, auditrecord.FieldChanges)
 }
 
 // SetPreviousHash sets the "previous_hash" field.
@@ -1349,7 +1319,7 @@ func (m *AuditRecordMutation) SetField(name string, value ent.Value) error {
 		m.SetProject(v)
 		return nil
 	case auditrecord.FieldChanges:
-		v, ok := value.([]schema.AuditChange)
+		v, ok := value.(string)
 		if !ok {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
@@ -1413,11 +1383,7 @@ func (m *AuditRecordMutation) AddField(name string, value ent.Value) error {
 // ClearedFields returns all nullable fields that were cleared during this
 // mutation.
 func (m *AuditRecordMutation) ClearedFields() []string {
-	var fields []string
-	if m.FieldCleared(auditrecord.FieldChanges) {
-		fields = append(fields, auditrecord.FieldChanges)
-	}
-	return fields
+	return nil
 }
 
 // FieldCleared returns a boolean indicating if a field with the given name was
@@ -1430,11 +1396,6 @@ func (m *AuditRecordMutation) FieldCleared(name string) bool {
 // ClearField clears the value of the field with the given name. It returns an
 // error if the field is not defined in the schema.
 func (m *AuditRecordMutation) ClearField(name string) error {
-	switch name {
-	case auditrecord.FieldChanges:
-		m.ClearChanges()
-		return nil
-	}
 	return fmt.Errorf("unknown AuditRecord nullable field %s", name)
 }
 

@@ -162,6 +162,11 @@ func ByProject(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldProject, opts...).ToFunc()
 }
 
+// ByChanges orders the results by the changes field.
+func ByChanges(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldChanges, opts...).ToFunc()
+}
+
 // ByPreviousHash orders the results by the previous_hash field.
 func ByPreviousHash(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldPreviousHash, opts...).ToFunc()

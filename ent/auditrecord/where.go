@@ -102,6 +102,11 @@ func Project(v string) predicate.AuditRecord {
 	return predicate.AuditRecord(sql.FieldEQ(FieldProject, v))
 }
 
+// Changes applies equality check predicate on the "changes" field. It's identical to ChangesEQ.
+func Changes(v string) predicate.AuditRecord {
+	return predicate.AuditRecord(sql.FieldEQ(FieldChanges, v))
+}
+
 // PreviousHash applies equality check predicate on the "previous_hash" field. It's identical to PreviousHashEQ.
 func PreviousHash(v string) predicate.AuditRecord {
 	return predicate.AuditRecord(sql.FieldEQ(FieldPreviousHash, v))
@@ -737,14 +742,69 @@ func ProjectContainsFold(v string) predicate.AuditRecord {
 	return predicate.AuditRecord(sql.FieldContainsFold(FieldProject, v))
 }
 
-// ChangesIsNil applies the IsNil predicate on the "changes" field.
-func ChangesIsNil() predicate.AuditRecord {
-	return predicate.AuditRecord(sql.FieldIsNull(FieldChanges))
+// ChangesEQ applies the EQ predicate on the "changes" field.
+func ChangesEQ(v string) predicate.AuditRecord {
+	return predicate.AuditRecord(sql.FieldEQ(FieldChanges, v))
 }
 
-// ChangesNotNil applies the NotNil predicate on the "changes" field.
-func ChangesNotNil() predicate.AuditRecord {
-	return predicate.AuditRecord(sql.FieldNotNull(FieldChanges))
+// ChangesNEQ applies the NEQ predicate on the "changes" field.
+func ChangesNEQ(v string) predicate.AuditRecord {
+	return predicate.AuditRecord(sql.FieldNEQ(FieldChanges, v))
+}
+
+// ChangesIn applies the In predicate on the "changes" field.
+func ChangesIn(vs ...string) predicate.AuditRecord {
+	return predicate.AuditRecord(sql.FieldIn(FieldChanges, vs...))
+}
+
+// ChangesNotIn applies the NotIn predicate on the "changes" field.
+func ChangesNotIn(vs ...string) predicate.AuditRecord {
+	return predicate.AuditRecord(sql.FieldNotIn(FieldChanges, vs...))
+}
+
+// ChangesGT applies the GT predicate on the "changes" field.
+func ChangesGT(v string) predicate.AuditRecord {
+	return predicate.AuditRecord(sql.FieldGT(FieldChanges, v))
+}
+
+// ChangesGTE applies the GTE predicate on the "changes" field.
+func ChangesGTE(v string) predicate.AuditRecord {
+	return predicate.AuditRecord(sql.FieldGTE(FieldChanges, v))
+}
+
+// ChangesLT applies the LT predicate on the "changes" field.
+func ChangesLT(v string) predicate.AuditRecord {
+	return predicate.AuditRecord(sql.FieldLT(FieldChanges, v))
+}
+
+// ChangesLTE applies the LTE predicate on the "changes" field.
+func ChangesLTE(v string) predicate.AuditRecord {
+	return predicate.AuditRecord(sql.FieldLTE(FieldChanges, v))
+}
+
+// ChangesContains applies the Contains predicate on the "changes" field.
+func ChangesContains(v string) predicate.AuditRecord {
+	return predicate.AuditRecord(sql.FieldContains(FieldChanges, v))
+}
+
+// ChangesHasPrefix applies the HasPrefix predicate on the "changes" field.
+func ChangesHasPrefix(v string) predicate.AuditRecord {
+	return predicate.AuditRecord(sql.FieldHasPrefix(FieldChanges, v))
+}
+
+// ChangesHasSuffix applies the HasSuffix predicate on the "changes" field.
+func ChangesHasSuffix(v string) predicate.AuditRecord {
+	return predicate.AuditRecord(sql.FieldHasSuffix(FieldChanges, v))
+}
+
+// ChangesEqualFold applies the EqualFold predicate on the "changes" field.
+func ChangesEqualFold(v string) predicate.AuditRecord {
+	return predicate.AuditRecord(sql.FieldEqualFold(FieldChanges, v))
+}
+
+// ChangesContainsFold applies the ContainsFold predicate on the "changes" field.
+func ChangesContainsFold(v string) predicate.AuditRecord {
+	return predicate.AuditRecord(sql.FieldContainsFold(FieldChanges, v))
 }
 
 // PreviousHashEQ applies the EQ predicate on the "previous_hash" field.

@@ -34,7 +34,7 @@ var (
 		{Name: "resource_id", Type: field.TypeString, Size: 255},
 		{Name: "resource_name", Type: field.TypeString, Size: 512, Default: ""},
 		{Name: "project", Type: field.TypeString, Size: 63, Default: ""},
-		{Name: "changes", Type: field.TypeJSON, Nullable: true},
+		{Name: "changes", Type: field.TypeString, Size: 2147483647},
 		{Name: "previous_hash", Type: field.TypeString, Size: 64},
 		{Name: "hash", Type: field.TypeString, Size: 64},
 	}

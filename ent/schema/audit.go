@@ -37,7 +37,8 @@ func (AuditRecord) Fields() []ent.Field {
 		field.String("resource_id").MaxLen(255).Immutable(),
 		field.String("resource_name").MaxLen(512).Default("").Immutable(),
 		field.String("project").MaxLen(63).Default("").Immutable(),
-		field.JSON("changes", []AuditChange{}).Optional().Immutable(),
+		field.Text("changes").Immutable().
+			Comment("A list of AuditChange as JSON: text, so that the digest covers every byte of it."),
 		field.String("previous_hash").MaxLen(64).Immutable(),
 		field.String("hash").MaxLen(64).Immutable(),
 	}

@@ -12,9 +12,11 @@ import (
 	"github.com/backplane/backplane/ent"
 	"github.com/backplane/backplane/ent/auditrecord"
 	"github.com/backplane/backplane/ent/predicate"
+	"github.com/backplane/backplane/ent/schema"
 	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
 	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/server/auth"
+	"github.com/backplane/backplane/server/store"
 )
 
 const (
@@ -31,7 +33,12 @@ func recordToProto(r *ent.AuditRecord) *identityv1.AuditRecord {
 		Action: r.Action, ResourceKind: r.ResourceKind, ResourceId: r.ResourceID, ResourceName: r.ResourceName,
 		Project: r.Project, PreviousHash: r.PreviousHash, Hash: r.Hash,
 	}
-	for _, c := range r.Changes {
+	changes, err := store.ChangesOf(r)
+	if err != nil {
+		// The rest of the trail is to be seen all the same.
+		changes = []schema.AuditChange{{Field: "this record is damaged"}}
+	}
+	for _, c := range changes {
 		out.Changes = append(out.Changes, &identityv1.AuditChange{Field: c.Field, Before: c.Before, After: c.After})
 	}
 	return out

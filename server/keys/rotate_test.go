@@ -96,7 +96,8 @@ func TestRotate(t *testing.T) {
 			t.Errorf("the revision moved from %d to %d, %v", revision, now, err)
 		}
 		audit := w.st.AuditRecord.Query().Where(auditrecord.Action("RotateKeys")).OnlyX(t.Context())
-		if audit.ResourceID != res.KeyID || len(audit.Changes) != 1 || audit.Changes[0].Before != fmt.Sprintf("%q", res.Retired[0]) {
+		changes, err := store.ChangesOf(audit)
+		if err != nil || audit.ResourceID != res.KeyID || len(changes) != 1 || changes[0].Before != fmt.Sprintf("%q", res.Retired[0]) {
 			t.Errorf("audit record is %+v", audit)
 		}
 		if again, err := k.Finish(t.Context()); err != nil || again.Resealed != 0 || len(again.Retired) != 0 {
