@@ -15,6 +15,7 @@ import (
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/server/keys"
+	"github.com/backplane/backplane/server/store"
 )
 
 // secretMask stands for a stored secret in what a client sends back.
@@ -30,6 +31,7 @@ type draft struct {
 	config   connectors.Config // validated, with secrets and defaults
 	retarget []string          // fields that aim at another server now
 	before   map[string]any    // Config before the merge
+	reading  *store.Audit      // to record before the secrets are used; may be nil
 }
 
 // newDraft begins a service.

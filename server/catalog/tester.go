@@ -3,6 +3,7 @@ package catalog
 import (
 	"cmp"
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -262,6 +263,15 @@ func (c *Catalog) TestConfig(ctx context.Context, req *catalogv1.TestConfigReque
 	if faults = append(faults, d.validate(c.Env)...); len(faults) > 0 {
 		return nil, errs.Invalid(faults...)
 	}
+	if d.reading != nil {
+		err := c.Store.Change(ctx, func(tx *store.Tx) error {
+			tx.Audit(*d.reading)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
 	result, err := c.testDraft(ctx, d, timeout)
 	if err != nil {
 		return nil, err
@@ -296,8 +306,24 @@ func (c *Catalog) lend(ctx context.Context, in *catalogv1.Service) (*draft, []er
 			patch[field] = secretMask
 		}
 	}
+	stored := maps.Clone(d.secrets)
 	faults := d.merge(patch, true)
+	if len(d.retarget) > 0 && lends(stored, d.secrets) {
+		// Whoever runs that server has read the secret.
+		entry := auditOf("TestConfig", row, snapshotOf(row), d.state)
+		d.reading = &entry
+	}
 	return d, append(faults, c.retargetFaults(d, patch)...), nil
+}
+
+// lends reports whether a stored secret is among those to be used.
+func lends(stored, used map[string]string) bool {
+	for field, value := range stored {
+		if now, ok := used[field]; ok && now == value {
+			return true
+		}
+	}
+	return false
 }
 
 // TestServices implements the RPC.
