@@ -347,7 +347,7 @@ func auditOfManyWriters(t *testing.T, servers ...*servertest.Server) {
 	seen := map[string]int{}
 	records := servers[0].Do(t, "GET", "/api/audit?limit=1000", nil).List(t)
 	for n, r := range records {
-		if r["id"] != float64(len(records)-n) && r["id"] != fmt.Sprint(len(records)-n) {
+		if idOf(r) != uint64(len(records)-n) {
 			t.Fatalf("record %v is at place %d of %d", r["id"], n, len(records))
 		}
 		if name, _ := r["resource_name"].(string); r["action"] == "CreateService" && strings.HasPrefix(name, "audited") {
