@@ -115,12 +115,11 @@ func FuzzOpen(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	good := s.Seal([]byte("word"), "place")
-	f.Add(good)
+	f.Add(s.Seal([]byte("word"), "place"))
 	f.Add([]byte{1})
 	f.Fuzz(func(t *testing.T, sealed []byte) {
-		if got, err := s.Open(sealed, "place"); err == nil && !bytes.Equal(sealed, good) {
-			t.Errorf("%x opens as %q", sealed, got)
+		if got, err := s.Open(sealed, "place"); err == nil && string(got) != "word" {
+			t.Errorf("%x, which nobody sealed, opens as %q", sealed, got)
 		}
 	})
 }
