@@ -2,10 +2,15 @@ package server_test
 
 import (
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
-	"time"
 
-	"github.com/backplane/backplane/ent/service"
+	"google.golang.org/protobuf/proto"
+
+	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
+	"github.com/backplane/backplane/internal/config"
+	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/server/servertest"
 	"github.com/backplane/backplane/testbed"
 )

@@ -15,10 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
-	"github.com/backplane/backplane/internal/config"
 	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/server/servertest"
 	"github.com/backplane/backplane/server/store"
