@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"reflect"
 	"strings"
 	"testing"
@@ -59,6 +60,7 @@ func TestConvert(t *testing.T) {
 		{status.Error(codes.DataLoss, "x"), errs.Internal},
 		{status.Error(codes.OutOfRange, "x"), errs.BadRequest},
 		{status.Error(codes.Unavailable, "x"), errs.Unavailable},
+		{&net.OpError{Op: "dial", Net: "tcp", Err: errors.New("refused")}, errs.Unavailable},
 	} {
 		e := errs.Convert(c.err)
 		if e.Reason != c.reason {
