@@ -69,7 +69,7 @@ func benchmark() error {
 			return fmt.Errorf("-only: %q is not one of %s", w, strings.Join(names, ", "))
 		}
 	}
-	began := time.Now()
+	began, busy := time.Now(), machineLoad()
 	var rows []row
 	o := &owner{}
 	err := o.run(func() {
@@ -89,7 +89,19 @@ func benchmark() error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d CPUs, %s, %s/%s; %s\n\n", runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, time.Since(began).Round(time.Second))
+	fmt.Printf("%d CPUs, %s, %s/%s; load %s before the start; took %s\n\n", runtime.NumCPU(), runtime.Version(),
+		runtime.GOOS, runtime.GOARCH, busy, time.Since(began).Round(time.Second))
 	printTable(os.Stdout, rows)
 	return nil
+}
+
+// machineLoad is how busy the machine is with other work: the more, the less the
+// figures tell.
+func machineLoad() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	last, _, _ := strings.Cut(string(text), " ")
+	return last
 }

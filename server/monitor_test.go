@@ -223,33 +223,26 @@ func TestMonitorPausesBeforeALockOut(t *testing.T) {
 	awaitChecks(t, s, id, 2)
 }
 
-func TestMonitorIsBounded(t *testing.T) {
+// TestMonitorAndSilentServers has more services that never answer than checks
+// may be under way at once.
+func TestMonitorAndSilentServers(t *testing.T) {
 	t.Parallel()
 	s := startOn(t, kind{fresh: freshSQLite})
-	var mu sync.Mutex
-	open, most := 0, 0
-	port := testbed.Peer(t, func(c net.Conn) {
-		mu.Lock()
-		open++
-		most = max(most, open)
-		mu.Unlock()
-		io.Copy(io.Discard, c) //nolint:errcheck // until the other side gives up
-		mu.Lock()
-		open--
-		mu.Unlock()
-	})
+	port := testbed.SilentPeer(t)
 	var ids []string
 	for i := range 24 {
 		ids = append(ids, s.Create(t, checked(redisBody(fmt.Sprintf("silent %d", i), port), "timeout", "1s"))["id"].(string))
 	}
 	s.hurry(t, ids...)
 	for _, id := range ids {
-		servertest.Eventually(t, "a check of each", func() bool { return health(t, s, id)["status"] == "critical" })
+		servertest.Eventually(t, "a check of each", func() bool {
+			h := health(t, s, id)
+			return h["status"] == "critical" && h["last_code"] == "timeout"
+		})
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	if most > 12 {
-		t.Errorf("%d checks at once, want 12 at most", most)
+	closed := testbed.ClosedPort(t)
+	if r := s.Do(t, "POST", "/api/services/test", redisBody("", closed)).Data(t); r["code"] != "refused" {
+		t.Errorf("meanwhile a test on request answers %v", r)
 	}
 	if strings.Contains(s.Log.String(), `"level":"ERROR"`) {
 		t.Errorf("the log has errors: %s", s.Log.String())

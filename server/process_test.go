@@ -313,9 +313,7 @@ func configuration(t *testing.T, bin string) {
 		t.Errorf("the environment does not win over the file: %v", err)
 	}
 	p.Do(t, "GET", "/api/services", nil).List(t)
-	if !strings.Contains(p.log.String(), `"level":"DEBUG"`) {
-		t.Error("log-level of the file is not followed")
-	}
+	servertest.Eventually(t, "a log at the level of the file", func() bool { return strings.Contains(p.log.String(), `"level":"DEBUG"`) })
 	outside := p.Do(t, "POST", "/api/services", object{"name": "x", "service_type": "sqlite", "config": object{"path": "/etc/passwd"}})
 	inside := p.Do(t, "POST", "/api/services", object{"name": "x", "service_type": "sqlite", "config": object{"path": filepath.Join(dir, "x.db")}})
 	own := p.Do(t, "POST", "/api/services", object{"name": "y", "service_type": "sqlite", "config": object{"path": filepath.Join(dir, "from-env", "backplane.db")}})

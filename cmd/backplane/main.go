@@ -5,15 +5,18 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/grpclog"
 
 	"github.com/backplane/backplane/cmd/backplane/internal/cli"
 	"github.com/backplane/backplane/internal/config"
+	"github.com/backplane/backplane/internal/telemetry"
 	"github.com/backplane/backplane/server"
 	"github.com/backplane/backplane/server/auth"
 )
@@ -65,6 +68,7 @@ func serve() *cobra.Command {
 }
 
 func run(ctx context.Context, conf config.Config, out, log io.Writer) error {
+	quietLibraries(conf, log)
 	s, err := server.New(ctx, conf, version, log)
 	if err != nil {
 		return err
@@ -81,6 +85,17 @@ func run(ctx context.Context, conf config.Config, out, log io.Writer) error {
 	}
 	greet(out, s, conf)
 	return <-ended
+}
+
+// quietLibraries puts what gRPC and its gateway complain of, such as a client
+// that has gone before its answer, into the log like all else, for debugging.
+func quietLibraries(conf config.Config, log io.Writer) {
+	level, err := conf.Level()
+	if err != nil {
+		return // the server refuses it too, and says so
+	}
+	lines := slog.NewLogLogger(telemetry.NewLogger(log, level).Handler(), slog.LevelDebug).Writer()
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, lines))
 }
 
 // greet tells a person where everything is.

@@ -20,7 +20,7 @@ func prefixes(list []netip.Prefix) string {
 // TestDenyDefault keeps the list here, which cannot import that of the
 // connectors, equal to it.
 func TestDenyDefault(t *testing.T) {
-	c, err := load(t, nil)
+	c, err := load(t, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,14 +42,14 @@ func TestDenyTargets(t *testing.T) {
 		"::ffff:192.0.2.1":      "192.0.2.1/32",
 		"0.0.0.0/0,::/0":        "0.0.0.0/0 ::/0",
 	} {
-		c, err := load(t, nil, "--deny-targets", text)
+		c, err := load(t, "", nil, "--deny-targets", text)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 		}
 		if got := prefixes(c.DenyTargets); got != want {
 			t.Errorf("%s: denied are %q, want %q", text, got, want)
 		}
-		if fromEnv, err := load(t, map[string]string{"BACKPLANE_DENY_TARGETS": text}); err != nil || prefixes(fromEnv.DenyTargets) != want {
+		if fromEnv, err := load(t, "", map[string]string{"BACKPLANE_DENY_TARGETS": text}); err != nil || prefixes(fromEnv.DenyTargets) != want {
 			t.Errorf("%s by environment: denied are %v, %v", text, fromEnv.DenyTargets, err)
 		}
 	}

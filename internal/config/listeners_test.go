@@ -6,27 +6,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/spf13/pflag"
-
 	"github.com/backplane/backplane/internal/config"
 	"github.com/backplane/backplane/internal/tlsconf"
 	"github.com/backplane/backplane/testbed"
 )
 
-// load parses a command line and an environment.
-func load(t *testing.T, env map[string]string, args ...string) (config.Config, error) {
-	t.Helper()
-	var c config.Config
-	f := pflag.NewFlagSet("serve", pflag.ContinueOnError)
-	c.Register(f)
-	if err := f.Parse(args); err != nil {
-		t.Fatal(err)
-	}
-	return c, c.Load(f, func(name string) string { return env[name] })
-}
-
 func TestListenersWithoutTLS(t *testing.T) {
-	c, err := load(t, nil)
+	c, err := load(t, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +63,7 @@ func TestListenersOverride(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := load(t, tt.env, tt.args...)
+			c, err := load(t, "", tt.env, tt.args...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -137,7 +123,7 @@ func TestRefusedStarts(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := load(t, nil, tt.args...)
+			_, err := load(t, "", nil, tt.args...)
 			if err == nil {
 				t.Fatal("no fault found")
 			}
@@ -158,7 +144,7 @@ func TestPlaintextThatIsAllowed(t *testing.T) {
 		"by the flag": {"--rest-addr", ":80", "--grpc-addr", "0.0.0.0:90", "--allow-plaintext"},
 		"on loopback": {"--rest-addr", "localhost:80", "--grpc-addr", "[::1]:90", "--proxy-addr", "127.1.2.3:80"},
 	} {
-		if _, err := load(t, nil, args...); err != nil {
+		if _, err := load(t, "", nil, args...); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -172,7 +158,7 @@ func TestSettingsFromFile(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := load(t, map[string]string{"BACKPLANE_MAX_CALLS_AT_ONCE": "8"}, "--config", path)
+	c, err := load(t, "", map[string]string{"BACKPLANE_MAX_CALLS_AT_ONCE": "8"}, "--config", path)
 	if err != nil {
 		t.Fatal(err)
 	}

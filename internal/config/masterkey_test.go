@@ -27,14 +27,14 @@ func TestMasterKeyCommand(t *testing.T) {
 		"none":       {want: nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := load(t, map[string]string{"BACKPLANE_MASTER_KEY_COMMAND": c.env}, c.args...)
+			got, err := load(t, "", map[string]string{"BACKPLANE_MASTER_KEY_COMMAND": c.env}, c.args...)
 			if err != nil || !slices.Equal(got.MasterKeyCommand, c.want) {
 				t.Errorf("got %q, %v; want %q", got.MasterKeyCommand, err, c.want)
 			}
 		})
 	}
 	for _, bad := range []string{`["print"`, `[1]`, `[""]`} {
-		if _, err := load(t, map[string]string{"BACKPLANE_MASTER_KEY_COMMAND": bad}); err == nil || !strings.Contains(err.Error(), "BACKPLANE_MASTER_KEY_COMMAND") {
+		if _, err := load(t, "", map[string]string{"BACKPLANE_MASTER_KEY_COMMAND": bad}); err == nil || !strings.Contains(err.Error(), "BACKPLANE_MASTER_KEY_COMMAND") {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
@@ -59,7 +59,7 @@ func TestOneMasterKeySource(t *testing.T) {
 		"all":              {env: env, args: slices.Concat(file, command), bad: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := load(t, c.env, c.args...)
+			_, err := load(t, "", c.env, c.args...)
 			if c.bad != (err != nil) {
 				t.Fatalf("error is %v", err)
 			}

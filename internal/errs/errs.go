@@ -4,8 +4,10 @@ package errs
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -127,7 +129,7 @@ func Invalid(fields ...Field) *Error {
 
 // Convert maps any error to one that may be shown: an Error stays, a status
 // made elsewhere keeps its meaning, the end of a context becomes Timeout or
-// Canceled, and whatever else becomes an opaque Internal with the cause kept
+// Canceled, a store that cannot be reached Unavailable, and whatever else becomes an opaque Internal with the cause kept
 // for the log.
 func Convert(err error) *Error {
 	var e *Error
@@ -141,6 +143,10 @@ func Convert(err error) *Error {
 	}
 	if st, ok := status.FromError(err); ok {
 		return fromStatus(st, err)
+	}
+	var network net.Error
+	if errors.Is(err, driver.ErrBadConn) || errors.As(err, &network) {
+		return &Error{Reason: Unavailable, Message: "The store cannot be reached; try again in a moment", Err: err}
 	}
 	return &Error{Reason: Internal, Message: "Internal error", Err: err}
 }

@@ -220,6 +220,7 @@ func summarize(out *catalogv1.HealthHistory, entries []*ent.HealthEntry, now tim
 	}
 	if n := len(latencies); n > 0 {
 		slices.Sort(latencies)
-		out.LatencyP50Ms, out.LatencyP95Ms = proto.Uint32(latencies[(n-1)*50/100]), proto.Uint32(latencies[(n-1)*95/100])
+		rank := func(percent int) *uint32 { return proto.Uint32(latencies[(n*percent+99)/100-1]) } // the nearest, rounded up
+		out.LatencyP50Ms, out.LatencyP95Ms = rank(50), rank(95)
 	}
 }
