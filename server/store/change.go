@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -27,6 +28,9 @@ const firstRevision = 1
 // KeepChanges is how many changes watchers can go back.
 const KeepChanges = 10_000
 
+// retryPause bounds the pause before the first retry; later ones are longer.
+const retryPause = 10 * time.Millisecond
+
 // Event is a change to record in the transaction that makes it.
 type Event struct {
 	Kind      string // created, updated, deleted, health
@@ -40,7 +44,7 @@ type Event struct {
 func (s *Store) Change(ctx context.Context, fn func(tx *ent.Tx) ([]Event, error)) error {
 	const attempts = 5
 	var err error
-	for range attempts {
+	for try := range attempts {
 		var rev uint64
 		rev, err = s.attempt(ctx, fn)
 		if err == nil {
@@ -48,6 +52,12 @@ func (s *Store) Change(ctx context.Context, fn func(tx *ent.Tx) ([]Event, error)
 			return nil
 		}
 		if !retryable(err) || ctx.Err() != nil {
+			return err
+		}
+		// At random, so that those who were in each other's way part.
+		select {
+		case <-time.After(rand.N(time.Duration(try+1) * retryPause)):
+		case <-ctx.Done():
 			return err
 		}
 	}
@@ -164,25 +174,28 @@ func (s *Store) Acquire(ctx context.Context, name, holder string, ttl time.Durat
 	now := time.Now()
 	held := false
 	err := s.Change(ctx, func(tx *ent.Tx) ([]Event, error) {
-		n, err := tx.Lease.Update().
-			Where(lease.ID(name), lease.Or(lease.Holder(holder), lease.ExpiresAtLT(now.UnixMicro()))).
-			SetHolder(holder).SetExpiresAt(now.Add(ttl).UnixMicro()).Save(ctx)
+		held = false // of an earlier try
+		// Look first: in MySQL an update of a row that does not exist locks the
+		// gap where it would be, and with that all who want to create it.
+		exists, err := tx.Lease.Query().Where(lease.ID(name)).Exist(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if held = n == 1; held {
-			return nil, nil
+		n := 1
+		if exists {
+			n, err = tx.Lease.Update().
+				Where(lease.ID(name), lease.Or(lease.Holder(holder), lease.ExpiresAtLT(now.UnixMicro()))).
+				SetHolder(holder).SetExpiresAt(now.Add(ttl).UnixMicro()).Save(ctx)
+		} else {
+			err = tx.Lease.Create().SetID(name).SetHolder(holder).SetExpiresAt(now.Add(ttl).UnixMicro()).Exec(ctx)
 		}
-		if exists, err := tx.Lease.Query().Where(lease.ID(name)).Exist(ctx); err != nil || exists {
-			return nil, err
-		}
-		held = true
-		return nil, tx.Lease.Create().SetID(name).SetHolder(holder).SetExpiresAt(now.Add(ttl).UnixMicro()).Exec(ctx)
+		held = err == nil && n == 1
+		return nil, err
 	})
 	if ent.IsConstraintError(err) {
 		return false, nil // another process created it in between
 	}
-	return held, err
+	return held && err == nil, err
 }
 
 // Release gives up a lease so that another process need not wait for its end.
