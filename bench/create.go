@@ -20,6 +20,9 @@ import (
 	"github.com/backplane/backplane/testbed"
 )
 
+// createRounds are enough where no goal hangs on the ratio.
+const createRounds = 3
+
 // createCallers are how many clients create at once.
 var createCallers = []int{1, 32}
 
@@ -54,7 +57,7 @@ func compareCreates(o *owner, opts options, store string, b *backplane, bare *sq
 	content := fmt.Sprintf("%0600d", 0)
 	for _, callers := range createCallers {
 		create := creator(o, b)
-		ours, peer, ratio := duel(opts.rounds, func() float64 {
+		ours, peer, ratio := duel(min(opts.rounds, createRounds), func() float64 {
 			return hammer(o, callers, opts.each, create)
 		}, func() float64 {
 			return hammer(o, callers, opts.each, func(int) error {

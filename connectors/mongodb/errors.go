@@ -35,6 +35,9 @@ func (s *session) explain(err error) *connectors.Failure {
 	case s.p.Stage() == connectors.StageAuth && strings.Contains(err.Error(), "auth error") && f.Code == connectors.Internal:
 		// The server failed to prove that it knows the password as well.
 		return &connectors.Failure{Code: connectors.AuthFailed, Hint: authHint, Err: err}
+	case f.Code == connectors.Internal && f.Stage == connectors.StageGreeting && !encrypted && len(first) == 0:
+		// Nothing was said that could be another protocol: the server hung up.
+		return &connectors.Failure{Code: connectors.Closed, Hint: "The server may expect TLS. " + tlsHint, Err: err}
 	case f.Code == connectors.Internal && f.Stage == connectors.StageGreeting:
 		if encrypted {
 			first = nil // nothing to read in it

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/fullstorydev/grpchan"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -78,6 +79,11 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 	docs(root)
 	root.HandleFunc("/", f.serveAPI)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			// Also for a body that nobody wants: net/http reads it to its end
+			// before it answers.
+			(&exchange{rc: http.NewResponseController(w)}).deadline(time.Now().Add(bodyTimeout))
+		}
 		if !clean(r.URL.Path) {
 			f.serveAPI(w, r) // which finds nothing there; the router would redirect
 			return

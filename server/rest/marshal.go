@@ -106,10 +106,10 @@ func (s *strictJSON) NewDecoder(r io.Reader) runtime.Decoder {
 		e := b.exchange
 		e.deadline(time.Now().Add(bodyTimeout))
 		data, err := io.ReadAll(r)
-		e.deadline(time.Time{})
 		if err != nil {
-			return e.refuse(readError(err))
+			return e.refuse(readError(err)) // and what is left of the body may take no longer either
 		}
+		e.deadline(time.Time{})
 		m, err := messageOf(v)
 		if err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -30,6 +31,9 @@ const KeepChanges = 10_000
 // IdentityEvent is the kind of event that a changed user, token or project
 // makes: processes check their callers anew. It concerns no service.
 const IdentityEvent = "identity"
+
+// retryPause bounds the pause before the first retry; later ones are longer.
+const retryPause = 10 * time.Millisecond
 
 // Event is a change to record in the transaction that makes it.
 type Event struct {
@@ -66,8 +70,14 @@ func (tx *Tx) TakeTurn(ctx context.Context) error {
 func (s *Store) Change(ctx context.Context, fn func(tx *Tx) error) error {
 	const attempts = 5
 	var err error
-	for range attempts {
+	for try := range attempts {
 		if err = s.attempt(ctx, fn); err == nil || !retryable(err) || ctx.Err() != nil {
+			return err
+		}
+		// At random, so that those who were in each other's way part.
+		select {
+		case <-time.After(rand.N(time.Duration(try+1) * retryPause)):
+		case <-ctx.Done():
 			return err
 		}
 	}
@@ -193,25 +203,28 @@ func (s *Store) Acquire(ctx context.Context, name, holder string, ttl time.Durat
 	now := time.Now()
 	held := false
 	err := s.Change(ctx, func(tx *Tx) error {
-		n, err := tx.Lease.Update().
-			Where(lease.ID(name), lease.Or(lease.Holder(holder), lease.ExpiresAtLT(now.UnixMicro()))).
-			SetHolder(holder).SetExpiresAt(now.Add(ttl).UnixMicro()).Save(ctx)
+		held = false // of an earlier try
+		// Look first: in MySQL an update of a row that does not exist locks the
+		// gap where it would be, and with that all who want to create it.
+		exists, err := tx.Lease.Query().Where(lease.ID(name)).Exist(ctx)
 		if err != nil {
 			return err
 		}
-		if held = n == 1; held {
-			return nil
+		n := 1
+		if exists {
+			n, err = tx.Lease.Update().
+				Where(lease.ID(name), lease.Or(lease.Holder(holder), lease.ExpiresAtLT(now.UnixMicro()))).
+				SetHolder(holder).SetExpiresAt(now.Add(ttl).UnixMicro()).Save(ctx)
+		} else {
+			err = tx.Lease.Create().SetID(name).SetHolder(holder).SetExpiresAt(now.Add(ttl).UnixMicro()).Exec(ctx)
 		}
-		if exists, err := tx.Lease.Query().Where(lease.ID(name)).Exist(ctx); err != nil || exists {
-			return err
-		}
-		held = true
-		return tx.Lease.Create().SetID(name).SetHolder(holder).SetExpiresAt(now.Add(ttl).UnixMicro()).Exec(ctx)
+		held = err == nil && n == 1
+		return err
 	})
 	if ent.IsConstraintError(err) {
 		return false, nil // another process created it in between
 	}
-	return held, err
+	return held && err == nil, err
 }
 
 // Release gives up a lease so that another process need not wait for its end.
