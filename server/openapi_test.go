@@ -77,12 +77,45 @@ var calls = map[string][]apiCall{
 	"ServiceCatalog_RollbackService":     {{body: `{"version":1}`, status: 200}, {body: `{"version":77}`, status: 422}},
 	"ServiceCatalog_WatchServices":       {{query: "?index=99999", status: 410}},
 	"ServiceCatalog_DeleteService":       {{headers: []string{"If-Match", `"99"`}, status: 412}, {status: 200}, {status: 404}},
+
+	"IdentityAdmin_WhoAmI":        {{status: 200}},
+	"IdentityAdmin_GetAuthToken":  {{query: "?max-age=60", status: 200}},
+	"IdentityAdmin_ListRoles":     {{status: 200}},
+	"IdentityAdmin_CreateProject": {{body: `{"name":"walked"}`, status: 200}, {body: `{"name":"walked"}`, status: 409}, {body: `{"name":"No"}`, status: 422}},
+	"IdentityAdmin_ListProjects":  {{status: 200}},
+	"IdentityAdmin_GetProject":    {{status: 200}},
+	"IdentityAdmin_CreateUser":    {{body: `{"username":"walker","password":"a long password","roles":[{"role":"viewer"}]}`, status: 200}, {body: `{}`, status: 422}},
+	"IdentityAdmin_ListUsers":     {{status: 200}},
+	"IdentityAdmin_GetUser":       {{status: 200}},
+	"IdentityAdmin_UpdateUser":    {{body: `{"enabled":false}`, status: 200}, {body: `{"password":"x"}`, status: 422}},
+	"IdentityAdmin_DeleteUser":    {{status: 200}, {status: 404}},
+	"IdentityAdmin_CreateToken":   {{body: `{"name":"walk","expires_in":"1h","roles":[{"role":"viewer"}]}`, status: 200}, {body: `{"name":""}`, status: 422}},
+	"IdentityAdmin_ListTokens":    {{status: 200}},
+	"IdentityAdmin_DeleteToken":   {{status: 404}},
+	"IdentityAdmin_ListAudit":     {{query: "?limit=2", status: 200}, {query: "?since=x", status: 400}},
+	"IdentityAdmin_VerifyAudit":   {{status: 200}},
+	"IdentityAdmin_WatchAudit":    {{query: "?index=x", status: 400}},
+	"IdentityAdmin_RotateKeys":    {{status: 200}},
+	"IdentityAdmin_DeleteProject": {{status: 200}, {status: 404}},
 }
 
 // order is that of the calls: what makes a state comes before what needs it.
 var order = []string{
-	"GetHealth", "ListServiceTypes", "GetServiceType", "CreateService", "ListServices", "GetService", "UpdateService", "TestService", "TestServices",
-	"TestConfig", "DeactivateService", "ActivateService", "GetServiceHealth", "ListServiceVersions", "RollbackService", "WatchServices", "DeleteService",
+	"ServiceCatalog_GetHealth", "ServiceCatalog_ListServiceTypes", "ServiceCatalog_GetServiceType", "ServiceCatalog_CreateService",
+	"ServiceCatalog_ListServices", "ServiceCatalog_GetService", "ServiceCatalog_UpdateService", "ServiceCatalog_TestService",
+	"ServiceCatalog_TestServices", "ServiceCatalog_TestConfig", "ServiceCatalog_DeactivateService", "ServiceCatalog_ActivateService",
+	"ServiceCatalog_GetServiceHealth", "ServiceCatalog_ListServiceVersions", "ServiceCatalog_RollbackService", "ServiceCatalog_WatchServices",
+	"ServiceCatalog_DeleteService",
+}
+
+// identityOrder is the same of users, projects and the audit trail.
+var identityOrder = []string{
+	"IdentityAdmin_WhoAmI", "IdentityAdmin_GetAuthToken", "IdentityAdmin_ListRoles",
+	"IdentityAdmin_CreateProject", "IdentityAdmin_ListProjects", "IdentityAdmin_GetProject",
+	"IdentityAdmin_CreateUser", "IdentityAdmin_ListUsers", "IdentityAdmin_GetUser", "IdentityAdmin_UpdateUser", "IdentityAdmin_DeleteUser",
+	"IdentityAdmin_CreateToken", "IdentityAdmin_ListTokens", "IdentityAdmin_DeleteToken",
+	"IdentityAdmin_ListAudit", "IdentityAdmin_VerifyAudit", "IdentityAdmin_WatchAudit",
+	"IdentityAdmin_RotateKeys", "IdentityAdmin_DeleteProject",
 }
 
 func TestOpenAPIWalk(t *testing.T) {
@@ -111,21 +144,21 @@ func TestOpenAPIWalk(t *testing.T) {
 	}
 	redis := redisBody("walked", testbed.ClosedPort(t), "password", "hidden-word")
 	id := s.Create(t, redis)["id"].(string)
-	for _, name := range order {
-		op, ok := operations["ServiceCatalog_"+name]
+	for _, name := range slices.Concat(order, identityOrder) {
+		op, ok := operations[name]
 		if !ok {
 			t.Errorf("%s is not in the document", name)
 			continue
 		}
-		for i, c := range calls["ServiceCatalog_"+name] {
+		for i, c := range calls[name] {
 			t.Run(fmt.Sprintf("%s %d", name, i), func(t *testing.T) {
-				path := strings.NewReplacer("{id}", id, "{service_type}", "redis").Replace(op.path) + c.query
+				path := strings.NewReplacer("{id}", id, "{service_type}", "redis", "{username}", "walker", "{name}", "walked").Replace(op.path) + c.query
 				tryOperation(t, s, router, op.verb, path, c)
 			})
 		}
 	}
-	if len(order) != len(calls) {
-		t.Errorf("%d operations are tried in order, there are calls of %d", len(order), len(calls))
+	if tried := len(order) + len(identityOrder); tried != len(calls) {
+		t.Errorf("%d operations are tried in order, there are calls of %d", tried, len(calls))
 	}
 }
 

@@ -236,8 +236,8 @@ func keys(t *testing.T, bin string) {
 	if _, err := os.Stat(filepath.Join(given, "data", "master.key")); !os.IsNotExist(err) {
 		t.Errorf("a key was generated beside the given one: %v", err)
 	}
-	refuses(given, []string{two}, "the master key from BACKPLANE_MASTER_KEY is not the one that this store was sealed with", strings.Repeat("2e", 32))
-	refuses(given, nil, "set BACKPLANE_MASTER_KEY")
+	refuses(given, []string{two}, "is not the one that this store is sealed with", strings.Repeat("2e", 32))
+	refuses(given, nil, "BACKPLANE_MASTER_KEY")
 	refuses(given, []string{"BACKPLANE_MASTER_KEY=too-short-a-key"}, "BACKPLANE_MASTER_KEY must be 32 bytes", "too-short")
 	end(serve(t, bin, given, []string{one}))
 

@@ -281,8 +281,9 @@ func (s *Server) forgetLogins(ctx context.Context) {
 		if err := s.store.AwaitChange(ctx, at); err != nil {
 			return
 		}
-		changes, err := s.store.ChangesAfter(ctx, at, 1000)
-		if err != nil {
+		current, _, err := s.store.CurrentRevision(ctx)
+		changes, more := s.store.ChangesAfter(ctx, at, 1000)
+		if err = errors.Join(err, more); err != nil {
 			s.log.Error("follow changes of users", "error", err)
 			s.auth.Forget() // better slow than wrong
 			select {
@@ -290,6 +291,10 @@ func (s *Server) forgetLogins(ctx context.Context) {
 			case <-time.After(time.Second):
 			}
 			continue
+		}
+		if len(changes) == 0 {
+			at = max(at, current) // there was none yet, or they are not kept any more
+			s.auth.Forget()
 		}
 		for _, ch := range changes {
 			if at = ch.ID; ch.Event == store.IdentityEvent {

@@ -38,6 +38,9 @@ func (f *feed) after(rev uint64) (<-chan struct{}, bool) {
 // AwaitChange waits until a change after rev is committed, or ctx ends.
 func (s *Store) AwaitChange(ctx context.Context, rev uint64) error {
 	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		next, newer := s.feed.after(rev)
 		if newer {
 			return nil
