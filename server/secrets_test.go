@@ -194,15 +194,15 @@ func TestSecretsStayInside(t *testing.T) {
 	loud := plant(t, func(typ string) int { return parrots[typ] })
 	wantEverySecretPlanted(t, registry, p.covered)
 
-	w := openWatch(t, s, "")
 	for _, name := range slices.Sorted(maps.Keys(p.configs)) {
 		exercise(t, s, name, p.types[name], p.configs[name], loud.configs[name])
 	}
 	s.Do(t, "POST", "/api/services/test-all?timeout=2", nil).List(t)
-	for _, path := range []string{"/api/services", "/api/service-types", "/openapi.json", "/metrics", "/api/services?q=Zebra7"} {
+	for _, path := range []string{"/api/services", "/api/service-types", "/openapi.json", "/metrics", "/api/services?q=Zebra7", "/api/audit?limit=1000"} {
 		s.Do(t, "GET", path, nil)
 	}
 	s.Create(t, sqlite("the last"))
+	w := openWatch(t, s, "?index=0") // every change again
 	for {
 		e, ok := w.next()
 		if !ok {
