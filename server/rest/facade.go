@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
+	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/server/intercept"
 )
 
@@ -42,6 +43,7 @@ type Options struct {
 
 type facade struct {
 	Options
+	origin *http.CrossOriginProtection
 	routes routes
 	public map[string]bool
 	json   *strictJSON
@@ -51,7 +53,7 @@ type facade struct {
 
 // New makes the handler of the REST address.
 func New(ctx context.Context, o Options) (http.Handler, error) {
-	f := &facade{Options: o, routes: loadRoutes("backplane."), public: map[string]bool{}, json: newStrictJSON()}
+	f := &facade{Options: o, origin: http.NewCrossOriginProtection(), routes: loadRoutes("backplane."), public: map[string]bool{}, json: newStrictJSON()}
 	for _, m := range o.Public {
 		f.public[m] = true
 	}
@@ -104,6 +106,11 @@ func (f *facade) serveAPI(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 
+	// A browser sends a login that it remembers with what other sites ask for.
+	if err := f.origin.Check(r); err != nil {
+		f.writeError(w, r, &errs.Error{Reason: errs.PermissionDenied, Message: "Changes asked for by pages of another site are refused", Err: err})
+		return
+	}
 	verb := r.Method
 	if verb == http.MethodHead {
 		verb = http.MethodGet // net/http leaves the body out
