@@ -17,6 +17,8 @@ import (
 
 	_ "modernc.org/sqlite"
 
+	"github.com/google/uuid"
+
 	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/server/rest"
 	"github.com/backplane/backplane/server/servertest"
@@ -478,5 +480,19 @@ func TestRequestIDAndHead(t *testing.T) {
 	}
 	if a := s.Do(t, "GET", "/api/services/", nil); a.Status != 200 {
 		t.Errorf("a slash at the end answers %d", a.Status)
+	}
+}
+
+func TestOtherSites(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t, servertest.Options{})
+	path := "/api/services/" + uuid.NewString() + "/test"
+	for site, status := range map[string]int{"cross-site": 403, "same-site": 403, "same-origin": 404, "none": 404} {
+		if got := s.Do(t, "POST", path, nil, "Sec-Fetch-Site", site).Status; got != status {
+			t.Errorf("a change asked for by %s: got %d, want %d", site, got, status)
+		}
+		if got := s.Do(t, "GET", "/api/services", nil, "Sec-Fetch-Site", site).Status; got != 200 {
+			t.Errorf("a read asked for by %s: got %d, want 200", site, got)
+		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
+	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/server/auth"
 	"github.com/backplane/backplane/server/intercept"
 )
@@ -41,6 +42,7 @@ type Options struct {
 
 type facade struct {
 	Options
+	origin *http.CrossOriginProtection
 	routes routes
 	json   *strictJSON
 	mux    *runtime.ServeMux
@@ -49,7 +51,7 @@ type facade struct {
 
 // New makes the handler of the REST address.
 func New(ctx context.Context, o Options) (http.Handler, error) {
-	f := &facade{Options: o, routes: loadRoutes("backplane."), json: newStrictJSON()}
+	f := &facade{Options: o, origin: http.NewCrossOriginProtection(), routes: loadRoutes("backplane."), json: newStrictJSON()}
 	f.mux = runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.HTTPBodyMarshaler{Marshaler: f.json}),
 		runtime.WithErrorHandler(f.callError),
@@ -104,6 +106,11 @@ func (f *facade) serveAPI(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 
+	// A browser sends a login that it remembers with what other sites ask for.
+	if err := f.origin.Check(r); err != nil {
+		f.writeError(w, r, &errs.Error{Reason: errs.PermissionDenied, Message: "Changes asked for by pages of another site are refused", Err: err})
+		return
+	}
 	verb := r.Method
 	if verb == http.MethodHead {
 		verb = http.MethodGet // net/http leaves the body out
