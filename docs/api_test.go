@@ -93,6 +93,7 @@ type call struct {
 	rpc, verb, path string
 	full            string // name of the method, as gRPC has it
 	op              operation
+	input           protoreflect.FieldDescriptors
 }
 
 func (a api) calls(t *testing.T) (out []call) {
@@ -101,7 +102,7 @@ func (a api) calls(t *testing.T) (out []call) {
 	for i := range a.methods.Len() {
 		m := a.methods.Get(i)
 		rule, _ := proto.GetExtension(m.Options(), annotations.E_Http).(*annotations.HttpRule)
-		c := call{rpc: string(m.Name()), full: fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name())}
+		c := call{rpc: string(m.Name()), full: fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name()), input: m.Input().Fields()}
 		for verb, path := range map[string]string{"get": rule.GetGet(), "post": rule.GetPost(), "put": rule.GetPut(), "delete": rule.GetDelete()} {
 			if path != "" {
 				c.verb, c.path = verb, path
@@ -165,7 +166,7 @@ func (a api) operations(t *testing.T) string {
 			b.WriteString(table([]string{"Query", "Type", "Meaning"}, rows...) + "\n")
 		}
 		if c.op.RequestBody != nil {
-			b.WriteString("Body: " + bodyOf(c.op.RequestBody.Content["application/json"].Schema) + ".\n\n")
+			b.WriteString("Body: " + c.body() + ".\n\n")
 		}
 		for _, content := range c.op.Responses["200"].Content {
 			b.WriteString("Answer" + answerOf(doc, content.Schema) + ".\n\n")
@@ -174,12 +175,19 @@ func (a api) operations(t *testing.T) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-func bodyOf(s schema) string {
+// body tells what the request's body is, or which keys it has.
+func (c call) body() string {
+	s := c.op.RequestBody.Content["application/json"].Schema
 	if s.Ref != "" {
 		return typeName(s)
 	}
 	var keys []string
-	for name, p := range s.Properties {
+	for i := range c.input.Len() {
+		name := c.input.Get(i).JSONName()
+		p, ok := s.Properties[name]
+		if !ok {
+			continue // it is in the path
+		}
 		keys = append(keys, "`"+name+"` ("+typeName(p)+"): "+oneLine(p.Description))
 	}
 	return strings.TrimSuffix(strings.Join(keys, "; "), ".")
