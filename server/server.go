@@ -178,6 +178,8 @@ func (s *Server) wire(ctx context.Context, registry *connectors.Registry) error 
 		OpenAPI: doc,
 		Metrics: promhttp.HandlerFor(s.metrics.Registry, promhttp.HandlerOpts{}),
 		Ready:   s.ready,
+
+		AllowPlaintext: s.conf.AllowPlaintext,
 	})
 	if err != nil {
 		return err

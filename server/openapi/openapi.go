@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -25,10 +24,11 @@ type object = map[string]any
 
 const (
 	errorSchema  = "Error"
+	proxySchema  = "ProxyErrors"
 	configSchema = "backplane.catalog.v1.Service"
 	intro        = `One control plane for the backends that services depend on.
 
-Every call but the health checks needs HTTP Basic authentication. Failures have one shape: ` + "`{\"ok\":false,\"error\":\"…\",\"code\":\"…\",\"request_id\":\"…\"}`" + `, with ` + "`fields`" + ` where input was at fault.`
+Every call but the health checks needs a login: HTTP Basic, a token, or the cookie of a signed token. Failures have one shape: ` + "`{\"ok\":false,\"error\":\"…\",\"code\":\"…\",\"request_id\":\"…\"}`" + `, with ` + "`fields`" + ` where input was at fault. Below ` + "`/v1/`" + ` they are those of JSON:API: ` + "`{\"errors\":[{\"detail\":\"…\"}]}`" + `.`
 )
 
 // Build makes the document as JSON. public reports whether an RPC, by full
@@ -57,10 +57,11 @@ func Build(version string, public func(method string) bool, registry *connectors
 		"license": object{"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
 	}
 	doc["servers"] = []any{object{"url": "/"}}
-	doc["security"] = []any{object{"basic": []any{}}}
+	doc["security"] = []any{object{"basic": []any{}}, object{"bearer": []any{}}, object{"cookie": []any{}}}
 	components := at(doc, "components")
-	components["securitySchemes"] = object{"basic": object{"type": "http", "scheme": "basic"}}
+	components["securitySchemes"] = securitySchemes()
 	at(components, "schemas")[errorSchema] = errorObject()
+	at(components, "schemas")[proxySchema] = proxyErrors()
 	addConfigs(at(components, "schemas"), registry)
 	for path, item := range at(doc, "paths") {
 		for verb, op := range item.(object) {
@@ -117,19 +118,13 @@ func merge(doc, part object) error {
 }
 
 func errorObject() object {
-	reasons := errs.Reasons()
-	slices.Sort(reasons)
-	codes := make([]any, len(reasons))
-	for i, r := range reasons {
-		codes[i] = string(r)
-	}
 	text := object{"type": "string"}
 	return object{
 		"type": "object", "description": "A failure.", "required": []any{"ok", "error", "code", "request_id"},
 		"properties": object{
 			"ok":         object{"type": "boolean", "const": false},
 			"error":      object{"type": "string", "description": "What went wrong and what to change, for people."},
-			"code":       object{"type": "string", "description": "The same for programs.", "enum": codes},
+			"code":       object{"type": "string", "description": "The same for programs.", "enum": codes()},
 			"request_id": object{"type": "string", "description": "Names the request in the log."},
 			"fields": object{"type": "array", "description": "Every faulty field.", "items": object{
 				"type": "object", "required": []any{"path", "message"}, "properties": object{"path": text, "message": text},
@@ -192,11 +187,15 @@ func complete(path, verb string, op object, public func(string) bool) {
 	if public(fullMethod(id)) {
 		op["security"] = []any{}
 	}
+	failure := func(doc string) object { return failureOf(path, doc) }
 	_, hasBody := op["requestBody"]
 	for _, reason := range failures(verb, hasBody, strings.Contains(path, "{")) {
 		responses[fmt.Sprint(rest.StatusOf(reason))] = failure("Failure: " + strings.ReplaceAll(string(reason), "_", " ") + ".")
 	}
 	responses["default"] = failure("Any other failure.")
+	if empty, ok := empties[id]; ok {
+		responses["204"] = empty
+	}
 	good := at(responses, "200")
 	if h, ok := headers[id]; ok {
 		good["headers"] = h
@@ -211,12 +210,6 @@ func complete(path, verb string, op object, public func(string) bool) {
 			"name": "If-Match", "in": "header", "description": "Change only this version, as in its ETag.", "schema": object{"type": "string"},
 		})
 	}
-}
-
-func failure(doc string) object {
-	return object{"description": doc, "content": object{
-		"application/json": object{"schema": object{"$ref": "#/components/schemas/" + errorSchema}},
-	}}
 }
 
 // fullMethod finds the RPC of an operation: its id is Service_Method.

@@ -25,6 +25,7 @@ type exchange struct {
 	keys      []string
 	requestID string
 	rc        *http.ResponseController
+	cookie    bool // whether the login came as a cookie
 }
 
 type exchangeKey struct{}

@@ -36,6 +36,9 @@ type Options struct {
 	OpenAPI []byte
 	// Metrics serves /metrics.
 	Metrics http.Handler
+	// AllowPlaintext permits to hand out tokens without TLS where others may
+	// read them.
+	AllowPlaintext bool
 	// Ready says why the program is not ready, or nil.
 	Ready func(ctx context.Context) error
 }
@@ -47,6 +50,8 @@ type facade struct {
 	json   *strictJSON
 	mux    *runtime.ServeMux
 	watch  map[string]watcher
+
+	identities identityv1.IdentityAdminClient
 }
 
 // New makes the handler of the REST address.
@@ -63,6 +68,7 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 	)
 	conn := grpchan.InterceptClientConn(o.Conn, fillMask, nil)
 	services, identities := catalogv1.NewServiceCatalogClient(conn), identityv1.NewIdentityAdminClient(conn)
+	f.identities = identities
 	f.watch = map[string]watcher{
 		catalogv1.ServiceCatalog_WatchServices_FullMethodName: watchServices(services),
 		identityv1.IdentityAdmin_WatchAudit_FullMethodName:    watchAudit(identities),
@@ -106,11 +112,11 @@ func (f *facade) serveAPI(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 
-	// A browser sends a login that it remembers with what other sites ask for.
-	if err := f.origin.Check(r); err != nil {
-		f.writeError(w, r, &errs.Error{Reason: errs.PermissionDenied, Message: "Changes asked for by pages of another site are refused", Err: err})
+	if err := f.checkOrigin(r); err != nil {
+		f.writeError(w, r, err)
 		return
 	}
+	e.loginOfCookie(r)
 	verb := r.Method
 	if verb == http.MethodHead {
 		verb = http.MethodGet // net/http leaves the body out
@@ -136,7 +142,7 @@ func (f *facade) serveAPI(w http.ResponseWriter, r *http.Request) {
 		}
 		r = r.WithContext(known)
 	}
-	if err := route.checkQuery(r.URL.RawQuery); err != nil {
+	if r.URL.RawQuery, err = route.readQuery(r.URL); err != nil {
 		f.writeError(w, r, err)
 		return
 	}
@@ -148,14 +154,27 @@ func (f *facade) serveAPI(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Method = verb
 	r.Body = &body{http.MaxBytesReader(w, r.Body, MaxBody), e}
-	if route.stream {
+	switch {
+	case route.stream:
 		f.serveEvents(w, r, f.watch[route.method])
+		return
+	case route.method == identityv1.IdentityAdmin_GetAuthToken_FullMethodName:
+		f.serveToken(w, r)
 		return
 	}
 	if tag := r.Header.Get("If-None-Match"); tag != "" && verb == http.MethodGet {
 		w = &conditional{ResponseWriter: w, want: tag}
 	}
 	f.mux.ServeHTTP(w, r)
+}
+
+// checkOrigin refuses changes that pages of other sites ask for: a browser
+// sends a login that it remembers along with them.
+func (f *facade) checkOrigin(r *http.Request) error {
+	if err := f.origin.Check(r); err != nil {
+		return &errs.Error{Reason: errs.PermissionDenied, Message: "Changes asked for by pages of another site are refused", Err: err}
+	}
+	return nil
 }
 
 func live(w http.ResponseWriter, _ *http.Request) {

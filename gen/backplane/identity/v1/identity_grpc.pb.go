@@ -55,7 +55,9 @@ type IdentityAdminClient interface {
 	//
 	// It carries the caller's name and roles as they are at the time of each
 	// call, is signed with a key of the store, and is sent back as
-	// `Authorization: Bearer`.
+	// `Authorization: Bearer`; or over REST, with `persist`, as a cookie, which
+	// browsers send by themselves. Over REST what the call does not know, or
+	// cannot read, of the query is ignored.
 	GetAuthToken(ctx context.Context, in *GetAuthTokenRequest, opts ...grpc.CallOption) (*GetAuthTokenResponse, error)
 	// List users by name.
 	ListUsers(ctx context.Context, in *ListUsersRequest, opts ...grpc.CallOption) (*ListUsersResponse, error)
@@ -316,7 +318,9 @@ type IdentityAdminServer interface {
 	//
 	// It carries the caller's name and roles as they are at the time of each
 	// call, is signed with a key of the store, and is sent back as
-	// `Authorization: Bearer`.
+	// `Authorization: Bearer`; or over REST, with `persist`, as a cookie, which
+	// browsers send by themselves. Over REST what the call does not know, or
+	// cannot read, of the query is ignored.
 	GetAuthToken(context.Context, *GetAuthTokenRequest) (*GetAuthTokenResponse, error)
 	// List users by name.
 	ListUsers(context.Context, *ListUsersRequest) (*ListUsersResponse, error)
