@@ -104,6 +104,9 @@ func (i *Identity) GetAuthToken(ctx context.Context, req *identityv1.GetAuthToke
 	if err != nil {
 		return nil, err
 	}
+	if err := i.recordSigned(ctx, id.Username, valid); err != nil {
+		return nil, err
+	}
 	return &identityv1.GetAuthTokenResponse{Meta: &identityv1.AuthTokenMeta{Token: text}}, nil
 }
 

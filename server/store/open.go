@@ -42,9 +42,10 @@ type Store struct {
 	dialect string
 	// turn is the right to write: SQLite has one writer, and waiting here is
 	// fair, whereas waiting in SQLite is not.
-	turn chan struct{}
-	lock *os.File
-	feed *feed
+	turn  chan struct{}
+	lock  *os.File
+	feed  *feed
+	trail trail
 }
 
 // Open opens the store that rawURL names, or the SQLite file in dataDir when
