@@ -40,12 +40,13 @@ func number(t *testing.T, text string) (n uint64) {
 // idOf is the number of a record.
 func idOf(r object) uint64 { return wide(r["id"]) }
 
-// wide is a number of 64 bits, which JSON has as text.
-func wide(v any) (n uint64) {
-	if _, err := fmt.Sscan(fmt.Sprintf("%s", v), &n); err != nil {
-		panic(fmt.Sprintf("%v is no number of 64 bits", v))
+// wide is a number of 64 bits, small enough for a test to have it as float64.
+func wide(v any) uint64 {
+	n, ok := v.(float64)
+	if !ok {
+		panic(fmt.Sprintf("%T %v is no number", v, v))
 	}
-	return n
+	return uint64(n)
 }
 
 // lastRecord is the number of the newest record.

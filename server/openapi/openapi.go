@@ -6,15 +6,12 @@ package openapi
 import (
 	"encoding/json"
 	"fmt"
-	"io/fs"
-	"maps"
 	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/backplane/backplane/connectors"
-	"github.com/backplane/backplane/gen/openapi"
 	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/server/catalog"
 	"github.com/backplane/backplane/server/rest"
@@ -34,21 +31,7 @@ Every call but the health checks needs a login: HTTP Basic, a token, or the cook
 // Build makes the document as JSON. public reports whether an RPC, by full
 // method name, needs no login.
 func Build(version string, public func(method string) bool, registry *connectors.Registry) ([]byte, error) {
-	doc := object{}
-	err := fs.WalkDir(openapi.Documents, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		text, err := fs.ReadFile(openapi.Documents, path)
-		if err != nil {
-			return err
-		}
-		part := object{}
-		if err := json.Unmarshal(text, &part); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-		return merge(doc, part)
-	})
+	doc, err := Generated()
 	if err != nil {
 		return nil, fmt.Errorf("openapi: %w", err)
 	}
@@ -68,27 +51,7 @@ func Build(version string, public func(method string) bool, registry *connectors
 			complete(path, verb, op.(object), public)
 		}
 	}
-	nulls(doc)
 	return json.Marshal(doc)
-}
-
-// nulls describes google.protobuf.NullValue as the null that it is in JSON; the
-// generator takes it for an enum like any other.
-func nulls(v any) {
-	switch v := v.(type) {
-	case []any:
-		for _, e := range v {
-			nulls(e)
-		}
-	case object:
-		if list, ok := v["enum"].([]any); ok && len(list) == 1 && list[0] == "NULL_VALUE" {
-			delete(v, "enum")
-			v["type"] = "null"
-		}
-		for _, e := range v {
-			nulls(e)
-		}
-	}
 }
 
 // at returns the object under a key, made when it is absent.
@@ -99,22 +62,6 @@ func at(o object, key string) object {
 		o[key] = inner
 	}
 	return inner
-}
-
-// merge adds the paths, tags and schemas of one document to another.
-func merge(doc, part object) error {
-	doc["openapi"] = part["openapi"]
-	tags, _ := doc["tags"].([]any)
-	more, _ := part["tags"].([]any)
-	doc["tags"] = append(tags, more...)
-	for path, item := range at(part, "paths") {
-		if _, dup := at(doc, "paths")[path]; dup {
-			return fmt.Errorf("two services declare %s", path)
-		}
-		at(doc, "paths")[path] = item
-	}
-	maps.Copy(at(at(doc, "components"), "schemas"), at(at(part, "components"), "schemas"))
-	return nil
 }
 
 func errorObject() object {

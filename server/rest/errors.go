@@ -97,7 +97,9 @@ func (f *facade) writeError(w http.ResponseWriter, r *http.Request, err error) {
 		}
 	}
 	w.WriteHeader(StatusOf(e.Reason))
-	json.NewEncoder(w).Encode(out) //nolint:errcheck // the client has gone
+	if text, err := plainJSON(out); err == nil {
+		w.Write(append(text, '\n')) //nolint:errcheck // the client has gone
+	}
 }
 
 // callError renders what a call returned. Why a body was refused is known to

@@ -43,11 +43,20 @@ func (*strictJSON) ContentType(any) string { return "application/json" }
 
 // Marshal implements runtime.Marshaler.
 func (s *strictJSON) Marshal(v any) ([]byte, error) {
-	m, ok := v.(proto.Message)
-	if !ok {
-		return json.Marshal(v)
+	if m, ok := v.(proto.Message); ok {
+		return s.encoder.message(make([]byte, 0, firstBuffer), m.ProtoReflect())
 	}
-	return s.encoder.message(make([]byte, 0, firstBuffer), m.ProtoReflect())
+	return plainJSON(v)
+}
+
+// plainJSON writes what is no message, and like the encoder leaves <, > and &
+// as they are.
+func plainJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // compact removes the spaces between tokens, which protojson adds or leaves
