@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -41,7 +40,7 @@ func writeProxyError(w http.ResponseWriter, e *errs.Error) {
 		out.Errors = append(out.Errors, fault)
 	}
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(out) //nolint:errcheck // the client has gone
+	plainEncoder(w).Encode(out) //nolint:errcheck // the client has gone
 }
 
 // settleQuery reads the query as the proxy's dialect does: what the RPC does

@@ -97,9 +97,7 @@ func (f *facade) writeError(w http.ResponseWriter, r *http.Request, err error) {
 		}
 	}
 	w.WriteHeader(StatusOf(e.Reason))
-	if text, err := plainJSON(out); err == nil {
-		w.Write(append(text, '\n')) //nolint:errcheck // the client has gone
-	}
+	plainEncoder(w).Encode(out) //nolint:errcheck // the client has gone
 }
 
 // callError renders what a call returned. Why a body was refused is known to

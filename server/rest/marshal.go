@@ -46,17 +46,17 @@ func (s *strictJSON) Marshal(v any) ([]byte, error) {
 	if m, ok := v.(proto.Message); ok {
 		return s.encoder.message(make([]byte, 0, firstBuffer), m.ProtoReflect())
 	}
-	return plainJSON(v)
+	var b bytes.Buffer
+	err := plainEncoder(&b).Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
-// plainJSON writes what is no message, and like the encoder leaves <, > and &
-// as they are.
-func plainJSON(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
+// plainEncoder writes what is no message, and like the encoder of messages
+// leaves <, > and & as they are.
+func plainEncoder(w io.Writer) *json.Encoder {
+	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	err := enc.Encode(v)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+	return enc
 }
 
 // compact removes the spaces between tokens, which protojson adds or leaves

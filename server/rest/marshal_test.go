@@ -17,9 +17,11 @@ func TestHTMLIsNotEscaped(t *testing.T) {
 			t.Errorf("error %v, got %s, want it to have %s", err, got, want)
 		}
 	}
-	answer := httptest.NewRecorder()
-	(&facade{json: newStrictJSON()}).writeError(answer, httptest.NewRequest("GET", "/api/services", nil), errs.New(errs.NotFound, text))
-	if !strings.Contains(answer.Body.String(), want) {
-		t.Errorf("the error is %s, want it to have %s", answer.Body, want)
+	for _, path := range []string{"/api/services", "/v1/auth"} {
+		answer := httptest.NewRecorder()
+		(&facade{json: newStrictJSON()}).writeError(answer, httptest.NewRequest("GET", path, nil), errs.New(errs.NotFound, text))
+		if !strings.Contains(answer.Body.String(), want) {
+			t.Errorf("the error at %s is %s, want it to have %s", path, answer.Body, want)
+		}
 	}
 }
