@@ -174,7 +174,10 @@ func (s *Store) pool() {
 
 func (s *Store) unlock() {
 	if s.lock != nil {
-		s.lock.Close() //nolint:errcheck // closing drops the lock, whatever it says
+		// A program that is just being started may still hold a copy of the
+		// file, so that closing it alone does not give up the lock at once.
+		syscall.Flock(int(s.lock.Fd()), syscall.LOCK_UN) //nolint:errcheck // closing drops the lock otherwise
+		s.lock.Close()                                   //nolint:errcheck // and whatever it says
 		s.lock = nil
 	}
 }
