@@ -40,6 +40,9 @@ func OpenTrail(ctx context.Context, st *store.Store, src Source) error {
 	if err != nil {
 		return fmt.Errorf("it needs the master key: %w", err)
 	}
+	if active.key.Earlier() {
+		return errors.New("its trail has no key yet, which the next start of a server makes: start one, and ask again")
+	}
 	if k.Keyring, err = ringOf(all, active); err != nil {
 		return err
 	}

@@ -90,6 +90,9 @@ type IdentityAdminClient interface {
 	// List what was done, newest first.
 	ListAudit(ctx context.Context, in *ListAuditRequest, opts ...grpc.CallOption) (*ListAuditResponse, error)
 	// Check the chain of the audit trail from its first record to its last.
+	//
+	// That takes the key of the trail, which the master key opens: the server has
+	// it, and does not give it away.
 	VerifyAudit(ctx context.Context, in *VerifyAuditRequest, opts ...grpc.CallOption) (*VerifyAuditResponse, error)
 	// Watch what is done, as it is done.
 	WatchAudit(ctx context.Context, in *WatchAuditRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchAuditResponse], error)
@@ -353,6 +356,9 @@ type IdentityAdminServer interface {
 	// List what was done, newest first.
 	ListAudit(context.Context, *ListAuditRequest) (*ListAuditResponse, error)
 	// Check the chain of the audit trail from its first record to its last.
+	//
+	// That takes the key of the trail, which the master key opens: the server has
+	// it, and does not give it away.
 	VerifyAudit(context.Context, *VerifyAuditRequest) (*VerifyAuditResponse, error)
 	// Watch what is done, as it is done.
 	WatchAudit(*WatchAuditRequest, grpc.ServerStreamingServer[WatchAuditResponse]) error
