@@ -18,6 +18,7 @@ import (
 type route struct {
 	verb     string
 	segments []string // "{name}" stands for any one segment
+	service  string   // full name of the service
 	method   string   // full name of the RPC
 	body     bool
 	stream   bool
@@ -56,7 +57,7 @@ func bindings(m protoreflect.MethodDescriptor) (out []route) {
 	for _, r := range append([]*annotations.HttpRule{rule}, rule.GetAdditionalBindings()...) {
 		verb, path := pattern(r)
 		b := route{
-			verb: verb, segments: split(path), method: "/" + service + "/" + string(m.Name()),
+			verb: verb, segments: split(path), service: service, method: "/" + service + "/" + string(m.Name()),
 			body: r.GetBody() != "", stream: m.IsStreamingServer(), query: map[string]bool{}, fields: m.Input().Fields(),
 		}
 		if r.GetBody() != "*" {
