@@ -1,0 +1,162 @@
+package wire
+
+import (
+	"crypto/tls"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	// MaxPayload is what one packet on the wire holds at most. A packet of
+	// exactly this length goes on in the next one.
+	MaxPayload = 1<<24 - 1
+
+	headerSize = 4
+	bufferSize = 16 << 10
+	bulkSize   = 64 << 10 // for packets that do not fit a buffer
+
+	// MaxPeek is what Peek shows at most.
+	MaxPeek = bufferSize - headerSize
+
+	// DefaultLimit bounds the packets that are read whole. Relayed ones are
+	// not bounded.
+	DefaultLimit = 16 << 20
+)
+
+// Peer tells who is at the other end of a connection.
+type Peer uint8
+
+// The peers.
+const (
+	PeerClient Peer = iota
+	PeerServer      // may send an error out of sequence, as a server does that ends a connection
+)
+
+type (
+	buffer [bufferSize]byte
+	bulk   [bulkSize]byte
+)
+
+var (
+	buffers = sync.Pool{New: func() any { return new(buffer) }}
+	bulks   = sync.Pool{New: func() any { return new(bulk) }}
+)
+
+// Conn frames packets on a connection. It is used by one goroutine at a time,
+// but for Close, the deadlines and Stats. While it waits for the peer it holds
+// no buffer (where the operating system lets it know), so that idle
+// connections cost little.
+type Conn struct {
+	nc    net.Conn
+	peer  Peer
+	seq   byte // of the next packet, in either direction
+	limit int
+
+	raw  syscall.RawConn // nil where buffers cannot be left away while waiting
+	poll func(fd uintptr) bool
+	n    int // what poll has read
+	err  error
+
+	first [1]byte
+	in    *buffer // nil when nothing is buffered
+	r, w  int     // what is buffered is in[r:w]
+	big   []byte  // the last packet read, when it did not fit the buffer
+	wake  *Conn
+
+	out     *buffer
+	outLen  int
+	written error // the first failure to write; nothing is written after it
+
+	writeTimeout time.Duration
+	writeUntil   time.Time
+
+	packetsIn, packetsOut uint64
+	stats                 counters
+}
+
+type counters struct{ bytesIn, bytesOut, packetsIn, packetsOut atomic.Uint64 }
+
+// Stats are counts of a connection. Those of packets lag behind until the
+// connection next reads or writes.
+type Stats struct{ BytesIn, BytesOut, PacketsIn, PacketsOut uint64 }
+
+// NewConn takes over a connection.
+func NewConn(nc net.Conn, peer Peer) *Conn {
+	c := &Conn{nc: nc, peer: peer, limit: DefaultLimit}
+	c.pollable()
+	return c
+}
+
+// SetLimit bounds the packets that ReadPacket returns.
+func (c *Conn) SetLimit(n int) { c.limit = n }
+
+// NetConn is the connection beneath, the TLS one if there is one.
+func (c *Conn) NetConn() net.Conn { return c.nc }
+
+// TLS is the state of the TLS connection; ok tells whether it is one.
+func (c *Conn) TLS() (state tls.ConnectionState, ok bool) {
+	if tc, ok := c.nc.(*tls.Conn); ok {
+		return tc.ConnectionState(), true
+	}
+	return tls.ConnectionState{}, false
+}
+
+// Private tells whether nobody can listen in: under TLS and on local sockets.
+func (c *Conn) Private() bool {
+	switch c.nc.(type) {
+	case *tls.Conn, *net.UnixConn:
+		return true
+	}
+	return false
+}
+
+// Close closes the connection. What is not flushed is lost.
+func (c *Conn) Close() error { return c.nc.Close() }
+
+// SetDeadline is that of net.Conn, as the following are.
+func (c *Conn) SetDeadline(t time.Time) error { return c.nc.SetDeadline(t) }
+
+// SetReadDeadline bounds the reads to come and one that is under way.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.nc.SetReadDeadline(t) }
+
+// SetWriteDeadline bounds the writes to come and one that is under way.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.nc.SetWriteDeadline(t) }
+
+// SetWriteTimeout bounds each write that the peer does not take, to between d
+// and 1.25 d, so that the deadline need not be set for every one of them. Zero
+// switches it off.
+func (c *Conn) SetWriteTimeout(d time.Duration) error {
+	c.writeTimeout, c.writeUntil = d, time.Time{}
+	return c.nc.SetWriteDeadline(time.Time{})
+}
+
+// Stats returns the counts so far.
+func (c *Conn) Stats() Stats {
+	return Stats{
+		BytesIn: c.stats.bytesIn.Load(), BytesOut: c.stats.bytesOut.Load(),
+		PacketsIn: c.stats.packetsIn.Load(), PacketsOut: c.stats.packetsOut.Load(),
+	}
+}
+
+// Sequence is the number that the next packet has.
+func (c *Conn) Sequence() byte { return c.seq }
+
+// SetSequence sets the number that the next packet has in either direction: 0
+// before each command, 1 before the answer to one of several commands that
+// were sent at once.
+func (c *Conn) SetSequence(n byte) { c.seq = n }
+
+// FlushOnWait makes c flush dst whenever it has to wait for its peer, so that
+// what is relayed is sent in as few pieces as possible, yet never held back.
+// nil ends it.
+func (c *Conn) FlushOnWait(dst *Conn) { c.wake = dst }
+
+func (c *Conn) fail(op string, err error) error {
+	if already, ok := err.(*ConnError); ok {
+		return already
+	}
+	return &ConnError{Conn: c, Op: op, Err: err}
+}
