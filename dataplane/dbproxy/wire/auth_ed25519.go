@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha512"
 	"encoding/base64"
+	"fmt"
 
 	"filippo.io/edwards25519"
 )
@@ -15,11 +16,8 @@ const Ed25519ScrambleSize = 32
 // (Knowledge Base, "Authentication Plugin - ed25519").
 type Ed25519Stored [ed25519.PublicKeySize]byte
 
-// String hides the key, because passwords can be guessed by it.
-func (Ed25519Stored) String() string { return redacted }
-
-// GoString hides the key.
-func (Ed25519Stored) GoString() string { return redacted }
+// Format hides the key, because passwords can be guessed by it.
+func (Ed25519Stored) Format(f fmt.State, _ rune) { hide(f) }
 
 // ParseEd25519Stored reads what a server's table of accounts has: the key in
 // base64 without padding.

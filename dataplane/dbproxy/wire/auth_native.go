@@ -4,6 +4,8 @@ import (
 	"crypto/sha1" //nolint:gosec // the protocol's login method
 	"crypto/subtle"
 	"encoding/hex"
+	"fmt"
+	"io"
 )
 
 // The login plugins, by the names that clients know.
@@ -23,19 +25,13 @@ type NativeHash [sha1.Size]byte
 // check a login, not to log in.
 type NativeStored [sha1.Size]byte
 
-// String hides the hash.
-func (NativeHash) String() string { return redacted }
+// Format hides the hash.
+func (NativeHash) Format(f fmt.State, _ rune) { hide(f) }
 
-// GoString hides the hash.
-func (NativeHash) GoString() string { return redacted }
+// Format hides the hash, because passwords can be guessed by it.
+func (NativeStored) Format(f fmt.State, _ rune) { hide(f) }
 
-// String hides the hash, because passwords can be guessed by it.
-func (NativeStored) String() string { return redacted }
-
-// GoString hides the hash.
-func (NativeStored) GoString() string { return redacted }
-
-const redacted = "[redacted]"
+func hide(f fmt.State) { io.WriteString(f, "[redacted]") }
 
 // HashNative makes the hash of a password.
 func HashNative(password string) NativeHash {

@@ -8,6 +8,7 @@ import (
 	"crypto/subtle"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 )
 
 // Single bytes of caching_sha2_password (MySQL source code documentation,
@@ -33,17 +34,11 @@ type SHA2Hash [sha256.Size]byte
 // check logins without the password.
 type SHA2Cached [sha256.Size]byte
 
-// String hides the hash.
-func (SHA2Hash) String() string { return redacted }
+// Format hides the hash.
+func (SHA2Hash) Format(f fmt.State, _ rune) { hide(f) }
 
-// GoString hides the hash.
-func (SHA2Hash) GoString() string { return redacted }
-
-// String hides the hash.
-func (SHA2Cached) String() string { return redacted }
-
-// GoString hides the hash.
-func (SHA2Cached) GoString() string { return redacted }
+// Format hides the hash.
+func (SHA2Cached) Format(f fmt.State, _ rune) { hide(f) }
 
 // HashSHA2 makes the hash of a password.
 func HashSHA2(password string) SHA2Hash { return sha256.Sum256([]byte(password)) }

@@ -1,5 +1,7 @@
 package wire
 
+import "fmt"
+
 // Credentials are what Login proves an identity with.
 type Credentials interface {
 	// Token answers a plugin that wants one proof for its scramble. ok is
@@ -20,11 +22,8 @@ var (
 	_ Credentials = sha2Credentials{}
 )
 
-// String hides the password.
-func (Password) String() string { return redacted }
-
-// GoString hides the password.
-func (Password) GoString() string { return redacted }
+// Format hides the password.
+func (Password) Format(f fmt.State, _ rune) { hide(f) }
 
 // Clear is the password.
 func (p Password) Clear() (string, bool) { return string(p), true }

@@ -229,9 +229,17 @@ func TestReplyRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}
-	src := NewConn(&script{said: frame(1, []byte("\x00\x00\x00\x02\x00\x00\x00"), []byte("\x05"))}, PeerServer)
+	// A packet numbered wrongly among others.
+	stream := append(frame(1, []byte("\x01")), frame(3, []byte(aColumn))...)
+	src := NewConn(&script{said: stream}, PeerServer)
 	src.SetSequence(1)
 	var r Reply
+	r.Start(ComQuery, 0)
+	if err := src.RelayReply(nil, &r); !isAbout(err, src, ErrSequence) {
+		t.Error(err)
+	}
+	src = NewConn(&script{said: frame(1, []byte("\x00\x00\x00\x02\x00\x00\x00"), []byte("\x05"))}, PeerServer)
+	src.SetSequence(1)
 	r.Start(ComPing, 0)
 	must(t, src.RelayReply(nil, &r))
 	r.Start(ComPing, 0)
