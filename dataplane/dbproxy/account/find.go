@@ -49,8 +49,8 @@ type Options struct {
 	TLS           ClientTLS
 }
 
-// Match is what was found for a client. It belongs to one session: its methods
-// and AllowsDatabase may ask for the name of the host.
+// Match is what was found for a client. It belongs to one session:
+// AllowsDatabase may still ask for the name of the host, and keeps it here.
 type Match struct {
 	// Account is nil when there is none. With the Reasons from IsLocked on it
 	// is the account that refuses: a server tells of a lock only who knows the
