@@ -50,7 +50,9 @@ var (
 // no buffer (where the operating system lets it know), so that idle
 // connections cost little.
 type Conn struct {
-	nc    net.Conn
+	base  net.Conn                 // as given to NewConn
+	nc    net.Conn                 // the same, or the TLS connection on it
+	under atomic.Pointer[tls.Conn] // that one, for who closes from elsewhere
 	peer  Peer
 	seq   byte // of the next packet, in either direction
 	limit int
@@ -85,7 +87,7 @@ type Stats struct{ BytesIn, BytesOut, PacketsIn, PacketsOut uint64 }
 
 // NewConn takes over a connection.
 func NewConn(nc net.Conn, peer Peer) *Conn {
-	c := &Conn{nc: nc, peer: peer, limit: DefaultLimit}
+	c := &Conn{base: nc, nc: nc, peer: peer, limit: DefaultLimit}
 	c.pollable()
 	return c
 }
@@ -114,23 +116,28 @@ func (c *Conn) Private() bool {
 }
 
 // Close closes the connection. What is not flushed is lost.
-func (c *Conn) Close() error { return c.nc.Close() }
+func (c *Conn) Close() error {
+	if tc := c.under.Load(); tc != nil {
+		return tc.Close()
+	}
+	return c.base.Close()
+}
 
 // SetDeadline is that of net.Conn, as the following are.
-func (c *Conn) SetDeadline(t time.Time) error { return c.nc.SetDeadline(t) }
+func (c *Conn) SetDeadline(t time.Time) error { return c.base.SetDeadline(t) }
 
 // SetReadDeadline bounds the reads to come and one that is under way.
-func (c *Conn) SetReadDeadline(t time.Time) error { return c.nc.SetReadDeadline(t) }
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.base.SetReadDeadline(t) }
 
 // SetWriteDeadline bounds the writes to come and one that is under way.
-func (c *Conn) SetWriteDeadline(t time.Time) error { return c.nc.SetWriteDeadline(t) }
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.base.SetWriteDeadline(t) }
 
 // SetWriteTimeout bounds each write that the peer does not take, to between d
 // and 1.25 d, so that the deadline need not be set for every one of them. Zero
 // switches it off.
 func (c *Conn) SetWriteTimeout(d time.Duration) error {
 	c.writeTimeout, c.writeUntil = d, time.Time{}
-	return c.nc.SetWriteDeadline(time.Time{})
+	return c.base.SetWriteDeadline(time.Time{})
 }
 
 // Stats returns the counts so far.

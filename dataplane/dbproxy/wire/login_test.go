@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"errors"
 	"net"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -153,10 +154,22 @@ func TestLoginEnds(t *testing.T) {
 	if _, err := Login(ctx, NewConn(a, PeerServer), LoginOptions{User: "app", Credentials: Password("secret")}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
+	// One that says nothing once TLS should begin.
+	_, client := serverTLS(t)
+	silent := Greeting{Version: "8", Scramble: pattern(20), Capabilities: refCaps | CapSSL, Plugin: PluginSHA2}
+	a, b := tcpPair(t)
+	if _, err := b.Write(frame(0, silent.Append(nil))); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := Login(ctx, NewConn(a, PeerServer), LoginOptions{User: "app", Credentials: Password("secret"), TLS: client}); !timedOut(err) {
+		t.Errorf("no handshake: %v", err)
+	}
 	greeting := Greeting{Version: "8", Scramble: pattern(20), Capabilities: refCaps, Plugin: PluginSHA2}
 	for name, said := range map[string][][]byte{
-		"endless switches":     slicesRepeat((&AuthSwitch{Plugin: PluginNative, Data: pattern(20)}).Append(nil), 100),
-		"endless confirmation": slicesRepeat(AppendAuthMore(nil, []byte{SHA2FastOK}), 100),
+		"endless switches":     repeat((&AuthSwitch{Plugin: PluginNative, Data: pattern(20)}).Append(nil), 100),
+		"endless confirmation": repeat(AppendAuthMore(nil, []byte{SHA2FastOK}), 100),
 		"a short challenge":    {(&AuthSwitch{Plugin: PluginNative, Data: pattern(5)}).Append(nil)},
 		"an empty packet":      {nil},
 		"a row":                {{5}},
@@ -181,7 +194,11 @@ func TestLoginEnds(t *testing.T) {
 	}
 }
 
-func slicesRepeat(p []byte, n int) (list [][]byte) {
+func timedOut(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+func repeat(p []byte, n int) (list [][]byte) {
 	for range n {
 		list = append(list, p)
 	}

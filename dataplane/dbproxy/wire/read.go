@@ -147,7 +147,8 @@ func (c *Conn) Peek(n int) (head []byte, size int, err error) {
 	return c.in[from : from+n : from+n], size, nil
 }
 
-// Buffered tells whether more is there already than has been read.
+// Buffered tells whether the buffer holds more than has been read. There may
+// be more to read when it does not.
 func (c *Conn) Buffered() bool { return c.r != c.w }
 
 // ReadPacket returns the next packet, valid until the next read. One that

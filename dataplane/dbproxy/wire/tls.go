@@ -45,6 +45,7 @@ func (c *Conn) startTLS(ctx context.Context, tc *tls.Conn) error {
 		return c.fail("TLS handshake", err)
 	}
 	c.nc, c.raw, c.poll = tc, nil, nil
+	c.under.Store(tc)
 	return nil
 }
 

@@ -119,7 +119,7 @@ func (c *Conn) send(b []byte) error {
 	if c.writeTimeout > 0 {
 		if now := time.Now(); c.writeUntil.Sub(now) < c.writeTimeout {
 			c.writeUntil = now.Add(c.writeTimeout + c.writeTimeout/4)
-			if err := c.nc.SetWriteDeadline(c.writeUntil); err != nil {
+			if err := c.base.SetWriteDeadline(c.writeUntil); err != nil {
 				return c.unwritten(err)
 			}
 		}
