@@ -300,6 +300,24 @@ func TestRelayPacket(t *testing.T) {
 	}
 }
 
+// Connections that are not polled, those under TLS, are read in pieces no
+// smaller than others.
+func TestPlainReads(t *testing.T) {
+	said := &script{said: frame(0, pattern(MaxPeek+20_000), pattern(10), pattern(30_000))}
+	src, dst := NewConn(said, PeerClient), NewConn(&script{}, PeerServer)
+	for range 2 {
+		if _, err := src.RelayPacket(dst); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := src.ReadPacket(); err != nil {
+		t.Fatal(err)
+	}
+	if said.reads > 12 {
+		t.Errorf("%d reads of %d bytes", said.reads, src.Stats().BytesIn)
+	}
+}
+
 func TestRelayFile(t *testing.T) {
 	file := [][]byte{pattern(100), pattern(MaxPayload), pattern(5)} // the second ends with an empty packet of its own
 	src := NewConn(&script{said: frame(2, append(file, nil, []byte("next"))...)}, PeerClient)

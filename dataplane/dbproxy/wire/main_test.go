@@ -41,9 +41,11 @@ type script struct {
 	said    []byte
 	rng     *rand.Rand // nil: as much as is asked for
 	written []byte
+	reads   int
 }
 
 func (s *script) Read(b []byte) (int, error) {
+	s.reads++
 	if len(s.said) == 0 {
 		return 0, io.EOF
 	}
@@ -81,11 +83,15 @@ func frame(seq byte, payloads ...[]byte) (stream []byte) {
 	return stream
 }
 
-// pattern is n bytes of which no two places look the same.
+// pattern is n bytes in which what is moved, lost or repeated shows.
 func pattern(n int) []byte {
+	const period = 10_007 // fits no buffer evenly
 	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(i) ^ byte(i>>8)*31 ^ byte(i>>16)*101
+	for i := range min(n, period) {
+		b[i] = byte(i) ^ byte(i>>8)*31
+	}
+	for done := period; done < n; done *= 2 {
+		copy(b[done:], b[:done])
 	}
 	return b
 }

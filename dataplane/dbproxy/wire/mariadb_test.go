@@ -57,7 +57,7 @@ func TestMariaDB(t *testing.T) {
 			m.binlog()
 		})
 	}
-	t.Run("relay", func(t *testing.T) { mariadbRelay(t, s) })
+	t.Run("relay", func(t *testing.T) { mariadbRelay(t, s, client) })
 }
 
 func mariadbLogins(t *testing.T, addr string, client *tls.Config) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -26,6 +27,8 @@ import (
 type miniProxy struct {
 	backend string
 	stored  NativeStored
+	front   *tls.Config // to clients that ask for it
+	back    *tls.Config // to the server, for the sessions of these clients
 
 	mu    sync.Mutex
 	seen  map[Command]int
@@ -62,7 +65,7 @@ func (m *miniProxy) start(t *testing.T) (addr string) {
 func (m *miniProxy) session(nc net.Conn) error {
 	client := NewConn(nc, PeerClient)
 	scramble := NewScramble()
-	offered := (Relayable | CapPluginAuth) &^ (CapSSL | CapMySQL)
+	offered := (Relayable | CapPluginAuth) &^ CapMySQL
 	g := Greeting{Version: "5.5.5-10.11.0-MariaDB-relay", Scramble: scramble[:], Capabilities: offered, Charset: CharsetUTF8MB4, Plugin: PluginNative}
 	if err := send(client, g.Append(nil)); err != nil {
 		return err
@@ -70,6 +73,16 @@ func (m *miniProxy) session(nc net.Conn) error {
 	p, err := client.ReadPacket()
 	if err != nil {
 		return err
+	}
+	var back *tls.Config
+	if IsSSLRequest(p) {
+		back = m.back
+		if err := client.StartTLSServer(context.Background(), m.front); err != nil {
+			return err
+		}
+		if p, err = client.ReadPacket(); err != nil {
+			return err
+		}
 	}
 	h, err := ParseHandshakeResponse(p)
 	if err != nil {
@@ -91,7 +104,7 @@ func (m *miniProxy) session(nc net.Conn) error {
 	const own = CapMySQL | CapODBC | CapIgnoreSigpipe | CapNoSchema | CapExpiredPasswords
 	caps := h.Capabilities & offered
 	r, err := Login(ctx, backend, LoginOptions{
-		User: h.User, Database: h.Database, Credentials: hash.Credentials(), Charset: h.Charset, Attributes: h.Attributes,
+		User: h.User, Database: h.Database, Credentials: hash.Credentials(), Charset: h.Charset, Attributes: h.Attributes, TLS: back,
 		Capabilities: caps, Required: caps &^ own &^ capOfTheConnection,
 	})
 	if err != nil {
@@ -146,12 +159,12 @@ func (m *miniProxy) relay(client, backend *Conn, caps Capability) error {
 }
 
 // mariadbRelay runs programs that are none of ours through the relay.
-func mariadbRelay(t *testing.T, s *testbed.MariaDB) {
-	m := &miniProxy{backend: testbed.Addr(s.Port), stored: HashNative("secret").Stored(), seen: map[Command]int{}}
+func mariadbRelay(t *testing.T, s *testbed.MariaDB, back *tls.Config) {
+	front, client := serverTLS(t)
+	m := &miniProxy{backend: testbed.Addr(s.Port), stored: HashNative("secret").Stored(), front: front, back: back, seen: map[Command]int{}}
 	addr := m.start(t)
-	for _, interpolate := range []bool{false, true} {
-		relayDriver(t, addr, interpolate)
-	}
+	relayDriver(t, addr, nil)
+	relayDriver(t, addr, client)
 	relayCommandLine(t, addr)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -165,9 +178,12 @@ func mariadbRelay(t *testing.T, s *testbed.MariaDB) {
 	}
 }
 
-func relayDriver(t *testing.T, addr string, interpolate bool) {
+// relayDriver uses prepared statements, but under TLS text.
+func relayDriver(t *testing.T, addr string, under *tls.Config) {
+	interpolate := under != nil
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Passwd, cfg.DBName, cfg.Net, cfg.Addr = "app", "secret", "shop", "tcp", addr
+	cfg.TLS = under
 	cfg.MultiStatements, cfg.InterpolateParams, cfg.MaxAllowedPacket = true, interpolate, 64<<20
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {

@@ -72,9 +72,6 @@ func (c *Conn) readPlain() (err error) {
 			return err
 		}
 	}
-	if c.in != nil && c.r == c.w {
-		c.release()
-	}
 	if c.in != nil {
 		c.n, err = c.nc.Read(c.in[c.w:])
 	} else {
@@ -97,6 +94,9 @@ func (c *Conn) readPlain() (err error) {
 // packet of MaxPayload goes on in the next one.
 func (c *Conn) header() (size int, err error) {
 	c.big = nil
+	if c.raw == nil && c.r == c.w {
+		c.release()
+	}
 	if err := c.fill(headerSize); err != nil {
 		return 0, err
 	}
@@ -222,6 +222,9 @@ func (c *Conn) appendBody(b []byte, n int) ([]byte, error) {
 // part takes from the buffer what there is, n bytes at most, and waits when
 // there is nothing. It is called in the midst of packets.
 func (c *Conn) part(n int) ([]byte, error) {
+	if c.in == nil {
+		c.in = buffers.Get().(*buffer) // there is no idling in the midst of packets
+	}
 	if err := c.fill(1); err != nil {
 		if errors.Is(err, io.EOF) {
 			err = c.fail("read", io.ErrUnexpectedEOF)
