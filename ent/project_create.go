@@ -9,6 +9,7 @@ import (
 
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
+	"github.com/backplane/backplane/ent/database"
 	"github.com/backplane/backplane/ent/project"
 	"github.com/backplane/backplane/ent/service"
 	"github.com/google/uuid"
@@ -19,6 +20,20 @@ type ProjectCreate struct {
 	config
 	mutation *ProjectMutation
 	hooks    []Hook
+}
+
+// SetNumber sets the "number" field.
+func (_c *ProjectCreate) SetNumber(v int) *ProjectCreate {
+	_c.mutation.SetNumber(v)
+	return _c
+}
+
+// SetNillableNumber sets the "number" field if the given value is not nil.
+func (_c *ProjectCreate) SetNillableNumber(v *int) *ProjectCreate {
+	if v != nil {
+		_c.SetNumber(*v)
+	}
+	return _c
 }
 
 // SetDescription sets the "description" field.
@@ -60,6 +75,21 @@ func (_c *ProjectCreate) AddServices(v ...*Service) *ProjectCreate {
 		ids[i] = v[i].ID
 	}
 	return _c.AddServiceIDs(ids...)
+}
+
+// AddDatabaseIDs adds the "databases" edge to the Database entity by IDs.
+func (_c *ProjectCreate) AddDatabaseIDs(ids ...int) *ProjectCreate {
+	_c.mutation.AddDatabaseIDs(ids...)
+	return _c
+}
+
+// AddDatabases adds the "databases" edges to the Database entity.
+func (_c *ProjectCreate) AddDatabases(v ...*Database) *ProjectCreate {
+	ids := make([]int, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddDatabaseIDs(ids...)
 }
 
 // Mutation returns the ProjectMutation object of the builder.
@@ -151,6 +181,10 @@ func (_c *ProjectCreate) createSpec() (*Project, *sqlgraph.CreateSpec) {
 		_node.ID = id
 		_spec.ID.Value = id
 	}
+	if value, ok := _c.mutation.Number(); ok {
+		_spec.SetField(project.FieldNumber, field.TypeInt, value)
+		_node.Number = &value
+	}
 	if value, ok := _c.mutation.Description(); ok {
 		_spec.SetField(project.FieldDescription, field.TypeString, value)
 		_node.Description = value
@@ -168,6 +202,22 @@ func (_c *ProjectCreate) createSpec() (*Project, *sqlgraph.CreateSpec) {
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(service.FieldID, field.TypeUUID),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.DatabasesIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   project.DatabasesTable,
+			Columns: []string{project.DatabasesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(database.FieldID, field.TypeInt),
 			},
 		}
 		for _, k := range nodes {

@@ -10,6 +10,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
+	"github.com/backplane/backplane/ent/database"
 	"github.com/backplane/backplane/ent/predicate"
 	"github.com/backplane/backplane/ent/project"
 	"github.com/backplane/backplane/ent/service"
@@ -27,6 +28,33 @@ type ProjectUpdate struct {
 // Where appends a list predicates to the ProjectUpdate builder.
 func (_u *ProjectUpdate) Where(ps ...predicate.Project) *ProjectUpdate {
 	_u.mutation.Where(ps...)
+	return _u
+}
+
+// SetNumber sets the "number" field.
+func (_u *ProjectUpdate) SetNumber(v int) *ProjectUpdate {
+	_u.mutation.ResetNumber()
+	_u.mutation.SetNumber(v)
+	return _u
+}
+
+// SetNillableNumber sets the "number" field if the given value is not nil.
+func (_u *ProjectUpdate) SetNillableNumber(v *int) *ProjectUpdate {
+	if v != nil {
+		_u.SetNumber(*v)
+	}
+	return _u
+}
+
+// AddNumber adds value to the "number" field.
+func (_u *ProjectUpdate) AddNumber(v int) *ProjectUpdate {
+	_u.mutation.AddNumber(v)
+	return _u
+}
+
+// ClearNumber clears the value of the "number" field.
+func (_u *ProjectUpdate) ClearNumber() *ProjectUpdate {
+	_u.mutation.ClearNumber()
 	return _u
 }
 
@@ -59,6 +87,21 @@ func (_u *ProjectUpdate) AddServices(v ...*Service) *ProjectUpdate {
 	return _u.AddServiceIDs(ids...)
 }
 
+// AddDatabaseIDs adds the "databases" edge to the Database entity by IDs.
+func (_u *ProjectUpdate) AddDatabaseIDs(ids ...int) *ProjectUpdate {
+	_u.mutation.AddDatabaseIDs(ids...)
+	return _u
+}
+
+// AddDatabases adds the "databases" edges to the Database entity.
+func (_u *ProjectUpdate) AddDatabases(v ...*Database) *ProjectUpdate {
+	ids := make([]int, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddDatabaseIDs(ids...)
+}
+
 // Mutation returns the ProjectMutation object of the builder.
 func (_u *ProjectUpdate) Mutation() *ProjectMutation {
 	return _u.mutation
@@ -83,6 +126,27 @@ func (_u *ProjectUpdate) RemoveServices(v ...*Service) *ProjectUpdate {
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveServiceIDs(ids...)
+}
+
+// ClearDatabases clears all "databases" edges to the Database entity.
+func (_u *ProjectUpdate) ClearDatabases() *ProjectUpdate {
+	_u.mutation.ClearDatabases()
+	return _u
+}
+
+// RemoveDatabaseIDs removes the "databases" edge to Database entities by IDs.
+func (_u *ProjectUpdate) RemoveDatabaseIDs(ids ...int) *ProjectUpdate {
+	_u.mutation.RemoveDatabaseIDs(ids...)
+	return _u
+}
+
+// RemoveDatabases removes "databases" edges to Database entities.
+func (_u *ProjectUpdate) RemoveDatabases(v ...*Database) *ProjectUpdate {
+	ids := make([]int, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveDatabaseIDs(ids...)
 }
 
 // Save executes the query and returns the number of nodes affected by the update operation.
@@ -126,6 +190,15 @@ func (_u *ProjectUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 				ps[i](selector)
 			}
 		}
+	}
+	if value, ok := _u.mutation.Number(); ok {
+		_spec.SetField(project.FieldNumber, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedNumber(); ok {
+		_spec.AddField(project.FieldNumber, field.TypeInt, value)
+	}
+	if _u.mutation.NumberCleared() {
+		_spec.ClearField(project.FieldNumber, field.TypeInt)
 	}
 	if value, ok := _u.mutation.Description(); ok {
 		_spec.SetField(project.FieldDescription, field.TypeString, value)
@@ -175,6 +248,51 @@ func (_u *ProjectUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 		}
 		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
+	if _u.mutation.DatabasesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   project.DatabasesTable,
+			Columns: []string{project.DatabasesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(database.FieldID, field.TypeInt),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedDatabasesIDs(); len(nodes) > 0 && !_u.mutation.DatabasesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   project.DatabasesTable,
+			Columns: []string{project.DatabasesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(database.FieldID, field.TypeInt),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.DatabasesIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   project.DatabasesTable,
+			Columns: []string{project.DatabasesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(database.FieldID, field.TypeInt),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -195,6 +313,33 @@ type ProjectUpdateOne struct {
 	hooks     []Hook
 	mutation  *ProjectMutation
 	modifiers []func(*sql.UpdateBuilder)
+}
+
+// SetNumber sets the "number" field.
+func (_u *ProjectUpdateOne) SetNumber(v int) *ProjectUpdateOne {
+	_u.mutation.ResetNumber()
+	_u.mutation.SetNumber(v)
+	return _u
+}
+
+// SetNillableNumber sets the "number" field if the given value is not nil.
+func (_u *ProjectUpdateOne) SetNillableNumber(v *int) *ProjectUpdateOne {
+	if v != nil {
+		_u.SetNumber(*v)
+	}
+	return _u
+}
+
+// AddNumber adds value to the "number" field.
+func (_u *ProjectUpdateOne) AddNumber(v int) *ProjectUpdateOne {
+	_u.mutation.AddNumber(v)
+	return _u
+}
+
+// ClearNumber clears the value of the "number" field.
+func (_u *ProjectUpdateOne) ClearNumber() *ProjectUpdateOne {
+	_u.mutation.ClearNumber()
+	return _u
 }
 
 // SetDescription sets the "description" field.
@@ -226,6 +371,21 @@ func (_u *ProjectUpdateOne) AddServices(v ...*Service) *ProjectUpdateOne {
 	return _u.AddServiceIDs(ids...)
 }
 
+// AddDatabaseIDs adds the "databases" edge to the Database entity by IDs.
+func (_u *ProjectUpdateOne) AddDatabaseIDs(ids ...int) *ProjectUpdateOne {
+	_u.mutation.AddDatabaseIDs(ids...)
+	return _u
+}
+
+// AddDatabases adds the "databases" edges to the Database entity.
+func (_u *ProjectUpdateOne) AddDatabases(v ...*Database) *ProjectUpdateOne {
+	ids := make([]int, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddDatabaseIDs(ids...)
+}
+
 // Mutation returns the ProjectMutation object of the builder.
 func (_u *ProjectUpdateOne) Mutation() *ProjectMutation {
 	return _u.mutation
@@ -250,6 +410,27 @@ func (_u *ProjectUpdateOne) RemoveServices(v ...*Service) *ProjectUpdateOne {
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveServiceIDs(ids...)
+}
+
+// ClearDatabases clears all "databases" edges to the Database entity.
+func (_u *ProjectUpdateOne) ClearDatabases() *ProjectUpdateOne {
+	_u.mutation.ClearDatabases()
+	return _u
+}
+
+// RemoveDatabaseIDs removes the "databases" edge to Database entities by IDs.
+func (_u *ProjectUpdateOne) RemoveDatabaseIDs(ids ...int) *ProjectUpdateOne {
+	_u.mutation.RemoveDatabaseIDs(ids...)
+	return _u
+}
+
+// RemoveDatabases removes "databases" edges to Database entities.
+func (_u *ProjectUpdateOne) RemoveDatabases(v ...*Database) *ProjectUpdateOne {
+	ids := make([]int, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveDatabaseIDs(ids...)
 }
 
 // Where appends a list predicates to the ProjectUpdate builder.
@@ -324,6 +505,15 @@ func (_u *ProjectUpdateOne) sqlSave(ctx context.Context) (_node *Project, err er
 			}
 		}
 	}
+	if value, ok := _u.mutation.Number(); ok {
+		_spec.SetField(project.FieldNumber, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedNumber(); ok {
+		_spec.AddField(project.FieldNumber, field.TypeInt, value)
+	}
+	if _u.mutation.NumberCleared() {
+		_spec.ClearField(project.FieldNumber, field.TypeInt)
+	}
 	if value, ok := _u.mutation.Description(); ok {
 		_spec.SetField(project.FieldDescription, field.TypeString, value)
 	}
@@ -365,6 +555,51 @@ func (_u *ProjectUpdateOne) sqlSave(ctx context.Context) (_node *Project, err er
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(service.FieldID, field.TypeUUID),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.DatabasesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   project.DatabasesTable,
+			Columns: []string{project.DatabasesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(database.FieldID, field.TypeInt),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedDatabasesIDs(); len(nodes) > 0 && !_u.mutation.DatabasesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   project.DatabasesTable,
+			Columns: []string{project.DatabasesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(database.FieldID, field.TypeInt),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.DatabasesIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   project.DatabasesTable,
+			Columns: []string{project.DatabasesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(database.FieldID, field.TypeInt),
 			},
 		}
 		for _, k := range nodes {
