@@ -59,6 +59,9 @@ type Provisioner interface {
 	// Endpoint is where clients find a database of the server that c names: a
 	// URL with the literal text <user>:<password>.
 	Endpoint(c Config, database string) string
+	// ConfigFor is the configuration with which a login reaches its database: c
+	// with the database and the login in place of the administrator's.
+	ConfigFor(c Config, l Login) (Config, error)
 	// Open logs in to the server as the administrator that c names. All traffic
 	// goes to addresses that env allows. The server is good for one caller at a
 	// time; who opens it closes it. It lives on after ctx; each call has a

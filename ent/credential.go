@@ -23,11 +23,17 @@ type Credential struct {
 	User string `json:"user,omitempty"`
 	// The login it was created with.
 	BaseUser string `json:"base_user,omitempty"`
+	// The login that rotations alternate with.
+	OtherUser string `json:"other_user,omitempty"`
 	// owner, read-write or read-only.
 	Privilege string `json:"privilege,omitempty"`
 	// The password.
 	Sealed []byte `json:"-"`
-	// Moves on with every change of the password or the login.
+	// The password that an operation is about to set.
+	Pending *[]byte `json:"-"`
+	// The login that a rotation is about to make.
+	PendingUser string `json:"pending_user,omitempty"`
+	// Moves on with every change of the passwords or the login.
 	Version int `json:"version,omitempty"`
 	// Whether the engine has it.
 	Ready bool `json:"ready,omitempty"`
@@ -89,13 +95,13 @@ func (*Credential) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case credential.FieldSealed:
+		case credential.FieldSealed, credential.FieldPending:
 			values[i] = new([]byte)
 		case credential.FieldReady:
 			values[i] = new(sql.NullBool)
 		case credential.FieldID, credential.FieldDatabaseID, credential.FieldVersion, credential.FieldFormerUntil, credential.FieldExpiresAt, credential.FieldLeaseUs, credential.FieldRotateEveryUs, credential.FieldRotatedAt, credential.FieldCreatedAt:
 			values[i] = new(sql.NullInt64)
-		case credential.FieldUser, credential.FieldBaseUser, credential.FieldPrivilege, credential.FieldFormerUser, credential.FieldCreatedBy:
+		case credential.FieldUser, credential.FieldBaseUser, credential.FieldOtherUser, credential.FieldPrivilege, credential.FieldPendingUser, credential.FieldFormerUser, credential.FieldCreatedBy:
 			values[i] = new(sql.NullString)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -136,6 +142,12 @@ func (_m *Credential) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.BaseUser = value.String
 			}
+		case credential.FieldOtherUser:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field other_user", values[i])
+			} else if value.Valid {
+				_m.OtherUser = value.String
+			}
 		case credential.FieldPrivilege:
 			if value, ok := values[i].(*sql.NullString); !ok {
 				return fmt.Errorf("unexpected type %T for field privilege", values[i])
@@ -147,6 +159,18 @@ func (_m *Credential) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field sealed", values[i])
 			} else if value != nil {
 				_m.Sealed = *value
+			}
+		case credential.FieldPending:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field pending", values[i])
+			} else if value != nil {
+				_m.Pending = value
+			}
+		case credential.FieldPendingUser:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field pending_user", values[i])
+			} else if value.Valid {
+				_m.PendingUser = value.String
 			}
 		case credential.FieldVersion:
 			if value, ok := values[i].(*sql.NullInt64); !ok {
@@ -263,10 +287,18 @@ func (_m *Credential) String() string {
 	builder.WriteString("base_user=")
 	builder.WriteString(_m.BaseUser)
 	builder.WriteString(", ")
+	builder.WriteString("other_user=")
+	builder.WriteString(_m.OtherUser)
+	builder.WriteString(", ")
 	builder.WriteString("privilege=")
 	builder.WriteString(_m.Privilege)
 	builder.WriteString(", ")
 	builder.WriteString("sealed=<sensitive>")
+	builder.WriteString(", ")
+	builder.WriteString("pending=<sensitive>")
+	builder.WriteString(", ")
+	builder.WriteString("pending_user=")
+	builder.WriteString(_m.PendingUser)
 	builder.WriteString(", ")
 	builder.WriteString("version=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Version))

@@ -39,6 +39,20 @@ func (_c *CredentialCreate) SetBaseUser(v string) *CredentialCreate {
 	return _c
 }
 
+// SetOtherUser sets the "other_user" field.
+func (_c *CredentialCreate) SetOtherUser(v string) *CredentialCreate {
+	_c.mutation.SetOtherUser(v)
+	return _c
+}
+
+// SetNillableOtherUser sets the "other_user" field if the given value is not nil.
+func (_c *CredentialCreate) SetNillableOtherUser(v *string) *CredentialCreate {
+	if v != nil {
+		_c.SetOtherUser(*v)
+	}
+	return _c
+}
+
 // SetPrivilege sets the "privilege" field.
 func (_c *CredentialCreate) SetPrivilege(v string) *CredentialCreate {
 	_c.mutation.SetPrivilege(v)
@@ -56,6 +70,26 @@ func (_c *CredentialCreate) SetNillablePrivilege(v *string) *CredentialCreate {
 // SetSealed sets the "sealed" field.
 func (_c *CredentialCreate) SetSealed(v []byte) *CredentialCreate {
 	_c.mutation.SetSealed(v)
+	return _c
+}
+
+// SetPending sets the "pending" field.
+func (_c *CredentialCreate) SetPending(v []byte) *CredentialCreate {
+	_c.mutation.SetPending(v)
+	return _c
+}
+
+// SetPendingUser sets the "pending_user" field.
+func (_c *CredentialCreate) SetPendingUser(v string) *CredentialCreate {
+	_c.mutation.SetPendingUser(v)
+	return _c
+}
+
+// SetNillablePendingUser sets the "pending_user" field if the given value is not nil.
+func (_c *CredentialCreate) SetNillablePendingUser(v *string) *CredentialCreate {
+	if v != nil {
+		_c.SetPendingUser(*v)
+	}
 	return _c
 }
 
@@ -252,9 +286,17 @@ func (_c *CredentialCreate) ExecX(ctx context.Context) {
 
 // defaults sets the default values of the builder before save.
 func (_c *CredentialCreate) defaults() {
+	if _, ok := _c.mutation.OtherUser(); !ok {
+		v := credential.DefaultOtherUser
+		_c.mutation.SetOtherUser(v)
+	}
 	if _, ok := _c.mutation.Privilege(); !ok {
 		v := credential.DefaultPrivilege
 		_c.mutation.SetPrivilege(v)
+	}
+	if _, ok := _c.mutation.PendingUser(); !ok {
+		v := credential.DefaultPendingUser
+		_c.mutation.SetPendingUser(v)
 	}
 	if _, ok := _c.mutation.Version(); !ok {
 		v := credential.DefaultVersion
@@ -315,6 +357,14 @@ func (_c *CredentialCreate) check() error {
 			return &ValidationError{Name: "base_user", err: fmt.Errorf(`ent: validator failed for field "Credential.base_user": %w`, err)}
 		}
 	}
+	if _, ok := _c.mutation.OtherUser(); !ok {
+		return &ValidationError{Name: "other_user", err: errors.New(`ent: missing required field "Credential.other_user"`)}
+	}
+	if v, ok := _c.mutation.OtherUser(); ok {
+		if err := credential.OtherUserValidator(v); err != nil {
+			return &ValidationError{Name: "other_user", err: fmt.Errorf(`ent: validator failed for field "Credential.other_user": %w`, err)}
+		}
+	}
 	if _, ok := _c.mutation.Privilege(); !ok {
 		return &ValidationError{Name: "privilege", err: errors.New(`ent: missing required field "Credential.privilege"`)}
 	}
@@ -325,6 +375,14 @@ func (_c *CredentialCreate) check() error {
 	}
 	if _, ok := _c.mutation.Sealed(); !ok {
 		return &ValidationError{Name: "sealed", err: errors.New(`ent: missing required field "Credential.sealed"`)}
+	}
+	if _, ok := _c.mutation.PendingUser(); !ok {
+		return &ValidationError{Name: "pending_user", err: errors.New(`ent: missing required field "Credential.pending_user"`)}
+	}
+	if v, ok := _c.mutation.PendingUser(); ok {
+		if err := credential.PendingUserValidator(v); err != nil {
+			return &ValidationError{Name: "pending_user", err: fmt.Errorf(`ent: validator failed for field "Credential.pending_user": %w`, err)}
+		}
 	}
 	if _, ok := _c.mutation.Version(); !ok {
 		return &ValidationError{Name: "version", err: errors.New(`ent: missing required field "Credential.version"`)}
@@ -414,6 +472,10 @@ func (_c *CredentialCreate) createSpec() (*Credential, *sqlgraph.CreateSpec) {
 		_spec.SetField(credential.FieldBaseUser, field.TypeString, value)
 		_node.BaseUser = value
 	}
+	if value, ok := _c.mutation.OtherUser(); ok {
+		_spec.SetField(credential.FieldOtherUser, field.TypeString, value)
+		_node.OtherUser = value
+	}
 	if value, ok := _c.mutation.Privilege(); ok {
 		_spec.SetField(credential.FieldPrivilege, field.TypeString, value)
 		_node.Privilege = value
@@ -421,6 +483,14 @@ func (_c *CredentialCreate) createSpec() (*Credential, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Sealed(); ok {
 		_spec.SetField(credential.FieldSealed, field.TypeBytes, value)
 		_node.Sealed = value
+	}
+	if value, ok := _c.mutation.Pending(); ok {
+		_spec.SetField(credential.FieldPending, field.TypeBytes, value)
+		_node.Pending = &value
+	}
+	if value, ok := _c.mutation.PendingUser(); ok {
+		_spec.SetField(credential.FieldPendingUser, field.TypeString, value)
+		_node.PendingUser = value
 	}
 	if value, ok := _c.mutation.Version(); ok {
 		_spec.SetField(credential.FieldVersion, field.TypeInt, value)

@@ -43,6 +43,34 @@ func (_u *CredentialUpdate) SetNillableUser(v *string) *CredentialUpdate {
 	return _u
 }
 
+// SetBaseUser sets the "base_user" field.
+func (_u *CredentialUpdate) SetBaseUser(v string) *CredentialUpdate {
+	_u.mutation.SetBaseUser(v)
+	return _u
+}
+
+// SetNillableBaseUser sets the "base_user" field if the given value is not nil.
+func (_u *CredentialUpdate) SetNillableBaseUser(v *string) *CredentialUpdate {
+	if v != nil {
+		_u.SetBaseUser(*v)
+	}
+	return _u
+}
+
+// SetOtherUser sets the "other_user" field.
+func (_u *CredentialUpdate) SetOtherUser(v string) *CredentialUpdate {
+	_u.mutation.SetOtherUser(v)
+	return _u
+}
+
+// SetNillableOtherUser sets the "other_user" field if the given value is not nil.
+func (_u *CredentialUpdate) SetNillableOtherUser(v *string) *CredentialUpdate {
+	if v != nil {
+		_u.SetOtherUser(*v)
+	}
+	return _u
+}
+
 // SetPrivilege sets the "privilege" field.
 func (_u *CredentialUpdate) SetPrivilege(v string) *CredentialUpdate {
 	_u.mutation.SetPrivilege(v)
@@ -60,6 +88,32 @@ func (_u *CredentialUpdate) SetNillablePrivilege(v *string) *CredentialUpdate {
 // SetSealed sets the "sealed" field.
 func (_u *CredentialUpdate) SetSealed(v []byte) *CredentialUpdate {
 	_u.mutation.SetSealed(v)
+	return _u
+}
+
+// SetPending sets the "pending" field.
+func (_u *CredentialUpdate) SetPending(v []byte) *CredentialUpdate {
+	_u.mutation.SetPending(v)
+	return _u
+}
+
+// ClearPending clears the value of the "pending" field.
+func (_u *CredentialUpdate) ClearPending() *CredentialUpdate {
+	_u.mutation.ClearPending()
+	return _u
+}
+
+// SetPendingUser sets the "pending_user" field.
+func (_u *CredentialUpdate) SetPendingUser(v string) *CredentialUpdate {
+	_u.mutation.SetPendingUser(v)
+	return _u
+}
+
+// SetNillablePendingUser sets the "pending_user" field if the given value is not nil.
+func (_u *CredentialUpdate) SetNillablePendingUser(v *string) *CredentialUpdate {
+	if v != nil {
+		_u.SetPendingUser(*v)
+	}
 	return _u
 }
 
@@ -292,9 +346,24 @@ func (_u *CredentialUpdate) check() error {
 			return &ValidationError{Name: "user", err: fmt.Errorf(`ent: validator failed for field "Credential.user": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.BaseUser(); ok {
+		if err := credential.BaseUserValidator(v); err != nil {
+			return &ValidationError{Name: "base_user", err: fmt.Errorf(`ent: validator failed for field "Credential.base_user": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.OtherUser(); ok {
+		if err := credential.OtherUserValidator(v); err != nil {
+			return &ValidationError{Name: "other_user", err: fmt.Errorf(`ent: validator failed for field "Credential.other_user": %w`, err)}
+		}
+	}
 	if v, ok := _u.mutation.Privilege(); ok {
 		if err := credential.PrivilegeValidator(v); err != nil {
 			return &ValidationError{Name: "privilege", err: fmt.Errorf(`ent: validator failed for field "Credential.privilege": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.PendingUser(); ok {
+		if err := credential.PendingUserValidator(v); err != nil {
+			return &ValidationError{Name: "pending_user", err: fmt.Errorf(`ent: validator failed for field "Credential.pending_user": %w`, err)}
 		}
 	}
 	if v, ok := _u.mutation.FormerUser(); ok {
@@ -329,11 +398,26 @@ func (_u *CredentialUpdate) sqlSave(ctx context.Context) (_node int, err error) 
 	if value, ok := _u.mutation.User(); ok {
 		_spec.SetField(credential.FieldUser, field.TypeString, value)
 	}
+	if value, ok := _u.mutation.BaseUser(); ok {
+		_spec.SetField(credential.FieldBaseUser, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.OtherUser(); ok {
+		_spec.SetField(credential.FieldOtherUser, field.TypeString, value)
+	}
 	if value, ok := _u.mutation.Privilege(); ok {
 		_spec.SetField(credential.FieldPrivilege, field.TypeString, value)
 	}
 	if value, ok := _u.mutation.Sealed(); ok {
 		_spec.SetField(credential.FieldSealed, field.TypeBytes, value)
+	}
+	if value, ok := _u.mutation.Pending(); ok {
+		_spec.SetField(credential.FieldPending, field.TypeBytes, value)
+	}
+	if _u.mutation.PendingCleared() {
+		_spec.ClearField(credential.FieldPending, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.PendingUser(); ok {
+		_spec.SetField(credential.FieldPendingUser, field.TypeString, value)
 	}
 	if value, ok := _u.mutation.Version(); ok {
 		_spec.SetField(credential.FieldVersion, field.TypeInt, value)
@@ -458,6 +542,34 @@ func (_u *CredentialUpdateOne) SetNillableUser(v *string) *CredentialUpdateOne {
 	return _u
 }
 
+// SetBaseUser sets the "base_user" field.
+func (_u *CredentialUpdateOne) SetBaseUser(v string) *CredentialUpdateOne {
+	_u.mutation.SetBaseUser(v)
+	return _u
+}
+
+// SetNillableBaseUser sets the "base_user" field if the given value is not nil.
+func (_u *CredentialUpdateOne) SetNillableBaseUser(v *string) *CredentialUpdateOne {
+	if v != nil {
+		_u.SetBaseUser(*v)
+	}
+	return _u
+}
+
+// SetOtherUser sets the "other_user" field.
+func (_u *CredentialUpdateOne) SetOtherUser(v string) *CredentialUpdateOne {
+	_u.mutation.SetOtherUser(v)
+	return _u
+}
+
+// SetNillableOtherUser sets the "other_user" field if the given value is not nil.
+func (_u *CredentialUpdateOne) SetNillableOtherUser(v *string) *CredentialUpdateOne {
+	if v != nil {
+		_u.SetOtherUser(*v)
+	}
+	return _u
+}
+
 // SetPrivilege sets the "privilege" field.
 func (_u *CredentialUpdateOne) SetPrivilege(v string) *CredentialUpdateOne {
 	_u.mutation.SetPrivilege(v)
@@ -475,6 +587,32 @@ func (_u *CredentialUpdateOne) SetNillablePrivilege(v *string) *CredentialUpdate
 // SetSealed sets the "sealed" field.
 func (_u *CredentialUpdateOne) SetSealed(v []byte) *CredentialUpdateOne {
 	_u.mutation.SetSealed(v)
+	return _u
+}
+
+// SetPending sets the "pending" field.
+func (_u *CredentialUpdateOne) SetPending(v []byte) *CredentialUpdateOne {
+	_u.mutation.SetPending(v)
+	return _u
+}
+
+// ClearPending clears the value of the "pending" field.
+func (_u *CredentialUpdateOne) ClearPending() *CredentialUpdateOne {
+	_u.mutation.ClearPending()
+	return _u
+}
+
+// SetPendingUser sets the "pending_user" field.
+func (_u *CredentialUpdateOne) SetPendingUser(v string) *CredentialUpdateOne {
+	_u.mutation.SetPendingUser(v)
+	return _u
+}
+
+// SetNillablePendingUser sets the "pending_user" field if the given value is not nil.
+func (_u *CredentialUpdateOne) SetNillablePendingUser(v *string) *CredentialUpdateOne {
+	if v != nil {
+		_u.SetPendingUser(*v)
+	}
 	return _u
 }
 
@@ -720,9 +858,24 @@ func (_u *CredentialUpdateOne) check() error {
 			return &ValidationError{Name: "user", err: fmt.Errorf(`ent: validator failed for field "Credential.user": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.BaseUser(); ok {
+		if err := credential.BaseUserValidator(v); err != nil {
+			return &ValidationError{Name: "base_user", err: fmt.Errorf(`ent: validator failed for field "Credential.base_user": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.OtherUser(); ok {
+		if err := credential.OtherUserValidator(v); err != nil {
+			return &ValidationError{Name: "other_user", err: fmt.Errorf(`ent: validator failed for field "Credential.other_user": %w`, err)}
+		}
+	}
 	if v, ok := _u.mutation.Privilege(); ok {
 		if err := credential.PrivilegeValidator(v); err != nil {
 			return &ValidationError{Name: "privilege", err: fmt.Errorf(`ent: validator failed for field "Credential.privilege": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.PendingUser(); ok {
+		if err := credential.PendingUserValidator(v); err != nil {
+			return &ValidationError{Name: "pending_user", err: fmt.Errorf(`ent: validator failed for field "Credential.pending_user": %w`, err)}
 		}
 	}
 	if v, ok := _u.mutation.FormerUser(); ok {
@@ -774,11 +927,26 @@ func (_u *CredentialUpdateOne) sqlSave(ctx context.Context) (_node *Credential, 
 	if value, ok := _u.mutation.User(); ok {
 		_spec.SetField(credential.FieldUser, field.TypeString, value)
 	}
+	if value, ok := _u.mutation.BaseUser(); ok {
+		_spec.SetField(credential.FieldBaseUser, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.OtherUser(); ok {
+		_spec.SetField(credential.FieldOtherUser, field.TypeString, value)
+	}
 	if value, ok := _u.mutation.Privilege(); ok {
 		_spec.SetField(credential.FieldPrivilege, field.TypeString, value)
 	}
 	if value, ok := _u.mutation.Sealed(); ok {
 		_spec.SetField(credential.FieldSealed, field.TypeBytes, value)
+	}
+	if value, ok := _u.mutation.Pending(); ok {
+		_spec.SetField(credential.FieldPending, field.TypeBytes, value)
+	}
+	if _u.mutation.PendingCleared() {
+		_spec.ClearField(credential.FieldPending, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.PendingUser(); ok {
+		_spec.SetField(credential.FieldPendingUser, field.TypeString, value)
 	}
 	if value, ok := _u.mutation.Version(); ok {
 		_spec.SetField(credential.FieldVersion, field.TypeInt, value)

@@ -3410,8 +3410,11 @@ type CredentialMutation struct {
 	id                 *int
 	user               *string
 	base_user          *string
+	other_user         *string
 	privilege          *string
 	sealed             *[]byte
+	pending            *[]byte
+	pending_user       *string
 	version            *int
 	addversion         *int
 	ready              *bool
@@ -3652,6 +3655,42 @@ func (m *CredentialMutation) ResetBaseUser() {
 	m.base_user = nil
 }
 
+// SetOtherUser sets the "other_user" field.
+func (m *CredentialMutation) SetOtherUser(s string) {
+	m.other_user = &s
+}
+
+// OtherUser returns the value of the "other_user" field in the mutation.
+func (m *CredentialMutation) OtherUser() (r string, exists bool) {
+	v := m.other_user
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOtherUser returns the old "other_user" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldOtherUser(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOtherUser is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOtherUser requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOtherUser: %w", err)
+	}
+	return oldValue.OtherUser, nil
+}
+
+// ResetOtherUser resets all changes to the "other_user" field.
+func (m *CredentialMutation) ResetOtherUser() {
+	m.other_user = nil
+}
+
 // SetPrivilege sets the "privilege" field.
 func (m *CredentialMutation) SetPrivilege(s string) {
 	m.privilege = &s
@@ -3722,6 +3761,91 @@ func (m *CredentialMutation) OldSealed(ctx context.Context) (v []byte, err error
 // ResetSealed resets all changes to the "sealed" field.
 func (m *CredentialMutation) ResetSealed() {
 	m.sealed = nil
+}
+
+// SetPending sets the "pending" field.
+func (m *CredentialMutation) SetPending(b []byte) {
+	m.pending = &b
+}
+
+// Pending returns the value of the "pending" field in the mutation.
+func (m *CredentialMutation) Pending() (r []byte, exists bool) {
+	v := m.pending
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPending returns the old "pending" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldPending(ctx context.Context) (v *[]byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPending is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPending requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPending: %w", err)
+	}
+	return oldValue.Pending, nil
+}
+
+// ClearPending clears the value of the "pending" field.
+func (m *CredentialMutation) ClearPending() {
+	m.pending = nil
+	m.clearedFields[credential.FieldPending] = struct{}{}
+}
+
+// PendingCleared returns if the "pending" field was cleared in this mutation.
+func (m *CredentialMutation) PendingCleared() bool {
+	_, ok := m.clearedFields[credential.FieldPending]
+	return ok
+}
+
+// ResetPending resets all changes to the "pending" field.
+func (m *CredentialMutation) ResetPending() {
+	m.pending = nil
+	delete(m.clearedFields, credential.FieldPending)
+}
+
+// SetPendingUser sets the "pending_user" field.
+func (m *CredentialMutation) SetPendingUser(s string) {
+	m.pending_user = &s
+}
+
+// PendingUser returns the value of the "pending_user" field in the mutation.
+func (m *CredentialMutation) PendingUser() (r string, exists bool) {
+	v := m.pending_user
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPendingUser returns the old "pending_user" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldPendingUser(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPendingUser is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPendingUser requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPendingUser: %w", err)
+	}
+	return oldValue.PendingUser, nil
+}
+
+// ResetPendingUser resets all changes to the "pending_user" field.
+func (m *CredentialMutation) ResetPendingUser() {
+	m.pending_user = nil
 }
 
 // SetVersion sets the "version" field.
@@ -4339,7 +4463,7 @@ func (m *CredentialMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *CredentialMutation) Fields() []string {
-	fields := make([]string, 0, 15)
+	fields := make([]string, 0, 18)
 	if m.database != nil {
 		fields = append(fields, credential.FieldDatabaseID)
 	}
@@ -4349,11 +4473,20 @@ func (m *CredentialMutation) Fields() []string {
 	if m.base_user != nil {
 		fields = append(fields, credential.FieldBaseUser)
 	}
+	if m.other_user != nil {
+		fields = append(fields, credential.FieldOtherUser)
+	}
 	if m.privilege != nil {
 		fields = append(fields, credential.FieldPrivilege)
 	}
 	if m.sealed != nil {
 		fields = append(fields, credential.FieldSealed)
+	}
+	if m.pending != nil {
+		fields = append(fields, credential.FieldPending)
+	}
+	if m.pending_user != nil {
+		fields = append(fields, credential.FieldPendingUser)
 	}
 	if m.version != nil {
 		fields = append(fields, credential.FieldVersion)
@@ -4399,10 +4532,16 @@ func (m *CredentialMutation) Field(name string) (ent.Value, bool) {
 		return m.User()
 	case credential.FieldBaseUser:
 		return m.BaseUser()
+	case credential.FieldOtherUser:
+		return m.OtherUser()
 	case credential.FieldPrivilege:
 		return m.Privilege()
 	case credential.FieldSealed:
 		return m.Sealed()
+	case credential.FieldPending:
+		return m.Pending()
+	case credential.FieldPendingUser:
+		return m.PendingUser()
 	case credential.FieldVersion:
 		return m.Version()
 	case credential.FieldReady:
@@ -4438,10 +4577,16 @@ func (m *CredentialMutation) OldField(ctx context.Context, name string) (ent.Val
 		return m.OldUser(ctx)
 	case credential.FieldBaseUser:
 		return m.OldBaseUser(ctx)
+	case credential.FieldOtherUser:
+		return m.OldOtherUser(ctx)
 	case credential.FieldPrivilege:
 		return m.OldPrivilege(ctx)
 	case credential.FieldSealed:
 		return m.OldSealed(ctx)
+	case credential.FieldPending:
+		return m.OldPending(ctx)
+	case credential.FieldPendingUser:
+		return m.OldPendingUser(ctx)
 	case credential.FieldVersion:
 		return m.OldVersion(ctx)
 	case credential.FieldReady:
@@ -4492,6 +4637,13 @@ func (m *CredentialMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetBaseUser(v)
 		return nil
+	case credential.FieldOtherUser:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOtherUser(v)
+		return nil
 	case credential.FieldPrivilege:
 		v, ok := value.(string)
 		if !ok {
@@ -4505,6 +4657,20 @@ func (m *CredentialMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetSealed(v)
+		return nil
+	case credential.FieldPending:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPending(v)
+		return nil
+	case credential.FieldPendingUser:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPendingUser(v)
 		return nil
 	case credential.FieldVersion:
 		v, ok := value.(int)
@@ -4692,7 +4858,11 @@ func (m *CredentialMutation) AddField(name string, value ent.Value) error {
 // ClearedFields returns all nullable fields that were cleared during this
 // mutation.
 func (m *CredentialMutation) ClearedFields() []string {
-	return nil
+	var fields []string
+	if m.FieldCleared(credential.FieldPending) {
+		fields = append(fields, credential.FieldPending)
+	}
+	return fields
 }
 
 // FieldCleared returns a boolean indicating if a field with the given name was
@@ -4705,6 +4875,11 @@ func (m *CredentialMutation) FieldCleared(name string) bool {
 // ClearField clears the value of the field with the given name. It returns an
 // error if the field is not defined in the schema.
 func (m *CredentialMutation) ClearField(name string) error {
+	switch name {
+	case credential.FieldPending:
+		m.ClearPending()
+		return nil
+	}
 	return fmt.Errorf("unknown Credential nullable field %s", name)
 }
 
@@ -4721,11 +4896,20 @@ func (m *CredentialMutation) ResetField(name string) error {
 	case credential.FieldBaseUser:
 		m.ResetBaseUser()
 		return nil
+	case credential.FieldOtherUser:
+		m.ResetOtherUser()
+		return nil
 	case credential.FieldPrivilege:
 		m.ResetPrivilege()
 		return nil
 	case credential.FieldSealed:
 		m.ResetSealed()
+		return nil
+	case credential.FieldPending:
+		m.ResetPending()
+		return nil
+	case credential.FieldPendingUser:
+		m.ResetPendingUser()
 		return nil
 	case credential.FieldVersion:
 		m.ResetVersion()

@@ -177,48 +177,60 @@ func init() {
 	credentialDescBaseUser := credentialFields[3].Descriptor()
 	// credential.BaseUserValidator is a validator for the "base_user" field. It is called by the builders before save.
 	credential.BaseUserValidator = credentialDescBaseUser.Validators[0].(func(string) error)
+	// credentialDescOtherUser is the schema descriptor for other_user field.
+	credentialDescOtherUser := credentialFields[4].Descriptor()
+	// credential.DefaultOtherUser holds the default value on creation for the other_user field.
+	credential.DefaultOtherUser = credentialDescOtherUser.Default.(string)
+	// credential.OtherUserValidator is a validator for the "other_user" field. It is called by the builders before save.
+	credential.OtherUserValidator = credentialDescOtherUser.Validators[0].(func(string) error)
 	// credentialDescPrivilege is the schema descriptor for privilege field.
-	credentialDescPrivilege := credentialFields[4].Descriptor()
+	credentialDescPrivilege := credentialFields[5].Descriptor()
 	// credential.DefaultPrivilege holds the default value on creation for the privilege field.
 	credential.DefaultPrivilege = credentialDescPrivilege.Default.(string)
 	// credential.PrivilegeValidator is a validator for the "privilege" field. It is called by the builders before save.
 	credential.PrivilegeValidator = credentialDescPrivilege.Validators[0].(func(string) error)
+	// credentialDescPendingUser is the schema descriptor for pending_user field.
+	credentialDescPendingUser := credentialFields[8].Descriptor()
+	// credential.DefaultPendingUser holds the default value on creation for the pending_user field.
+	credential.DefaultPendingUser = credentialDescPendingUser.Default.(string)
+	// credential.PendingUserValidator is a validator for the "pending_user" field. It is called by the builders before save.
+	credential.PendingUserValidator = credentialDescPendingUser.Validators[0].(func(string) error)
 	// credentialDescVersion is the schema descriptor for version field.
-	credentialDescVersion := credentialFields[6].Descriptor()
+	credentialDescVersion := credentialFields[9].Descriptor()
 	// credential.DefaultVersion holds the default value on creation for the version field.
 	credential.DefaultVersion = credentialDescVersion.Default.(int)
 	// credentialDescReady is the schema descriptor for ready field.
-	credentialDescReady := credentialFields[7].Descriptor()
+	credentialDescReady := credentialFields[10].Descriptor()
 	// credential.DefaultReady holds the default value on creation for the ready field.
 	credential.DefaultReady = credentialDescReady.Default.(bool)
 	// credentialDescFormerUser is the schema descriptor for former_user field.
-	credentialDescFormerUser := credentialFields[8].Descriptor()
+	credentialDescFormerUser := credentialFields[11].Descriptor()
 	// credential.DefaultFormerUser holds the default value on creation for the former_user field.
 	credential.DefaultFormerUser = credentialDescFormerUser.Default.(string)
 	// credential.FormerUserValidator is a validator for the "former_user" field. It is called by the builders before save.
 	credential.FormerUserValidator = credentialDescFormerUser.Validators[0].(func(string) error)
 	// credentialDescFormerUntil is the schema descriptor for former_until field.
-	credentialDescFormerUntil := credentialFields[9].Descriptor()
+	credentialDescFormerUntil := credentialFields[12].Descriptor()
 	// credential.DefaultFormerUntil holds the default value on creation for the former_until field.
 	credential.DefaultFormerUntil = credentialDescFormerUntil.Default.(int64)
 	// credentialDescExpiresAt is the schema descriptor for expires_at field.
-	credentialDescExpiresAt := credentialFields[10].Descriptor()
+	credentialDescExpiresAt := credentialFields[13].Descriptor()
 	// credential.DefaultExpiresAt holds the default value on creation for the expires_at field.
 	credential.DefaultExpiresAt = credentialDescExpiresAt.Default.(int64)
 	// credentialDescLeaseUs is the schema descriptor for lease_us field.
-	credentialDescLeaseUs := credentialFields[11].Descriptor()
+	credentialDescLeaseUs := credentialFields[14].Descriptor()
 	// credential.DefaultLeaseUs holds the default value on creation for the lease_us field.
 	credential.DefaultLeaseUs = credentialDescLeaseUs.Default.(int64)
 	// credentialDescRotateEveryUs is the schema descriptor for rotate_every_us field.
-	credentialDescRotateEveryUs := credentialFields[12].Descriptor()
+	credentialDescRotateEveryUs := credentialFields[15].Descriptor()
 	// credential.DefaultRotateEveryUs holds the default value on creation for the rotate_every_us field.
 	credential.DefaultRotateEveryUs = credentialDescRotateEveryUs.Default.(int64)
 	// credentialDescRotatedAt is the schema descriptor for rotated_at field.
-	credentialDescRotatedAt := credentialFields[13].Descriptor()
+	credentialDescRotatedAt := credentialFields[16].Descriptor()
 	// credential.DefaultRotatedAt holds the default value on creation for the rotated_at field.
 	credential.DefaultRotatedAt = credentialDescRotatedAt.Default.(int64)
 	// credentialDescCreatedBy is the schema descriptor for created_by field.
-	credentialDescCreatedBy := credentialFields[15].Descriptor()
+	credentialDescCreatedBy := credentialFields[18].Descriptor()
 	// credential.DefaultCreatedBy holds the default value on creation for the created_by field.
 	credential.DefaultCreatedBy = credentialDescCreatedBy.Default.(string)
 	// credential.CreatedByValidator is a validator for the "created_by" field. It is called by the builders before save.

@@ -18,10 +18,16 @@ const (
 	FieldUser = "user"
 	// FieldBaseUser holds the string denoting the base_user field in the database.
 	FieldBaseUser = "base_user"
+	// FieldOtherUser holds the string denoting the other_user field in the database.
+	FieldOtherUser = "other_user"
 	// FieldPrivilege holds the string denoting the privilege field in the database.
 	FieldPrivilege = "privilege"
 	// FieldSealed holds the string denoting the sealed field in the database.
 	FieldSealed = "sealed"
+	// FieldPending holds the string denoting the pending field in the database.
+	FieldPending = "pending"
+	// FieldPendingUser holds the string denoting the pending_user field in the database.
+	FieldPendingUser = "pending_user"
 	// FieldVersion holds the string denoting the version field in the database.
 	FieldVersion = "version"
 	// FieldReady holds the string denoting the ready field in the database.
@@ -70,8 +76,11 @@ var Columns = []string{
 	FieldDatabaseID,
 	FieldUser,
 	FieldBaseUser,
+	FieldOtherUser,
 	FieldPrivilege,
 	FieldSealed,
+	FieldPending,
+	FieldPendingUser,
 	FieldVersion,
 	FieldReady,
 	FieldFormerUser,
@@ -99,10 +108,18 @@ var (
 	UserValidator func(string) error
 	// BaseUserValidator is a validator for the "base_user" field. It is called by the builders before save.
 	BaseUserValidator func(string) error
+	// DefaultOtherUser holds the default value on creation for the "other_user" field.
+	DefaultOtherUser string
+	// OtherUserValidator is a validator for the "other_user" field. It is called by the builders before save.
+	OtherUserValidator func(string) error
 	// DefaultPrivilege holds the default value on creation for the "privilege" field.
 	DefaultPrivilege string
 	// PrivilegeValidator is a validator for the "privilege" field. It is called by the builders before save.
 	PrivilegeValidator func(string) error
+	// DefaultPendingUser holds the default value on creation for the "pending_user" field.
+	DefaultPendingUser string
+	// PendingUserValidator is a validator for the "pending_user" field. It is called by the builders before save.
+	PendingUserValidator func(string) error
 	// DefaultVersion holds the default value on creation for the "version" field.
 	DefaultVersion int
 	// DefaultReady holds the default value on creation for the "ready" field.
@@ -152,9 +169,19 @@ func ByBaseUser(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldBaseUser, opts...).ToFunc()
 }
 
+// ByOtherUser orders the results by the other_user field.
+func ByOtherUser(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldOtherUser, opts...).ToFunc()
+}
+
 // ByPrivilege orders the results by the privilege field.
 func ByPrivilege(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldPrivilege, opts...).ToFunc()
+}
+
+// ByPendingUser orders the results by the pending_user field.
+func ByPendingUser(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldPendingUser, opts...).ToFunc()
 }
 
 // ByVersion orders the results by the version field.

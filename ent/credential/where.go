@@ -68,6 +68,11 @@ func BaseUser(v string) predicate.Credential {
 	return predicate.Credential(sql.FieldEQ(FieldBaseUser, v))
 }
 
+// OtherUser applies equality check predicate on the "other_user" field. It's identical to OtherUserEQ.
+func OtherUser(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldOtherUser, v))
+}
+
 // Privilege applies equality check predicate on the "privilege" field. It's identical to PrivilegeEQ.
 func Privilege(v string) predicate.Credential {
 	return predicate.Credential(sql.FieldEQ(FieldPrivilege, v))
@@ -76,6 +81,16 @@ func Privilege(v string) predicate.Credential {
 // Sealed applies equality check predicate on the "sealed" field. It's identical to SealedEQ.
 func Sealed(v []byte) predicate.Credential {
 	return predicate.Credential(sql.FieldEQ(FieldSealed, v))
+}
+
+// Pending applies equality check predicate on the "pending" field. It's identical to PendingEQ.
+func Pending(v []byte) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldPending, v))
+}
+
+// PendingUser applies equality check predicate on the "pending_user" field. It's identical to PendingUserEQ.
+func PendingUser(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldPendingUser, v))
 }
 
 // Version applies equality check predicate on the "version" field. It's identical to VersionEQ.
@@ -278,6 +293,71 @@ func BaseUserContainsFold(v string) predicate.Credential {
 	return predicate.Credential(sql.FieldContainsFold(FieldBaseUser, v))
 }
 
+// OtherUserEQ applies the EQ predicate on the "other_user" field.
+func OtherUserEQ(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldOtherUser, v))
+}
+
+// OtherUserNEQ applies the NEQ predicate on the "other_user" field.
+func OtherUserNEQ(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldNEQ(FieldOtherUser, v))
+}
+
+// OtherUserIn applies the In predicate on the "other_user" field.
+func OtherUserIn(vs ...string) predicate.Credential {
+	return predicate.Credential(sql.FieldIn(FieldOtherUser, vs...))
+}
+
+// OtherUserNotIn applies the NotIn predicate on the "other_user" field.
+func OtherUserNotIn(vs ...string) predicate.Credential {
+	return predicate.Credential(sql.FieldNotIn(FieldOtherUser, vs...))
+}
+
+// OtherUserGT applies the GT predicate on the "other_user" field.
+func OtherUserGT(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldGT(FieldOtherUser, v))
+}
+
+// OtherUserGTE applies the GTE predicate on the "other_user" field.
+func OtherUserGTE(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldGTE(FieldOtherUser, v))
+}
+
+// OtherUserLT applies the LT predicate on the "other_user" field.
+func OtherUserLT(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldLT(FieldOtherUser, v))
+}
+
+// OtherUserLTE applies the LTE predicate on the "other_user" field.
+func OtherUserLTE(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldLTE(FieldOtherUser, v))
+}
+
+// OtherUserContains applies the Contains predicate on the "other_user" field.
+func OtherUserContains(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldContains(FieldOtherUser, v))
+}
+
+// OtherUserHasPrefix applies the HasPrefix predicate on the "other_user" field.
+func OtherUserHasPrefix(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldHasPrefix(FieldOtherUser, v))
+}
+
+// OtherUserHasSuffix applies the HasSuffix predicate on the "other_user" field.
+func OtherUserHasSuffix(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldHasSuffix(FieldOtherUser, v))
+}
+
+// OtherUserEqualFold applies the EqualFold predicate on the "other_user" field.
+func OtherUserEqualFold(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEqualFold(FieldOtherUser, v))
+}
+
+// OtherUserContainsFold applies the ContainsFold predicate on the "other_user" field.
+func OtherUserContainsFold(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldContainsFold(FieldOtherUser, v))
+}
+
 // PrivilegeEQ applies the EQ predicate on the "privilege" field.
 func PrivilegeEQ(v string) predicate.Credential {
 	return predicate.Credential(sql.FieldEQ(FieldPrivilege, v))
@@ -381,6 +461,121 @@ func SealedLT(v []byte) predicate.Credential {
 // SealedLTE applies the LTE predicate on the "sealed" field.
 func SealedLTE(v []byte) predicate.Credential {
 	return predicate.Credential(sql.FieldLTE(FieldSealed, v))
+}
+
+// PendingEQ applies the EQ predicate on the "pending" field.
+func PendingEQ(v []byte) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldPending, v))
+}
+
+// PendingNEQ applies the NEQ predicate on the "pending" field.
+func PendingNEQ(v []byte) predicate.Credential {
+	return predicate.Credential(sql.FieldNEQ(FieldPending, v))
+}
+
+// PendingIn applies the In predicate on the "pending" field.
+func PendingIn(vs ...[]byte) predicate.Credential {
+	return predicate.Credential(sql.FieldIn(FieldPending, vs...))
+}
+
+// PendingNotIn applies the NotIn predicate on the "pending" field.
+func PendingNotIn(vs ...[]byte) predicate.Credential {
+	return predicate.Credential(sql.FieldNotIn(FieldPending, vs...))
+}
+
+// PendingGT applies the GT predicate on the "pending" field.
+func PendingGT(v []byte) predicate.Credential {
+	return predicate.Credential(sql.FieldGT(FieldPending, v))
+}
+
+// PendingGTE applies the GTE predicate on the "pending" field.
+func PendingGTE(v []byte) predicate.Credential {
+	return predicate.Credential(sql.FieldGTE(FieldPending, v))
+}
+
+// PendingLT applies the LT predicate on the "pending" field.
+func PendingLT(v []byte) predicate.Credential {
+	return predicate.Credential(sql.FieldLT(FieldPending, v))
+}
+
+// PendingLTE applies the LTE predicate on the "pending" field.
+func PendingLTE(v []byte) predicate.Credential {
+	return predicate.Credential(sql.FieldLTE(FieldPending, v))
+}
+
+// PendingIsNil applies the IsNil predicate on the "pending" field.
+func PendingIsNil() predicate.Credential {
+	return predicate.Credential(sql.FieldIsNull(FieldPending))
+}
+
+// PendingNotNil applies the NotNil predicate on the "pending" field.
+func PendingNotNil() predicate.Credential {
+	return predicate.Credential(sql.FieldNotNull(FieldPending))
+}
+
+// PendingUserEQ applies the EQ predicate on the "pending_user" field.
+func PendingUserEQ(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldPendingUser, v))
+}
+
+// PendingUserNEQ applies the NEQ predicate on the "pending_user" field.
+func PendingUserNEQ(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldNEQ(FieldPendingUser, v))
+}
+
+// PendingUserIn applies the In predicate on the "pending_user" field.
+func PendingUserIn(vs ...string) predicate.Credential {
+	return predicate.Credential(sql.FieldIn(FieldPendingUser, vs...))
+}
+
+// PendingUserNotIn applies the NotIn predicate on the "pending_user" field.
+func PendingUserNotIn(vs ...string) predicate.Credential {
+	return predicate.Credential(sql.FieldNotIn(FieldPendingUser, vs...))
+}
+
+// PendingUserGT applies the GT predicate on the "pending_user" field.
+func PendingUserGT(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldGT(FieldPendingUser, v))
+}
+
+// PendingUserGTE applies the GTE predicate on the "pending_user" field.
+func PendingUserGTE(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldGTE(FieldPendingUser, v))
+}
+
+// PendingUserLT applies the LT predicate on the "pending_user" field.
+func PendingUserLT(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldLT(FieldPendingUser, v))
+}
+
+// PendingUserLTE applies the LTE predicate on the "pending_user" field.
+func PendingUserLTE(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldLTE(FieldPendingUser, v))
+}
+
+// PendingUserContains applies the Contains predicate on the "pending_user" field.
+func PendingUserContains(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldContains(FieldPendingUser, v))
+}
+
+// PendingUserHasPrefix applies the HasPrefix predicate on the "pending_user" field.
+func PendingUserHasPrefix(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldHasPrefix(FieldPendingUser, v))
+}
+
+// PendingUserHasSuffix applies the HasSuffix predicate on the "pending_user" field.
+func PendingUserHasSuffix(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldHasSuffix(FieldPendingUser, v))
+}
+
+// PendingUserEqualFold applies the EqualFold predicate on the "pending_user" field.
+func PendingUserEqualFold(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEqualFold(FieldPendingUser, v))
+}
+
+// PendingUserContainsFold applies the ContainsFold predicate on the "pending_user" field.
+func PendingUserContainsFold(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldContainsFold(FieldPendingUser, v))
 }
 
 // VersionEQ applies the EQ predicate on the "version" field.

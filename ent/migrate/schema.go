@@ -123,8 +123,11 @@ var (
 		{Name: "id", Type: field.TypeInt, Increment: true},
 		{Name: "user", Type: field.TypeString, Size: 63},
 		{Name: "base_user", Type: field.TypeString, Size: 63},
+		{Name: "other_user", Type: field.TypeString, Size: 63, Default: ""},
 		{Name: "privilege", Type: field.TypeString, Size: 16, Default: "owner"},
 		{Name: "sealed", Type: field.TypeBytes},
+		{Name: "pending", Type: field.TypeBytes, Nullable: true},
+		{Name: "pending_user", Type: field.TypeString, Size: 63, Default: ""},
 		{Name: "version", Type: field.TypeInt, Default: 1},
 		{Name: "ready", Type: field.TypeBool, Default: false},
 		{Name: "former_user", Type: field.TypeString, Size: 63, Default: ""},
@@ -145,7 +148,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "credentials_databases_credentials",
-				Columns:    []*schema.Column{CredentialsColumns[15]},
+				Columns:    []*schema.Column{CredentialsColumns[18]},
 				RefColumns: []*schema.Column{DatabasesColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
@@ -154,17 +157,17 @@ var (
 			{
 				Name:    "credential_database_id_user",
 				Unique:  true,
-				Columns: []*schema.Column{CredentialsColumns[15], CredentialsColumns[1]},
+				Columns: []*schema.Column{CredentialsColumns[18], CredentialsColumns[1]},
 			},
 			{
 				Name:    "credential_expires_at",
 				Unique:  false,
-				Columns: []*schema.Column{CredentialsColumns[9]},
+				Columns: []*schema.Column{CredentialsColumns[12]},
 			},
 			{
 				Name:    "credential_former_until",
 				Unique:  false,
-				Columns: []*schema.Column{CredentialsColumns[8]},
+				Columns: []*schema.Column{CredentialsColumns[11]},
 			},
 		},
 	}

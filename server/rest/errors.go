@@ -37,6 +37,7 @@ var statuses = map[errs.Reason]int{
 	errs.Timeout:          http.StatusGatewayTimeout,
 	errs.Canceled:         499, // what nginx logs when the client has gone
 	errs.Unavailable:      http.StatusServiceUnavailable,
+	errs.BackendFailed:    http.StatusBadGateway,
 	errs.Internal:         http.StatusInternalServerError,
 }
 

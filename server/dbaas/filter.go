@@ -1,0 +1,136 @@
+package dbaas
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"entgo.io/ent/dialect/sql"
+
+	"github.com/backplane/backplane/internal/errs"
+)
+
+// columnKind says what a column holds.
+type columnKind int
+
+const (
+	text columnKind = iota
+	number
+	truth
+	instant // microseconds since the epoch
+)
+
+// column is something that a list can be ordered and filtered by.
+type column struct {
+	name string // in the store
+	kind columnKind
+}
+
+// columns are those of a list, by the names that callers use.
+type columns map[string]column
+
+// value reads a condition's value.
+func (c column) value(s string) (any, bool) {
+	switch c.kind {
+	case number:
+		n, err := strconv.ParseInt(s, 10, 64)
+		return n, err == nil
+	case truth:
+		b, err := strconv.ParseBool(s)
+		return b, err == nil
+	case instant:
+		for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999", "2006-01-02 15:04:05", time.DateOnly} {
+			if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
+				return t.UnixMicro(), true
+			}
+		}
+		return nil, false
+	default:
+		return s, true
+	}
+}
+
+// conditions turns filters into predicates. Names that are not columns are
+// left alone; a value of the wrong kind is refused.
+func conditions[P ~func(*sql.Selector)](cols columns, filter map[string]string) ([]P, error) {
+	var out []P
+	var f faults
+	for name, value := range filter {
+		field, lookup, _ := strings.Cut(name, "__")
+		c, ok := cols[field]
+		if !ok {
+			continue
+		}
+		p, ok := c.condition(lookup, value)
+		if !ok {
+			f.add(name, "Enter a valid value.")
+			continue
+		}
+		out = append(out, P(p))
+	}
+	if len(f) > 0 {
+		return nil, errs.Invalid(f...)
+	}
+	return out, nil
+}
+
+// condition compares a column in the way that lookup names.
+func (c column) condition(lookup, value string) (func(*sql.Selector), bool) {
+	on := func(p func(col string) *sql.Predicate) (func(*sql.Selector), bool) {
+		return func(s *sql.Selector) { s.Where(p(s.C(c.name))) }, true
+	}
+	switch lookup {
+	case "contains":
+		return on(func(col string) *sql.Predicate { return sql.Contains(col, value) })
+	case "icontains":
+		return on(func(col string) *sql.Predicate { return sql.ContainsFold(col, value) })
+	case "startswith":
+		return on(func(col string) *sql.Predicate { return sql.HasPrefix(col, value) })
+	case "endswith":
+		return on(func(col string) *sql.Predicate { return sql.HasSuffix(col, value) })
+	case "iexact":
+		return on(func(col string) *sql.Predicate { return sql.EqualFold(col, value) })
+	case "in":
+		var list []any
+		for _, s := range strings.Split(value, ",") {
+			v, ok := c.value(s)
+			if !ok {
+				return nil, false
+			}
+			list = append(list, v)
+		}
+		return on(func(col string) *sql.Predicate { return sql.In(col, list...) })
+	}
+	v, ok := c.value(value)
+	if !ok {
+		return nil, false
+	}
+	compare, ok := map[string]func(string, any) *sql.Predicate{
+		"": sql.EQ, "exact": sql.EQ, "gt": sql.GT, "gte": sql.GTE, "lt": sql.LT, "lte": sql.LTE,
+	}[lookup]
+	if !ok {
+		return nil, false
+	}
+	return on(func(col string) *sql.Predicate { return compare(col, v) })
+}
+
+// orders turns `name,-id` into an order; names that are not columns are left
+// out. The id comes last, so that pages do not overlap.
+func orders[O ~func(*sql.Selector)](cols columns, ordering string) []O {
+	var out []O
+	for _, name := range strings.Split(ordering, ",") {
+		name, down := strings.CutPrefix(strings.TrimSpace(name), "-")
+		c, ok := cols[name]
+		if !ok {
+			continue
+		}
+		out = append(out, func(s *sql.Selector) {
+			if down {
+				s.OrderBy(sql.Desc(s.C(c.name)))
+			} else {
+				s.OrderBy(s.C(c.name))
+			}
+		})
+	}
+	return append(out, func(s *sql.Selector) { s.OrderBy(s.C("id")) })
+}
