@@ -5,16 +5,49 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 )
 
 const password = "benchmark-password"
 
 // authorization is the header that logs the benchmark in.
-var authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte("admin:"+password))
+var authorization = basic("admin", password)
+
+// basic is the Authorization header of a user.
+func basic(username, password string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(username+":"+password))
+}
+
+// loggedIn is the context of a gRPC call by the benchmark.
+func loggedIn() context.Context {
+	return metadata.AppendToOutgoingContext(context.Background(), "authorization", authorization)
+}
+
+// connect makes a gRPC connection from an address of this machine, nil for any.
+func connect(o *owner, addr string, from net.IP) *grpc.ClientConn {
+	conn, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
+			return dialer(from).DialContext(ctx, "tcp", addr)
+		}))
+	o.must(err)
+	return conn
+}
+
+// dialer dials from an address of this machine, nil for any.
+func dialer(from net.IP) *net.Dialer {
+	if from == nil {
+		return &net.Dialer{}
+	}
+	return &net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}
+}
 
 // backplane is a running Backplane: the real program, in its own process.
 type backplane struct {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"database/sql"
 	"fmt"
 	"path/filepath"
@@ -10,9 +9,6 @@ import (
 
 	"github.com/google/uuid"
 	_ "github.com/lib/pq" // the drivers that Backplane uses too
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/known/structpb"
 	_ "modernc.org/sqlite"
 
@@ -73,11 +69,10 @@ func compareCreates(o *owner, opts options, store string, b *backplane, bare *sq
 
 // creator creates one service at each call, over gRPC.
 func creator(o *owner, b *backplane) func(int) error {
-	conn, err := grpc.NewClient("passthrough:///"+b.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	o.must(err)
+	conn := connect(o, b.grpc, nil)
 	o.Cleanup(func() { conn.Close() })
 	client := catalogv1.NewServiceCatalogClient(conn)
-	ctx := metadata.AppendToOutgoingContext(context.Background(), "authorization", authorization)
+	ctx := loggedIn()
 	config, err := structpb.NewStruct(map[string]any{"host": "db.example.com", "port": 5432, "database": "app", "username": "app_user", "password": "secret"})
 	o.must(err)
 	var n atomic.Int64

@@ -12,10 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/metadata"
-
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 )
 
@@ -61,10 +57,9 @@ type grpcLoad struct {
 }
 
 func newGRPCLoad(o *owner, addr, id string) *grpcLoad {
-	l := &grpcLoad{ctx: metadata.AppendToOutgoingContext(context.Background(), "authorization", authorization), id: id}
+	l := &grpcLoad{ctx: loggedIn(), id: id}
 	for range grpcConns {
-		conn, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
-		o.must(err)
+		conn := connect(o, addr, nil)
 		o.Cleanup(func() { conn.Close() })
 		l.clients = append(l.clients, catalogv1.NewServiceCatalogClient(conn))
 	}
@@ -79,6 +74,11 @@ func (l *grpcLoad) run(o *owner, d time.Duration) float64 {
 		}
 		return err
 	})
+}
+
+// wrkLoad is a load on one URL.
+func wrkLoad(url string) func(*owner, time.Duration) float64 {
+	return func(o *owner, d time.Duration) float64 { return wrk(o, url, d) }
 }
 
 var (

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -22,6 +23,8 @@ type options struct {
 	idle   time.Duration // how long a server rests before its memory is read
 	dir    string        // scratch folder
 	binary string        // the built program
+	// against is another build of the program to compare with, if any.
+	against string
 }
 
 // measure is one group of figures.
@@ -33,6 +36,7 @@ type measure struct {
 var measures = []measure{
 	{"grpc", measureGRPC},
 	{"rest", measureREST},
+	{"auth", measureAuth},
 	{"create", measureCreate},
 	{"scale", measureScale},
 }
@@ -58,8 +62,9 @@ func benchmark() error {
 	}
 	only := flag.String("only", strings.Join(names, ","), "groups to measure")
 	short := flag.Bool("short", false, "fewer rounds and a catalogue of 20,000 instead of 200,000: for a first look")
+	against := flag.String("against", "", "another build of Backplane, such as an older one, that the group auth compares a call with")
 	flag.Parse()
-	opts := options{rounds: 5, each: 2 * time.Second, large: 200_000, small: 1000, idle: 10 * time.Second}
+	opts := options{rounds: 5, each: 2 * time.Second, large: 200_000, small: 1000, idle: 10 * time.Second, against: *against}
 	if *short {
 		opts.rounds, opts.each, opts.large, opts.idle = 2, time.Second, 20_000, 3*time.Second
 	}
@@ -68,6 +73,9 @@ func benchmark() error {
 		if !slices.Contains(names, w) {
 			return fmt.Errorf("-only: %q is not one of %s", w, strings.Join(names, ", "))
 		}
+	}
+	if *against != "" && !slices.Contains(wanted, "auth") {
+		return errors.New("-against is for the group auth, which -only leaves out")
 	}
 	began, busy := time.Now(), machineLoad()
 	var rows []row

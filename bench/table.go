@@ -35,6 +35,12 @@ func noMoreThan(what, unit string, ours, peer, ratio float64, peerName string, b
 		goal: fmt.Sprintf("≤ %.2f", bound), met: ratio <= bound}
 }
 
+// near is a row whose ratio to the peer is to be 1, give or take a tolerance.
+func near(what, unit string, ours, peer, ratio float64, peerName string, tolerance float64) row {
+	return row{what: what, unit: unit, ours: ours, peer: peer, peerName: peerName, value: ratio,
+		goal: fmt.Sprintf("1 ± %.2f", tolerance), met: math.Abs(ratio-1) <= tolerance}
+}
+
 // bounded is a row whose figure itself has an upper bound.
 func bounded(what, unit string, ours, bound float64) row {
 	return row{what: what, unit: unit, ours: ours, goal: fmt.Sprintf("≤ %g %s", bound, unit), met: ours <= bound}
@@ -73,6 +79,15 @@ func number(v float64) string {
 	default:
 		return fmt.Sprintf("%.2f", v)
 	}
+}
+
+// percentile is the smallest figure of a list that p % of it do not exceed.
+func percentile(list []float64, p float64) float64 {
+	s := slices.Sorted(slices.Values(list))
+	if len(s) == 0 {
+		return math.NaN()
+	}
+	return s[max(0, int(math.Ceil(p/100*float64(len(s))))-1)]
 }
 
 func median(list []float64) float64 {

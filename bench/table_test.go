@@ -18,6 +18,22 @@ func TestMedian(t *testing.T) {
 	}
 }
 
+func TestPercentile(t *testing.T) {
+	list := make([]float64, 100)
+	for i := range list {
+		list[i] = float64(100 - i)
+	}
+	for _, c := range []struct {
+		list []float64
+		p    float64
+		want float64
+	}{{list, 95, 95}, {list, 100, 100}, {list, 0, 1}, {[]float64{7}, 95, 7}, {[]float64{2, 1}, 50, 1}} {
+		if got := percentile(c.list, c.p); got != c.want {
+			t.Errorf("percentile %v of %d figures is %v, want %v", c.p, len(c.list), got, c.want)
+		}
+	}
+}
+
 // The ratio is that of single rounds: noise that hits both sides of a round
 // must cancel out.
 func TestDuelTakesTurns(t *testing.T) {
@@ -47,12 +63,15 @@ func TestTableSaysWhetherGoalsAreMet(t *testing.T) {
 		atLeast("too slow", "/s", 40, 100, 0.4, "peer", 0.5),
 		noMoreThan("no slower", "µs", 13, 10, 1.3, "peer", 1.3),
 		noMoreThan("slower", "µs", 14, 10, 1.4, "peer", 1.3),
+		near("alike", "ms", 21, 20, 1.04, "peer", 0.05),
+		near("quicker", "ms", 18, 20, 0.9, "peer", 0.05),
+		near("slower", "ms", 22, 20, 1.1, "peer", 0.05),
 		bounded("small", "MiB", 80, 80),
 		bounded("large", "MiB", 81, 80),
 		figure("just so", "MiB", 1),
 	})
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")[1:]
-	for i, want := range []string{"met", "missed", "met", "missed", "met", "missed", ""} {
+	for i, want := range []string{"met", "missed", "met", "missed", "met", "missed", "missed", "met", "missed", ""} {
 		fields := strings.Fields(lines[i])
 		if got := fields[len(fields)-1]; want != "" && got != want || want == "" && (got == "met" || got == "missed") {
 			t.Errorf("%q ends in %q, want %q", lines[i], got, want)

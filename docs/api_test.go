@@ -3,7 +3,7 @@ package docs_test
 import (
 	"encoding/json"
 	"fmt"
-	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,22 +13,21 @@ import (
 
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
-	"github.com/backplane/backplane/gen/openapi"
 	"github.com/backplane/backplane/server/auth"
+	"github.com/backplane/backplane/server/openapi"
 )
 
 // api is one of the APIs.
 type api struct {
-	page     string // of its reference
-	document string // its part of the generated OpenAPI
-	methods  protoreflect.MethodDescriptors
-	files    []protoreflect.FileDescriptor // with its objects, in the order of the page
+	page    string // of its reference
+	methods protoreflect.MethodDescriptors
+	files   []protoreflect.FileDescriptor // with its objects, in the order of the page
 }
 
 func catalogAPI() api {
 	file := catalogv1.File_backplane_catalog_v1_catalog_proto
 	return api{
-		page: "catalog.md", document: "backplane/catalog/v1/catalog.openapi.json", methods: file.Services().Get(0).Methods(),
+		page: "catalog.md", methods: file.Services().Get(0).Methods(),
 		files: []protoreflect.FileDescriptor{catalogv1.File_backplane_catalog_v1_service_proto, file},
 	}
 }
@@ -36,7 +35,7 @@ func catalogAPI() api {
 func identityAPI() api {
 	file := identityv1.File_backplane_identity_v1_identity_proto
 	return api{
-		page: "identity.md", document: "backplane/identity/v1/identity.openapi.json", methods: file.Services().Get(0).Methods(),
+		page: "identity.md", methods: file.Services().Get(0).Methods(),
 		files: []protoreflect.FileDescriptor{identityv1.File_backplane_identity_v1_resources_proto, file},
 	}
 }
@@ -64,21 +63,38 @@ type (
 		}
 	}
 	schema struct {
-		Ref                       string `json:"$ref"`
-		Type, Format, Description string
-		ReadOnly                  bool
-		Items                     *schema
-		AdditionalProperties      json.RawMessage
-		AllOf                     []schema
-		Properties                map[string]schema
-		Required                  []string
+		Ref                  string `json:"$ref"`
+		Type                 types
+		Format, Description  string
+		ReadOnly             bool
+		Items                *schema
+		AdditionalProperties json.RawMessage
+		AllOf, AnyOf         []schema
+		Properties           map[string]schema
+		Required             []string
 	}
+	types []string // one, or one and null
 )
 
-func (a api) load(t *testing.T) document {
+// UnmarshalJSON implements json.Unmarshaler.
+func (ts *types) UnmarshalJSON(text []byte) error {
+	if text[0] != '[' {
+		*ts = types{""}
+		return json.Unmarshal(text, &(*ts)[0])
+	}
+	return json.Unmarshal(text, (*[]string)(ts))
+}
+
+func (s schema) is(kind string) bool { return slices.Contains(s.Type, kind) }
+
+func load(t *testing.T) document {
 	t.Helper()
 	var doc document
-	text, err := fs.ReadFile(openapi.Documents, a.document)
+	all, err := openapi.Generated()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(all)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +114,7 @@ type call struct {
 
 func (a api) calls(t *testing.T) (out []call) {
 	t.Helper()
-	doc := a.load(t)
+	doc := load(t)
 	for i := range a.methods.Len() {
 		m := a.methods.Get(i)
 		rule, _ := proto.GetExtension(m.Options(), annotations.E_Http).(*annotations.HttpRule)
@@ -149,7 +165,7 @@ func rights(t *testing.T) string {
 
 func (a api) operations(t *testing.T) string {
 	t.Helper()
-	doc := a.load(t)
+	doc := load(t)
 	var b strings.Builder
 	for _, c := range a.calls(t) {
 		fmt.Fprintf(&b, "### %s\n\n`%s`\n\n%s\n\n", c.rpc, c.title(), c.op.Summary)
@@ -206,18 +222,22 @@ func answerOf(doc document, s schema) string {
 
 // parameterType is the type of a query parameter, where everything is text.
 func parameterType(s schema) string {
-	switch {
-	case s.Type == "array":
+	if s.is("array") {
 		return parameterType(*s.Items) + ", may be repeated"
-	case s.Format == "uint64":
-		return "integer"
 	}
 	return typeName(s)
 }
 
 func typeName(s schema) string {
+	for _, one := range s.AnyOf {
+		return typeName(one) + " or null"
+	}
 	for _, one := range s.AllOf {
 		return typeName(one)
+	}
+	if len(s.Type) > 1 && s.is("null") {
+		s.Type = s.Type[:1]
+		return typeName(s) + " or null"
 	}
 	switch {
 	case strings.HasSuffix(s.Ref, "NullValue"):
@@ -225,27 +245,41 @@ func typeName(s schema) string {
 	case s.Ref != "":
 		name := s.Ref[strings.LastIndexByte(s.Ref, '.')+1:]
 		return "[" + name + "](#" + strings.ToLower(name) + ")"
-	case s.Type == "array" && s.Items != nil:
+	case s.is("array") && s.Items != nil:
 		if s.Items.Ref == "" {
 			return "list of " + typeName(*s.Items) + "s"
 		}
 		return "list of " + typeName(*s.Items)
-	case s.Type == "object" && len(s.AdditionalProperties) > 0:
+	case s.is("object") && len(s.AdditionalProperties) > 0:
 		var of schema
-		if json.Unmarshal(s.AdditionalProperties, &of) == nil && of.Type != "" {
-			return "map of " + of.Type + "s"
+		if json.Unmarshal(s.AdditionalProperties, &of) == nil && len(of.Type) > 0 {
+			return "map of " + typeName(of) + "s"
 		}
 	case s.Format == "date-time":
 		return "time"
-	case s.Format == "uint64":
-		return "number as string"
 	}
-	return s.Type
+	return strings.Join(s.Type, " or ")
+}
+
+func TestTypeNames(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"type":"integer","format":"uint64"}`:                            "integer",
+		`{"type":["string","null"],"format":"date-time"}`:                 "time or null",
+		`{"type":["array","null"],"items":{"type":"string"}}`:             "list of strings or null",
+		`{"anyOf":[{"$ref":"#/components/schemas/a.B"},{"type":"null"}]}`: "[B](#b) or null",
+		`{"allOf":[{"$ref":"#/components/schemas/a.B"}]}`:                 "[B](#b)",
+		`{"type":"object","additionalProperties":{"type":"integer"}}`:     "map of integers",
+	} {
+		var s schema
+		if err := json.Unmarshal([]byte(text), &s); err != nil || typeName(s) != want {
+			t.Errorf("%s is named %q, error %v, want %q", text, typeName(s), err, want)
+		}
+	}
 }
 
 func (a api) objects(t *testing.T) string {
 	t.Helper()
-	doc := a.load(t)
+	doc := load(t)
 	var b strings.Builder
 	for _, file := range a.files {
 		for i := range file.Messages().Len() {

@@ -18,8 +18,10 @@ type AuditHead struct {
 	ID int `json:"id,omitempty"`
 	// Last holds the value of the "last" field.
 	Last uint64 `json:"last,omitempty"`
-	// Hash holds the value of the "hash" field.
-	Hash         string `json:"hash,omitempty"`
+	// That of the last record.
+	Hash string `json:"hash,omitempty"`
+	// HMAC-SHA-256 of this row under the key of the trail; empty once that did not fit: the end is not known for sure any more.
+	MAC          string `json:"mac,omitempty"`
 	selectValues sql.SelectValues
 }
 
@@ -30,7 +32,7 @@ func (*AuditHead) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case audithead.FieldID, audithead.FieldLast:
 			values[i] = new(sql.NullInt64)
-		case audithead.FieldHash:
+		case audithead.FieldHash, audithead.FieldMAC:
 			values[i] = new(sql.NullString)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -64,6 +66,12 @@ func (_m *AuditHead) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field hash", values[i])
 			} else if value.Valid {
 				_m.Hash = value.String
+			}
+		case audithead.FieldMAC:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field mac", values[i])
+			} else if value.Valid {
+				_m.MAC = value.String
 			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
@@ -106,6 +114,9 @@ func (_m *AuditHead) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("hash=")
 	builder.WriteString(_m.Hash)
+	builder.WriteString(", ")
+	builder.WriteString("mac=")
+	builder.WriteString(_m.MAC)
 	builder.WriteByte(')')
 	return builder.String()
 }

@@ -31,6 +31,20 @@ func (_c *AuditHeadCreate) SetHash(v string) *AuditHeadCreate {
 	return _c
 }
 
+// SetMAC sets the "mac" field.
+func (_c *AuditHeadCreate) SetMAC(v string) *AuditHeadCreate {
+	_c.mutation.SetMAC(v)
+	return _c
+}
+
+// SetNillableMAC sets the "mac" field if the given value is not nil.
+func (_c *AuditHeadCreate) SetNillableMAC(v *string) *AuditHeadCreate {
+	if v != nil {
+		_c.SetMAC(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *AuditHeadCreate) SetID(v int) *AuditHeadCreate {
 	_c.mutation.SetID(v)
@@ -44,6 +58,7 @@ func (_c *AuditHeadCreate) Mutation() *AuditHeadMutation {
 
 // Save creates the AuditHead in the database.
 func (_c *AuditHeadCreate) Save(ctx context.Context) (*AuditHead, error) {
+	_c.defaults()
 	return withHooks(ctx, _c.sqlSave, _c.mutation, _c.hooks)
 }
 
@@ -69,6 +84,14 @@ func (_c *AuditHeadCreate) ExecX(ctx context.Context) {
 	}
 }
 
+// defaults sets the default values of the builder before save.
+func (_c *AuditHeadCreate) defaults() {
+	if _, ok := _c.mutation.MAC(); !ok {
+		v := audithead.DefaultMAC
+		_c.mutation.SetMAC(v)
+	}
+}
+
 // check runs all checks and user-defined validators on the builder.
 func (_c *AuditHeadCreate) check() error {
 	if _, ok := _c.mutation.Last(); !ok {
@@ -80,6 +103,14 @@ func (_c *AuditHeadCreate) check() error {
 	if v, ok := _c.mutation.Hash(); ok {
 		if err := audithead.HashValidator(v); err != nil {
 			return &ValidationError{Name: "hash", err: fmt.Errorf(`ent: validator failed for field "AuditHead.hash": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.MAC(); !ok {
+		return &ValidationError{Name: "mac", err: errors.New(`ent: missing required field "AuditHead.mac"`)}
+	}
+	if v, ok := _c.mutation.MAC(); ok {
+		if err := audithead.MACValidator(v); err != nil {
+			return &ValidationError{Name: "mac", err: fmt.Errorf(`ent: validator failed for field "AuditHead.mac": %w`, err)}
 		}
 	}
 	return nil
@@ -122,6 +153,10 @@ func (_c *AuditHeadCreate) createSpec() (*AuditHead, *sqlgraph.CreateSpec) {
 		_spec.SetField(audithead.FieldHash, field.TypeString, value)
 		_node.Hash = value
 	}
+	if value, ok := _c.mutation.MAC(); ok {
+		_spec.SetField(audithead.FieldMAC, field.TypeString, value)
+		_node.MAC = value
+	}
 	return _node, _spec
 }
 
@@ -143,6 +178,7 @@ func (_c *AuditHeadCreateBulk) Save(ctx context.Context) ([]*AuditHead, error) {
 	for i := range _c.builders {
 		func(i int, root context.Context) {
 			builder := _c.builders[i]
+			builder.defaults()
 			var mut Mutator = MutateFunc(func(ctx context.Context, m Mutation) (Value, error) {
 				mutation, ok := m.(*AuditHeadMutation)
 				if !ok {

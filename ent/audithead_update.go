@@ -63,6 +63,20 @@ func (_u *AuditHeadUpdate) SetNillableHash(v *string) *AuditHeadUpdate {
 	return _u
 }
 
+// SetMAC sets the "mac" field.
+func (_u *AuditHeadUpdate) SetMAC(v string) *AuditHeadUpdate {
+	_u.mutation.SetMAC(v)
+	return _u
+}
+
+// SetNillableMAC sets the "mac" field if the given value is not nil.
+func (_u *AuditHeadUpdate) SetNillableMAC(v *string) *AuditHeadUpdate {
+	if v != nil {
+		_u.SetMAC(*v)
+	}
+	return _u
+}
+
 // Mutation returns the AuditHeadMutation object of the builder.
 func (_u *AuditHeadUpdate) Mutation() *AuditHeadMutation {
 	return _u.mutation
@@ -102,6 +116,11 @@ func (_u *AuditHeadUpdate) check() error {
 			return &ValidationError{Name: "hash", err: fmt.Errorf(`ent: validator failed for field "AuditHead.hash": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.MAC(); ok {
+		if err := audithead.MACValidator(v); err != nil {
+			return &ValidationError{Name: "mac", err: fmt.Errorf(`ent: validator failed for field "AuditHead.mac": %w`, err)}
+		}
+	}
 	return nil
 }
 
@@ -131,6 +150,9 @@ func (_u *AuditHeadUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.Hash(); ok {
 		_spec.SetField(audithead.FieldHash, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.MAC(); ok {
+		_spec.SetField(audithead.FieldMAC, field.TypeString, value)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
@@ -189,6 +211,20 @@ func (_u *AuditHeadUpdateOne) SetNillableHash(v *string) *AuditHeadUpdateOne {
 	return _u
 }
 
+// SetMAC sets the "mac" field.
+func (_u *AuditHeadUpdateOne) SetMAC(v string) *AuditHeadUpdateOne {
+	_u.mutation.SetMAC(v)
+	return _u
+}
+
+// SetNillableMAC sets the "mac" field if the given value is not nil.
+func (_u *AuditHeadUpdateOne) SetNillableMAC(v *string) *AuditHeadUpdateOne {
+	if v != nil {
+		_u.SetMAC(*v)
+	}
+	return _u
+}
+
 // Mutation returns the AuditHeadMutation object of the builder.
 func (_u *AuditHeadUpdateOne) Mutation() *AuditHeadMutation {
 	return _u.mutation
@@ -241,6 +277,11 @@ func (_u *AuditHeadUpdateOne) check() error {
 			return &ValidationError{Name: "hash", err: fmt.Errorf(`ent: validator failed for field "AuditHead.hash": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.MAC(); ok {
+		if err := audithead.MACValidator(v); err != nil {
+			return &ValidationError{Name: "mac", err: fmt.Errorf(`ent: validator failed for field "AuditHead.mac": %w`, err)}
+		}
+	}
 	return nil
 }
 
@@ -287,6 +328,9 @@ func (_u *AuditHeadUpdateOne) sqlSave(ctx context.Context) (_node *AuditHead, er
 	}
 	if value, ok := _u.mutation.Hash(); ok {
 		_spec.SetField(audithead.FieldHash, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.MAC(); ok {
+		_spec.SetField(audithead.FieldMAC, field.TypeString, value)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &AuditHead{config: _u.config}

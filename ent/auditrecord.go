@@ -37,11 +37,11 @@ type AuditRecord struct {
 	ResourceName string `json:"resource_name,omitempty"`
 	// Project holds the value of the "project" field.
 	Project string `json:"project,omitempty"`
-	// A list of AuditChange as JSON: text, so that the digest covers every byte of it.
+	// A list of AuditChange as JSON: text, so that the hash covers every byte of it.
 	Changes string `json:"changes,omitempty"`
 	// PreviousHash holds the value of the "previous_hash" field.
 	PreviousHash string `json:"previous_hash,omitempty"`
-	// Hash holds the value of the "hash" field.
+	// HMAC-SHA-256 of all the rest, under the key of the trail.
 	Hash         string `json:"hash,omitempty"`
 	selectValues sql.SelectValues
 }

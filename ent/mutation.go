@@ -81,6 +81,7 @@ type AuditHeadMutation struct {
 	last          *uint64
 	addlast       *int64
 	hash          *string
+	mac           *string
 	clearedFields map[string]struct{}
 	done          bool
 	oldValue      func(context.Context) (*AuditHead, error)
@@ -283,6 +284,42 @@ func (m *AuditHeadMutation) ResetHash() {
 	m.hash = nil
 }
 
+// SetMAC sets the "mac" field.
+func (m *AuditHeadMutation) SetMAC(s string) {
+	m.mac = &s
+}
+
+// MAC returns the value of the "mac" field in the mutation.
+func (m *AuditHeadMutation) MAC() (r string, exists bool) {
+	v := m.mac
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMAC returns the old "mac" field's value of the AuditHead entity.
+// If the AuditHead object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditHeadMutation) OldMAC(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMAC is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMAC requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMAC: %w", err)
+	}
+	return oldValue.MAC, nil
+}
+
+// ResetMAC resets all changes to the "mac" field.
+func (m *AuditHeadMutation) ResetMAC() {
+	m.mac = nil
+}
+
 // Where appends a list predicates to the AuditHeadMutation builder.
 func (m *AuditHeadMutation) Where(ps ...predicate.AuditHead) {
 	m.predicates = append(m.predicates, ps...)
@@ -317,12 +354,15 @@ func (m *AuditHeadMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *AuditHeadMutation) Fields() []string {
-	fields := make([]string, 0, 2)
+	fields := make([]string, 0, 3)
 	if m.last != nil {
 		fields = append(fields, audithead.FieldLast)
 	}
 	if m.hash != nil {
 		fields = append(fields, audithead.FieldHash)
+	}
+	if m.mac != nil {
+		fields = append(fields, audithead.FieldMAC)
 	}
 	return fields
 }
@@ -336,6 +376,8 @@ func (m *AuditHeadMutation) Field(name string) (ent.Value, bool) {
 		return m.Last()
 	case audithead.FieldHash:
 		return m.Hash()
+	case audithead.FieldMAC:
+		return m.MAC()
 	}
 	return nil, false
 }
@@ -349,6 +391,8 @@ func (m *AuditHeadMutation) OldField(ctx context.Context, name string) (ent.Valu
 		return m.OldLast(ctx)
 	case audithead.FieldHash:
 		return m.OldHash(ctx)
+	case audithead.FieldMAC:
+		return m.OldMAC(ctx)
 	}
 	return nil, fmt.Errorf("unknown AuditHead field %s", name)
 }
@@ -371,6 +415,13 @@ func (m *AuditHeadMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetHash(v)
+		return nil
+	case audithead.FieldMAC:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMAC(v)
 		return nil
 	}
 	return fmt.Errorf("unknown AuditHead field %s", name)
@@ -441,6 +492,9 @@ func (m *AuditHeadMutation) ResetField(name string) error {
 		return nil
 	case audithead.FieldHash:
 		m.ResetHash()
+		return nil
+	case audithead.FieldMAC:
+		m.ResetMAC()
 		return nil
 	}
 	return fmt.Errorf("unknown AuditHead field %s", name)

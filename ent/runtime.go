@@ -39,6 +39,12 @@ func init() {
 	auditheadDescHash := auditheadFields[2].Descriptor()
 	// audithead.HashValidator is a validator for the "hash" field. It is called by the builders before save.
 	audithead.HashValidator = auditheadDescHash.Validators[0].(func(string) error)
+	// auditheadDescMAC is the schema descriptor for mac field.
+	auditheadDescMAC := auditheadFields[3].Descriptor()
+	// audithead.DefaultMAC holds the default value on creation for the mac field.
+	audithead.DefaultMAC = auditheadDescMAC.Default.(string)
+	// audithead.MACValidator is a validator for the "mac" field. It is called by the builders before save.
+	audithead.MACValidator = auditheadDescMAC.Validators[0].(func(string) error)
 	auditrecordFields := schema.AuditRecord{}.Fields()
 	_ = auditrecordFields
 	// auditrecordDescActor is the schema descriptor for actor field.

@@ -99,8 +99,8 @@ func useLogins(t *testing.T, s *servertest.Server, tape *tape, logins []string) 
 	t.Helper()
 	for _, l := range logins {
 		bare := l[strings.IndexByte(l, ' ')+1:]
-		for _, headers := range [][]string{{"Authorization", l}, {"Authorization", "", "Kong-Admin-Token", bare}, {"Authorization", "Bearer " + bare}} {
-			for _, path := range []string{"/api/whoami", "/api/services?project=" + "x", "/api/services/watch?index=999999", "/api/users", "/nowhere"} {
+		for _, headers := range [][]string{{"Authorization", l}, {"Authorization", "", "Kong-Admin-Token", bare}, {"Authorization", "Bearer " + bare}, {"Authorization", "", "Cookie", "token_sig=" + bare}} {
+			for _, path := range []string{"/api/whoami", "/api/services?project=" + "x", "/api/services/watch?index=999999", "/api/users", "/nowhere", "/v1/auth?logout=yes"} {
 				s.Do(t, "GET", path, nil, headers...)
 			}
 		}

@@ -78,8 +78,11 @@ var calls = map[string][]apiCall{
 	"ServiceCatalog_WatchServices":       {{query: "?index=99999", status: 410}},
 	"ServiceCatalog_DeleteService":       {{headers: []string{"If-Match", `"99"`}, status: 412}, {status: 200}, {status: 404}},
 
-	"IdentityAdmin_WhoAmI":        {{status: 200}},
-	"IdentityAdmin_GetAuthToken":  {{query: "?max-age=60", status: 200}},
+	"IdentityAdmin_WhoAmI": {{status: 200}},
+	"IdentityAdmin_GetAuthToken": {
+		{query: "?max-age=60", status: 200}, {query: "?persist=true&max-age=60", status: 204}, {query: "?logout=true", status: 204},
+		{headers: []string{"Authorization", ""}, status: 401}, {query: "?max-age=%zz", status: 400},
+	},
 	"IdentityAdmin_ListRoles":     {{status: 200}},
 	"IdentityAdmin_CreateProject": {{body: `{"name":"walked"}`, status: 200}, {body: `{"name":"walked"}`, status: 409}, {body: `{"name":"No"}`, status: 422}},
 	"IdentityAdmin_ListProjects":  {{status: 200}},
@@ -271,7 +274,7 @@ func TestOpenAPIContent(t *testing.T) {
 		}
 	}
 	public := doc.Paths.Value("/api/health").Get
-	if public.Security == nil || len(*public.Security) != 0 || len(doc.Security) != 1 {
+	if public.Security == nil || len(*public.Security) != 0 || len(doc.Security) != 3 {
 		t.Error("the document does not say which calls need a login")
 	}
 }

@@ -106,7 +106,7 @@ func New(ctx context.Context, conf config.Config, version string, logTo io.Write
 	if err != nil {
 		return nil, err
 	}
-	if s.AdminPasswordFile, err = auth.EnsureAdmin(ctx, s.store.User, conf.AdminPassword, dataDir); err != nil {
+	if s.AdminPasswordFile, err = auth.EnsureAdmin(ctx, s.store, conf.AdminPassword, dataDir); err != nil {
 		return nil, err
 	}
 	registry, err := builtin.Registry()
@@ -178,6 +178,8 @@ func (s *Server) wire(ctx context.Context, registry *connectors.Registry) error 
 		OpenAPI: doc,
 		Metrics: promhttp.HandlerFor(s.metrics.Registry, promhttp.HandlerOpts{}),
 		Ready:   s.ready,
+
+		AllowPlaintext: s.conf.AllowPlaintext,
 	})
 	if err != nil {
 		return err

@@ -176,7 +176,7 @@ func TestTokensCannotBreed(t *testing.T) {
 	other, _ := s.AddToken(t, login, "other")
 	id, token := s.AddToken(t, login, "mine", servertest.Role("viewer"))
 	for _, call := range [][3]string{
-		{"POST", "/api/tokens", `{"name":"child"}`}, {"GET", "/v1/auth", ""}, {"PUT", "/api/users/owner", `{"password":"another one"}`}, {"DELETE", "/api/tokens/" + other, ""},
+		{"POST", "/api/tokens", `{"name":"child"}`}, {"PUT", "/api/users/owner", `{"password":"another one"}`}, {"DELETE", "/api/tokens/" + other, ""},
 	} {
 		var body any
 		if call[2] != "" {
@@ -185,7 +185,8 @@ func TestTokensCannotBreed(t *testing.T) {
 		wantError(t, s.Do(t, call[0], call[1], body, "Authorization", token), 403, errs.PermissionDenied)
 	}
 	signed := s.SignIn(t, login)
-	wantError(t, s.Do(t, "GET", "/v1/auth", nil, "Authorization", signed), 403, errs.PermissionDenied)
+	wantProxyError(t, s.Do(t, "GET", "/v1/auth", nil, "Authorization", token), 403, errs.PermissionDenied)
+	wantProxyError(t, s.Do(t, "GET", "/v1/auth", nil, "Authorization", signed), 403, errs.PermissionDenied)
 	wantError(t, s.Do(t, "POST", "/api/tokens", `{"name":"child"}`, "Authorization", signed), 403, errs.PermissionDenied)
 	wantError(t, s.Do(t, "PUT", "/api/users/owner", `{"password":"another one"}`, "Authorization", signed), 403, errs.PermissionDenied)
 	s.Do(t, "DELETE", "/api/tokens/"+id, nil, "Authorization", token).Good(t)
@@ -261,13 +262,10 @@ func TestSignedTokens(t *testing.T) {
 	login := s.AddUser(t, "person", servertest.Role("viewer"))
 	for query, life := range map[string]float64{
 		"": 28800, "?max-age=60": 60, "?max-age=86400": 86400, "?max-age=86401": 86400, "?max-age=2147483646": 86400,
-		"?max-age=0": 28800, "?max-age=2147483647": 28800, "?max_age=60": 0, "?max-age=x": 0, "?max-age=-1": 0,
+		"?max-age=0": 28800, "?max-age=2147483647": 28800, "?max_age=60": 28800, "?max-age=x": 28800, "?max-age=-1": 28800, "?max-age=": 28800,
+		"?max-age=99999999999999999999": 28800, "?max-age=6e1": 28800, "?max-age=1": 1, "?unknown=1&pretty=true": 28800, "?max-age=x&max-age=60": 60,
 	} {
 		a := s.Do(t, "GET", "/v1/auth"+query, nil, "Authorization", login)
-		if life == 0 {
-			wantError(t, a, 400, errs.BadRequest)
-			continue
-		}
 		token, _ := a.JSON(t)["meta"].(object)["token"].(string)
 		header, c := claims(t, token)
 		if a.Status != 200 || header["alg"] != "HS256" || c["exp"].(float64)-c["iat"].(float64) != life {
@@ -276,7 +274,7 @@ func TestSignedTokens(t *testing.T) {
 	}
 	token := s.SignIn(t, login)
 	_, c := claims(t, token)
-	if c["sub"] != "person" || c["iss"] != "backplane" || fmt.Sprint(c["aud"]) != "[backplane]" || c["account"] != "basic" {
+	if c["sub"] != "person" || c["iss"] != "backplane" || c["aud"] != "backplane" || c["account"] != "basic" {
 		t.Errorf("the claims are %v", c)
 	}
 	if _, c := claims(t, s.SignIn(t, servertest.Basic("admin", servertest.Password))); c["account"] != "admin" {

@@ -15,6 +15,7 @@ import (
 	"github.com/backplane/backplane/internal/config"
 	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/server/servertest"
+	"github.com/backplane/backplane/testbed"
 )
 
 // wantKeys compares the keys of an object, and leaves the values to others.
@@ -281,8 +282,10 @@ func TestProjects(t *testing.T) {
 	}
 	inWeb := s.Create(t, sqlite("shared name", "project", "web")) // names are free in each project
 	wantError(t, s.Do(t, "POST", "/api/services", sqlite("SHARED name", "project", "web")), 409, errs.NameTaken)
+	nowhere := redisBody("x", testbed.ClosedPort(t)) // which a test would find out
+	nowhere["project"] = "nowhere"
 	for _, verify := range []string{"", "?verify=true"} {
-		if paths := wantError(t, s.Do(t, "POST", "/api/services"+verify, sqlite("x", "project", "nowhere")), 422, errs.ValidationFailed); !slices.Equal(paths, []string{"project"}) {
+		if paths := wantError(t, s.Do(t, "POST", "/api/services"+verify, nowhere), 422, errs.ValidationFailed); !slices.Equal(paths, []string{"project"}) {
 			t.Errorf("faults at %v", paths)
 		}
 	}

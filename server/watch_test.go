@@ -33,7 +33,7 @@ type event struct {
 func (e event) body(t *testing.T) (index, kind string, service object) {
 	t.Helper()
 	var c struct {
-		Index   json.Number `json:",string"`
+		Index   json.Number
 		Event   string
 		Service object
 	}

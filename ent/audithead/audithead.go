@@ -15,6 +15,8 @@ const (
 	FieldLast = "last"
 	// FieldHash holds the string denoting the hash field in the database.
 	FieldHash = "hash"
+	// FieldMAC holds the string denoting the mac field in the database.
+	FieldMAC = "mac"
 	// Table holds the table name of the audithead in the database.
 	Table = "audit_heads"
 )
@@ -24,6 +26,7 @@ var Columns = []string{
 	FieldID,
 	FieldLast,
 	FieldHash,
+	FieldMAC,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -39,6 +42,10 @@ func ValidColumn(column string) bool {
 var (
 	// HashValidator is a validator for the "hash" field. It is called by the builders before save.
 	HashValidator func(string) error
+	// DefaultMAC holds the default value on creation for the "mac" field.
+	DefaultMAC string
+	// MACValidator is a validator for the "mac" field. It is called by the builders before save.
+	MACValidator func(string) error
 )
 
 // OrderOption defines the ordering options for the AuditHead queries.
@@ -57,4 +64,9 @@ func ByLast(opts ...sql.OrderTermOption) OrderOption {
 // ByHash orders the results by the hash field.
 func ByHash(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldHash, opts...).ToFunc()
+}
+
+// ByMAC orders the results by the mac field.
+func ByMAC(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldMAC, opts...).ToFunc()
 }

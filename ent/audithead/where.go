@@ -62,6 +62,11 @@ func Hash(v string) predicate.AuditHead {
 	return predicate.AuditHead(sql.FieldEQ(FieldHash, v))
 }
 
+// MAC applies equality check predicate on the "mac" field. It's identical to MACEQ.
+func MAC(v string) predicate.AuditHead {
+	return predicate.AuditHead(sql.FieldEQ(FieldMAC, v))
+}
+
 // LastEQ applies the EQ predicate on the "last" field.
 func LastEQ(v uint64) predicate.AuditHead {
 	return predicate.AuditHead(sql.FieldEQ(FieldLast, v))
@@ -165,6 +170,71 @@ func HashEqualFold(v string) predicate.AuditHead {
 // HashContainsFold applies the ContainsFold predicate on the "hash" field.
 func HashContainsFold(v string) predicate.AuditHead {
 	return predicate.AuditHead(sql.FieldContainsFold(FieldHash, v))
+}
+
+// MACEQ applies the EQ predicate on the "mac" field.
+func MACEQ(v string) predicate.AuditHead {
+	return predicate.AuditHead(sql.FieldEQ(FieldMAC, v))
+}
+
+// MACNEQ applies the NEQ predicate on the "mac" field.
+func MACNEQ(v string) predicate.AuditHead {
+	return predicate.AuditHead(sql.FieldNEQ(FieldMAC, v))
+}
+
+// MACIn applies the In predicate on the "mac" field.
+func MACIn(vs ...string) predicate.AuditHead {
+	return predicate.AuditHead(sql.FieldIn(FieldMAC, vs...))
+}
+
+// MACNotIn applies the NotIn predicate on the "mac" field.
+func MACNotIn(vs ...string) predicate.AuditHead {
+	return predicate.AuditHead(sql.FieldNotIn(FieldMAC, vs...))
+}
+
+// MACGT applies the GT predicate on the "mac" field.
+func MACGT(v string) predicate.AuditHead {
+	return predicate.AuditHead(sql.FieldGT(FieldMAC, v))
+}
+
+// MACGTE applies the GTE predicate on the "mac" field.
+func MACGTE(v string) predicate.AuditHead {
+	return predicate.AuditHead(sql.FieldGTE(FieldMAC, v))
+}
+
+// MACLT applies the LT predicate on the "mac" field.
+func MACLT(v string) predicate.AuditHead {
+	return predicate.AuditHead(sql.FieldLT(FieldMAC, v))
+}
+
+// MACLTE applies the LTE predicate on the "mac" field.
+func MACLTE(v string) predicate.AuditHead {
+	return predicate.AuditHead(sql.FieldLTE(FieldMAC, v))
+}
+
+// MACContains applies the Contains predicate on the "mac" field.
+func MACContains(v string) predicate.AuditHead {
+	return predicate.AuditHead(sql.FieldContains(FieldMAC, v))
+}
+
+// MACHasPrefix applies the HasPrefix predicate on the "mac" field.
+func MACHasPrefix(v string) predicate.AuditHead {
+	return predicate.AuditHead(sql.FieldHasPrefix(FieldMAC, v))
+}
+
+// MACHasSuffix applies the HasSuffix predicate on the "mac" field.
+func MACHasSuffix(v string) predicate.AuditHead {
+	return predicate.AuditHead(sql.FieldHasSuffix(FieldMAC, v))
+}
+
+// MACEqualFold applies the EqualFold predicate on the "mac" field.
+func MACEqualFold(v string) predicate.AuditHead {
+	return predicate.AuditHead(sql.FieldEqualFold(FieldMAC, v))
+}
+
+// MACContainsFold applies the ContainsFold predicate on the "mac" field.
+func MACContainsFold(v string) predicate.AuditHead {
+	return predicate.AuditHead(sql.FieldContainsFold(FieldMAC, v))
 }
 
 // And groups predicates with the AND operator between them.

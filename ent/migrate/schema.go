@@ -14,6 +14,7 @@ var (
 		{Name: "id", Type: field.TypeInt, Increment: true},
 		{Name: "last", Type: field.TypeUint64},
 		{Name: "hash", Type: field.TypeString, Size: 64},
+		{Name: "mac", Type: field.TypeString, Size: 64, Default: ""},
 	}
 	// AuditHeadsTable holds the schema information for the "audit_heads" table.
 	AuditHeadsTable = &schema.Table{

@@ -16,7 +16,7 @@ type AuditChange struct {
 }
 
 // AuditRecord is one thing that was done. Records are only ever added; each
-// holds the digest of the one before.
+// holds the hash of the one before.
 type AuditRecord struct{ ent.Schema }
 
 // Annotations of the AuditRecord.
@@ -38,9 +38,10 @@ func (AuditRecord) Fields() []ent.Field {
 		field.String("resource_name").MaxLen(512).Default("").Immutable(),
 		field.String("project").MaxLen(63).Default("").Immutable(),
 		field.Text("changes").Immutable().
-			Comment("A list of AuditChange as JSON: text, so that the digest covers every byte of it."),
+			Comment("A list of AuditChange as JSON: text, so that the hash covers every byte of it."),
 		field.String("previous_hash").MaxLen(64).Immutable(),
-		field.String("hash").MaxLen(64).Immutable(),
+		field.String("hash").MaxLen(64).Immutable().
+			Comment("HMAC-SHA-256 of all the rest, under the key of the trail."),
 	}
 }
 
@@ -52,7 +53,8 @@ func (AuditRecord) Indexes() []ent.Index {
 }
 
 // AuditHead is the one row that says where the audit trail ends. A record is
-// missing when the trail ends before it.
+// missing when the trail ends before it. Numbers have no gaps, so that the last
+// one is also how many there are.
 type AuditHead struct{ ent.Schema }
 
 // Fields of the AuditHead.
@@ -60,7 +62,9 @@ func (AuditHead) Fields() []ent.Field {
 	return []ent.Field{
 		field.Int("id"),
 		field.Uint64("last"),
-		field.String("hash").MaxLen(64),
+		field.String("hash").MaxLen(64).Comment("That of the last record."),
+		field.String("mac").MaxLen(64).Default("").
+			Comment("HMAC-SHA-256 of this row under the key of the trail; empty once that did not fit: the end is not known for sure any more."),
 	}
 }
 

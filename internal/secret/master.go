@@ -30,7 +30,13 @@ func (m MasterKey) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "master key %s",
 // LogValue hides the key from logs.
 func (m MasterKey) LogValue() slog.Value { return slog.StringValue(m.box.id.String()) }
 
-func wrapPlace(id KeyID) string { return "data key/" + id.String() }
+// wrapPlace says that the store has a key of the audit trail as well: whoever
+// can write to the store, but lacks the master key, cannot make it look like
+// one that has none yet, and is given a new one.
+func wrapPlace(id KeyID) string { return "data key, with a trail key/" + id.String() }
+
+// earlierPlace is that of data keys in stores without a key of the trail.
+func earlierPlace(id KeyID) string { return "data key/" + id.String() }
 
 // Wrap seals a data key.
 func (m *MasterKey) Wrap(k *DataKey) []byte { return m.box.seal(k.raw[:], wrapPlace(k.id)) }
@@ -46,8 +52,12 @@ func (m *MasterKey) Unwrap(wrapped []byte, id KeyID) (*DataKey, error) {
 		return nil, fmt.Errorf("data key %s is wrapped under master key %s, this is %s: %w", id, by, m.box.id, ErrWrongKey)
 	}
 	raw, err := m.box.open(wrapped, wrapPlace(id))
+	earlier := err != nil
+	if earlier {
+		raw, err = m.box.open(wrapped, earlierPlace(id))
+	}
 	if err != nil || len(raw) != KeySize {
 		return nil, fmt.Errorf("data key %s, wrapped under master key %s: %w", id, by, ErrDamaged)
 	}
-	return &DataKey{id: id, raw: [KeySize]byte(raw)}, nil
+	return &DataKey{id: id, raw: [KeySize]byte(raw), earlier: earlier}, nil
 }

@@ -49,8 +49,9 @@ func ParseKeyID(text string) (KeyID, error) {
 // DataKey is a key that values are sealed with. Printed in any way it shows its
 // id alone.
 type DataKey struct {
-	id  KeyID
-	raw [KeySize]byte
+	id      KeyID
+	raw     [KeySize]byte
+	earlier bool
 }
 
 // NewDataKey makes a random key with a random id.
@@ -63,6 +64,10 @@ func NewDataKey() *DataKey {
 
 // ID names the key.
 func (k *DataKey) ID() KeyID { return k.id }
+
+// Earlier reports whether the key was wrapped when the store had no key of the
+// audit trail. What wraps it anew says that there is one.
+func (k *DataKey) Earlier() bool { return k.earlier }
 
 // Format hides the key from every verb of package fmt.
 func (k DataKey) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "data key %s", k.id) }

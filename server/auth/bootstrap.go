@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"github.com/backplane/backplane/ent"
 	"github.com/backplane/backplane/ent/schema"
 	"github.com/backplane/backplane/internal/secret"
+	"github.com/backplane/backplane/server/store"
 )
 
 // AdminUser is the user that the first start creates.
@@ -24,9 +26,9 @@ const PasswordFile = "admin-password"
 // password, or with a generated one that is written to a file which only the
 // owner can read, and whose path is returned. On later starts it returns the
 // path when that file is still there.
-func EnsureAdmin(ctx context.Context, users *ent.UserClient, password, dataDir string) (file string, err error) {
+func EnsureAdmin(ctx context.Context, st *store.Store, password, dataDir string) (file string, err error) {
 	path := filepath.Join(dataDir, PasswordFile)
-	exists, err := users.Query().Exist(ctx)
+	exists, err := st.User.Query().Exist(ctx)
 	if err != nil {
 		return "", fmt.Errorf("look for users: %w", err)
 	}
@@ -46,8 +48,7 @@ func EnsureAdmin(ctx context.Context, users *ent.UserClient, password, dataDir s
 		}
 		file = path
 	}
-	err = users.Create().SetUsername(AdminUser).SetPasswordHash(HashPassword(password)).
-		SetRoles([]schema.RoleBinding{{Role: string(Admin)}}).SetCreatedAt(time.Now().UnixMicro()).Exec(ctx)
+	err = createAdmin(ctx, st, HashPassword(password))
 	if ent.IsConstraintError(err) && file != "" {
 		// Another process was first: what was written here opens nothing.
 		return "", os.Remove(file)
@@ -56,4 +57,23 @@ func EnsureAdmin(ctx context.Context, users *ent.UserClient, password, dataDir s
 		return "", fmt.Errorf("create admin: %w", err)
 	}
 	return file, nil
+}
+
+// createAdmin creates the admin and records that, as any creation of a user.
+func createAdmin(ctx context.Context, st *store.Store, hash string) error {
+	roles := []schema.RoleBinding{{Role: string(Admin)}}
+	shown, err := json.Marshal(roles)
+	if err != nil {
+		return err
+	}
+	return st.Change(ctx, func(tx *store.Tx) error {
+		tx.Audit(store.Audit{
+			Action: "CreateUser", Kind: "user", ID: AdminUser, Name: AdminUser,
+			Changes: store.Changes(nil, map[string]string{
+				"enabled": "true", "roles": string(shown), "password": store.SecretValue([]byte(hash)),
+			}),
+		})
+		return tx.User.Create().SetUsername(AdminUser).SetPasswordHash(hash).SetRoles(roles).
+			SetCreatedAt(time.Now().UnixMicro()).Exec(ctx)
+	})
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync/atomic"
 
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
@@ -39,13 +38,22 @@ func (g *Gate) Public(method string) bool {
 	return ok && rule.Reach == Public
 }
 
-// admitted is a caller that was authenticated ahead of the call.
+// admitted is a context that knows a caller, authenticated ahead of the call.
 type admitted struct {
+	context.Context
 	id      Identity
 	address string
 }
 
 type admittedKey struct{}
+
+// Value implements context.Context.
+func (a *admitted) Value(key any) any {
+	if key == (admittedKey{}) {
+		return a
+	}
+	return a.Context.Value(key)
+}
 
 // Admit authenticates ahead of a call, so that the body of a stranger is not
 // even read. The interceptor knows the caller from the context it returns.
@@ -54,16 +62,17 @@ func (g *Gate) Admit(ctx context.Context, c Credentials) (context.Context, error
 	if err != nil {
 		return nil, err
 	}
-	return context.WithValue(ctx, admittedKey{}, admitted{id, c.Address}), nil
+	return &admitted{ctx, id, c.Address}, nil
 }
 
-func (g *Gate) caller(ctx context.Context) (admitted, error) {
-	if a, ok := ctx.Value(admittedKey{}).(admitted); ok {
-		return a, nil
+// caller says who calls, and from which address.
+func (g *Gate) caller(ctx context.Context) (Identity, string, error) {
+	if a, ok := ctx.Value(admittedKey{}).(*admitted); ok {
+		return a.id, a.address, nil
 	}
 	c := credentialsFrom(ctx)
 	id, err := g.auth.Authenticate(ctx, c)
-	return admitted{id, c.Address}, err
+	return id, c.Address, err
 }
 
 // Intercept authenticates and authorizes a call, and makes its changes be
@@ -76,24 +85,22 @@ func (g *Gate) Intercept(ctx context.Context, method string, next intercept.Hand
 	if rule.Reach == Public {
 		return next(ctx)
 	}
-	who, err := g.caller(ctx)
+	id, address, err := g.caller(ctx)
 	if err != nil {
 		return err
 	}
-	id := who.id
-	leave, err := g.limits.enter(id.Username)
+	allowance, err := g.limits.enter(id.Username)
 	if err != nil {
 		return err
 	}
-	defer leave()
+	defer g.limits.leave(allowance)
 	if rule.Reach == Everywhere && !id.Can(rule.Role, "") {
 		return denied(rule.Role, "")
 	}
-	decided := new(atomic.Bool)
-	ctx = context.WithValue(ctx, callKey{}, call{id, rule, decided, g.auth})
-	ctx = store.WithActor(ctx, store.Actor{
-		Name: id.Username, TokenID: id.TokenID, Address: who.address, RequestID: intercept.RequestID(ctx),
-	})
+	c := &call{Context: store.WithActor(ctx, store.Actor{
+		Name: id.Username, TokenID: id.TokenID, Address: address, RequestID: intercept.RequestID(ctx),
+	}), id: id, rule: rule, auth: g.auth}
+	ctx = c
 	if !id.until.IsZero() {
 		// A watch ends with the login that it was opened with.
 		var cancel context.CancelFunc
@@ -106,7 +113,7 @@ func (g *Gate) Intercept(ctx context.Context, method string, next intercept.Hand
 		}
 		return err
 	}
-	if rule.Reach == InProject && !decided.Load() {
+	if rule.Reach == InProject && !c.decided.Load() {
 		return fmt.Errorf("%s answered without asking for the caller's right to the project", method)
 	}
 	return nil
@@ -137,6 +144,9 @@ func callerAddress(ctx context.Context) string {
 	}
 	if p.AuthInfo != nil && p.AuthInfo.AuthType() == "inproc" {
 		return first(ctx, AddressKey)
+	}
+	if tcp, ok := p.Addr.(*net.TCPAddr); ok && tcp.Zone == "" && len(tcp.IP) > 0 {
+		return tcp.IP.String() // the same, several times as fast
 	}
 	return Host(p.Addr.String())
 }

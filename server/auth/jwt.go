@@ -13,7 +13,22 @@ const (
 	jwtIssuer   = "backplane"
 	jwtAudience = "backplane"
 	jwtKeySize  = 32
+
+	// signedUsually is how long a signed token is valid, signedMax how long it
+	// can be, and signedAsked the most seconds that are not ignored.
+	signedUsually = 8 * time.Hour
+	signedMax     = 24 * time.Hour
+	signedAsked   = 1<<31 - 2
 )
+
+// SignedFor is how long a signed token is to be valid when seconds are asked
+// for; not asked when there are none, or a number that is ignored.
+func SignedFor(seconds uint32) (valid time.Duration, asked bool) {
+	if seconds == 0 || seconds > signedAsked {
+		return signedUsually, false
+	}
+	return min(time.Duration(seconds)*time.Second, signedMax), true
+}
 
 // Signer makes and checks short-lived tokens (JSON Web Tokens, RFC 7519,
 // signed with HS256).
@@ -36,12 +51,16 @@ func NewSigningKey() []byte {
 
 // claims are the registered ones, the kind of account, as readers of these
 // tokens expect it, and the stamp of the password: with another one, the token
-// ends.
+// ends. The audience is the bare text that it may be when there is one.
 type claims struct {
 	jwt.RegisteredClaims
-	Account string `json:"account"`
-	Stamp   string `json:"stamp"`
+	Audience string `json:"aud"`
+	Account  string `json:"account"`
+	Stamp    string `json:"stamp"`
 }
+
+// GetAudience implements jwt.Claims.
+func (c claims) GetAudience() (jwt.ClaimStrings, error) { return jwt.ClaimStrings{c.Audience}, nil }
 
 // Sign makes a token for the caller that is valid for a time.
 func (s *Signer) Sign(id Identity, valid time.Duration) (string, error) {
@@ -52,10 +71,10 @@ func (s *Signer) Sign(id Identity, valid time.Duration) (string, error) {
 	}
 	return jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
 		RegisteredClaims: jwt.RegisteredClaims{
-			Subject: id.Username, Issuer: jwtIssuer, Audience: jwt.ClaimStrings{jwtAudience},
+			Subject: id.Username, Issuer: jwtIssuer,
 			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(valid)),
 		},
-		Account: account, Stamp: id.stamp,
+		Audience: jwtAudience, Account: account, Stamp: id.stamp,
 	}).SignedString(s.key)
 }
 

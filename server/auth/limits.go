@@ -22,7 +22,7 @@ type limits struct {
 }
 
 type allowance struct {
-	rate  *rate.Limiter
+	rate  *rate.Limiter // nil without a bound
 	calls int
 }
 
@@ -30,37 +30,43 @@ func newLimits(perSecond float64, atOnce int) *limits {
 	return &limits{perSecond: perSecond, atOnce: atOnce, callers: map[string]*allowance{}}
 }
 
-// enter admits a call; leave is called at its end.
-func (l *limits) enter(caller string) (leave func(), err error) {
+// enter admits a call; leave is called at its end, with what enter returned.
+func (l *limits) enter(caller string) (*allowance, error) {
 	if l.perSecond == 0 && l.atOnce == 0 {
-		return func() {}, nil
+		return nil, nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.callers[caller]
 	if a == nil {
 		l.makeRoom()
-		limit := rate.Inf
+		a = &allowance{}
 		if l.perSecond > 0 {
-			limit = rate.Limit(l.perSecond)
+			a.rate = rate.NewLimiter(rate.Limit(l.perSecond), max(1, int(l.perSecond)))
 		}
-		a = &allowance{rate: rate.NewLimiter(limit, max(1, int(l.perSecond)))}
 		l.callers[caller] = a
 	}
 	if l.atOnce > 0 && a.calls >= l.atOnce {
 		return nil, &errs.Error{Reason: errs.TooManyCalls, Message: "Too many of your calls are under way", RetryAfter: time.Second}
 	}
-	if r := a.rate.Reserve(); r.Delay() > 0 {
-		wait := r.Delay()
-		r.Cancel()
-		return nil, &errs.Error{Reason: errs.TooManyCalls, Message: "You call too often", RetryAfter: wait}
+	if a.rate != nil {
+		if r := a.rate.Reserve(); r.Delay() > 0 {
+			wait := r.Delay()
+			r.Cancel()
+			return nil, &errs.Error{Reason: errs.TooManyCalls, Message: "You call too often", RetryAfter: wait}
+		}
 	}
 	a.calls++
-	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		a.calls--
-	}, nil
+	return a, nil
+}
+
+func (l *limits) leave(a *allowance) {
+	if a == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a.calls--
 }
 
 // makeRoom forgets idle callers.

@@ -89,43 +89,54 @@ func (id Identity) scope(role Role) Scope {
 
 type callKey struct{}
 
-// call is what the interceptor found out about the call under way.
+// call is the context of the call under way, with what the interceptor found
+// out about it.
 type call struct {
+	context.Context
 	id      Identity
 	rule    Rule
-	decided *atomic.Bool   // whether the method has asked for the caller's right
 	auth    *Authenticator // to ask again
+	decided atomic.Bool    // whether the method has asked for the caller's right
 }
 
-func (c call) decide() {
-	if c.decided != nil {
-		c.decided.Store(true)
+// Value implements context.Context.
+func (c *call) Value(key any) any {
+	if key == (callKey{}) {
+		return c
 	}
+	return c.Context.Value(key)
 }
 
-func callFrom(ctx context.Context) (call, bool) {
-	c, ok := ctx.Value(callKey{}).(call)
-	return c, ok
+// callFrom is the call under way, nil outside of one.
+func callFrom(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	return c
 }
 
 // FromContext returns the caller; the zero Identity on a public method and
 // outside of a call.
 func FromContext(ctx context.Context) Identity {
-	c, _ := callFrom(ctx)
+	c := callFrom(ctx)
+	if c == nil {
+		return Identity{}
+	}
 	return c.id
 }
 
 // Allow checks the caller's right to the call under way on a resource of the
 // project. What the caller may not even see does not exist for it: then the
-// error is missing. Work of Backplane itself is not limited.
-func Allow(ctx context.Context, project string, missing error) error {
-	c, ok := callFrom(ctx)
-	c.decide()
+// error is that of missing. Work of Backplane itself is not limited.
+func Allow(ctx context.Context, project string, missing func() error) error {
+	c := callFrom(ctx)
+	if c == nil {
+		return nil
+	}
+	c.decided.Store(true)
 	switch {
-	case !ok, c.id.Can(c.rule.Role, project):
+	case c.id.Can(c.rule.Role, project):
 		return nil
 	case !c.id.Can(Viewer, project):
-		return missing
+		return missing()
 	default:
 		return denied(c.rule.Role, project)
 	}
@@ -134,18 +145,20 @@ func Allow(ctx context.Context, project string, missing error) error {
 // AllowIn checks the caller's right to do the call under way in a project that
 // the caller names, such as when creating something there.
 func AllowIn(ctx context.Context, project string) error {
-	return Allow(ctx, project, errs.Invalid(errs.Field{Path: "project", Message: "must be the name of a project"}))
+	return Allow(ctx, project, func() error {
+		return errs.Invalid(errs.Field{Path: "project", Message: "must be the name of a project"})
+	})
 }
 
 // Where is the scope of the call under way: what a list may hold. It fails
 // when the caller has more than the right to look nowhere, and the call needs
 // it: a list that is always empty would hide why.
 func Where(ctx context.Context) (Scope, error) {
-	c, ok := callFrom(ctx)
-	if !ok {
+	c := callFrom(ctx)
+	if c == nil {
 		return Scope{All: true}, nil
 	}
-	c.decide()
+	c.decided.Store(true)
 	s := c.id.scope(c.rule.Role)
 	if !s.All && len(s.Projects) == 0 && c.rule.Role != Viewer {
 		return s, errs.New(errs.PermissionDenied, "This needs the role %s in some project", c.rule.Role)
@@ -156,8 +169,8 @@ func Where(ctx context.Context) (Scope, error) {
 // Recheck fails when the caller's rights are no longer those that the call
 // under way began with. A call that waits asks before it answers.
 func Recheck(ctx context.Context) error {
-	c, ok := callFrom(ctx)
-	if !ok {
+	c := callFrom(ctx)
+	if c == nil {
 		return nil
 	}
 	now, err := c.auth.now(ctx, c.id)

@@ -97,7 +97,7 @@ func notFound(err error) error {
 
 // allow checks the caller's right to the call under way on a service.
 func allow(ctx context.Context, row *ent.Service) error {
-	return auth.Allow(ctx, row.Project, missing())
+	return auth.Allow(ctx, row.Project, missing)
 }
 
 // visible limits a query to what the caller may do the call under way on.

@@ -55,7 +55,7 @@ func (c *Catalog) GetService(ctx context.Context, req *catalogv1.GetServiceReque
 		out = &catalogv1.GetServiceResponse{Ok: true, Data: s}
 		c.cache.put(id, out, generation)
 	}
-	if err := auth.Allow(ctx, out.GetData().GetProject(), missing()); err != nil {
+	if err := auth.Allow(ctx, out.GetData().GetProject(), missing); err != nil {
 		return nil, err
 	}
 	return out, setHeaders(ctx, "etag", etagOf(out.GetData().GetVersion()))

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/protoadapt"
 
 	"github.com/backplane/backplane/ent"
+	"github.com/backplane/backplane/ent/project"
 	"github.com/backplane/backplane/ent/schema"
 	"github.com/backplane/backplane/ent/service"
 	"github.com/backplane/backplane/ent/servicelabel"
@@ -69,6 +70,10 @@ func (c *Catalog) CreateService(ctx context.Context, req *catalogv1.CreateServic
 		return nil, errs.Invalid(faults...)
 	}
 	if req.GetVerify() {
+		// Nothing is contacted for what could not be stored.
+		if err := c.wantProject(ctx, d.project); err != nil {
+			return nil, err
+		}
 		if err := c.verify(ctx, d); err != nil {
 			return nil, err
 		}
@@ -78,6 +83,19 @@ func (c *Catalog) CreateService(ctx context.Context, req *catalogv1.CreateServic
 		return nil, err
 	}
 	return &catalogv1.CreateServiceResponse{Ok: true, Data: out}, setHeaders(ctx, "location", "/api/services/"+out.GetId(), "etag", etagOf(out.GetVersion()))
+}
+
+// wantProject fails when there is no project of that name.
+func (c *Catalog) wantProject(ctx context.Context, name string) error {
+	found, err := c.Store.Project.Query().Where(project.ID(name)).Exist(ctx)
+	if err == nil && !found {
+		return noProject()
+	}
+	return err
+}
+
+func noProject() error {
+	return errs.Invalid(errs.Field{Path: "project", Message: "must be the name of a project"})
 }
 
 func (c *Catalog) insert(ctx context.Context, d *draft) (out *catalogv1.Service, err error) {
@@ -107,7 +125,7 @@ func (c *Catalog) insertSealed(ctx context.Context, d *draft) (out *catalogv1.Se
 			SetFailuresBeforeCritical(s.FailuresBeforeCritical).SetSuccessesBeforePassing(s.SuccessesBeforePassing).
 			SetCreatedAt(now).SetUpdatedAt(now).SetHealthSince(now).Save(ctx)
 		if sqlgraph.IsForeignKeyConstraintError(err) {
-			return errs.Invalid(errs.Field{Path: "project", Message: "must be the name of a project"})
+			return noProject()
 		}
 		if err != nil {
 			return nameTaken(err, s.Name)
@@ -419,6 +437,10 @@ func (c *Catalog) RollbackService(ctx context.Context, req *catalogv1.RollbackSe
 		d, err := c.draftFrom(row.ID, row.ServiceType, v.Snapshot)
 		if err != nil {
 			return nil, err
+		}
+		if len(d.damaged) > 0 {
+			lost := strings.Join(slices.Sorted(maps.Keys(d.damaged)), ", ")
+			return nil, errs.Invalid(errs.Field{Path: "version", Message: "must be a version whose secrets can be opened; that version's " + lost + " is damaged"})
 		}
 		// Rules may have become stricter since.
 		if faults := d.validate(c.Env); len(faults) > 0 {

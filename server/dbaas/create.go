@@ -162,7 +162,7 @@ func (a *Admin) chooseProject(ctx context.Context, w *wanted, projectURL, teamUR
 			return err
 		default:
 			w.project, w.named = row.ID, true
-			if err := auth.Allow(ctx, row.ID, missing()); err != nil {
+			if err := auth.Allow(ctx, row.ID, missing); err != nil {
 				if errs.Convert(err).Reason != errs.NotFound {
 					return err
 				}

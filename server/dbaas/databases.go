@@ -85,7 +85,7 @@ func (a *Admin) allowDatabase(ctx context.Context, row *ent.Database) error {
 	if hidden && auth.FromContext(ctx).Username != "" && !manages(ctx, row.Project) {
 		return missing()
 	}
-	return auth.Allow(ctx, row.Project, missing())
+	return auth.Allow(ctx, row.Project, missing)
 }
 
 func (a *Admin) loadDatabase(ctx context.Context, id int) (*ent.Database, error) {

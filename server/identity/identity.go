@@ -40,11 +40,6 @@ const (
 	minPassword = 8
 	maxPassword = 512
 	maxRoles    = 100
-	// maxAgeAsked is the largest number of seconds that is not ignored.
-	maxAgeAsked = 1<<31 - 2
-	// MaxAge is the longest life of a signed token; DefaultAge the usual one.
-	MaxAge     = 24 * time.Hour
-	DefaultAge = 8 * time.Hour
 )
 
 var (
@@ -96,17 +91,20 @@ func (i *Identity) WhoAmI(ctx context.Context, _ *identityv1.WhoAmIRequest) (*id
 
 // GetAuthToken implements the RPC.
 func (i *Identity) GetAuthToken(ctx context.Context, req *identityv1.GetAuthTokenRequest) (*identityv1.GetAuthTokenResponse, error) {
+	if req.GetLogout() {
+		return &identityv1.GetAuthTokenResponse{}, nil
+	}
 	id := auth.FromContext(ctx)
 	if id.TokenID != "" || id.Signed {
 		// It would have the user's rights, and outlive the token.
 		return nil, errs.New(errs.PermissionDenied, "Log in with a password for this; a token cannot make another")
 	}
-	valid := DefaultAge
-	if age := req.GetMaxAge(); age > 0 && age <= maxAgeAsked {
-		valid = min(time.Duration(age)*time.Second, MaxAge)
-	}
+	valid, _ := auth.SignedFor(req.GetMaxAge())
 	text, err := i.Signer.Sign(id, valid)
 	if err != nil {
+		return nil, err
+	}
+	if err := i.recordSigned(ctx, id.Username, valid); err != nil {
 		return nil, err
 	}
 	return &identityv1.GetAuthTokenResponse{Meta: &identityv1.AuthTokenMeta{Token: text}}, nil

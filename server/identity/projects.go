@@ -47,7 +47,7 @@ func (i *Identity) ListProjects(ctx context.Context, _ *identityv1.ListProjectsR
 
 // GetProject implements the RPC.
 func (i *Identity) GetProject(ctx context.Context, req *identityv1.GetProjectRequest) (*identityv1.GetProjectResponse, error) {
-	if err := auth.Allow(ctx, req.GetName(), noProject()); err != nil {
+	if err := auth.Allow(ctx, req.GetName(), noProject); err != nil {
 		return nil, err
 	}
 	p, err := i.Store.Project.Get(ctx, req.GetName())

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/fullstorydev/grpchan/inprocgrpc"
 	"google.golang.org/grpc"
@@ -49,7 +50,23 @@ func (c *Conn) RegisterService(desc *grpc.ServiceDesc, service any) {
 
 // NewStream implements grpc.ClientConnInterface.
 func (c *Conn) NewStream(ctx context.Context, desc *grpc.StreamDesc, name string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	return c.streams.NewStream(ctx, desc, name, opts...)
+	s, err := c.streams.NewStream(ctx, desc, name, opts...)
+	if err != nil || desc.ClientStreams {
+		return s, err
+	}
+	return oneRequest{s}, nil
+}
+
+// oneRequest is a stream of responses to one request. When the call has ended
+// before it took the request, RecvMsg says why, as it does over a network.
+type oneRequest struct{ grpc.ClientStream }
+
+// SendMsg implements grpc.ClientStream.
+func (s oneRequest) SendMsg(m any) error {
+	if err := s.ClientStream.SendMsg(m); !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
 }
 
 // Invoke implements grpc.ClientConnInterface. Of the call options it knows

@@ -134,3 +134,25 @@ func TestStream(t *testing.T) {
 		t.Errorf("the interceptor saw %q", seen)
 	}
 }
+
+// TestStreamRefused: a call that ends before it is sent its request tells why.
+func TestStreamRefused(t *testing.T) {
+	conn := inproc.New(nil, func(any, grpc.ServerStream, *grpc.StreamServerInfo, grpc.StreamHandler) error {
+		return status.Error(codes.ResourceExhausted, "too many")
+	})
+	catalogv1.RegisterServiceCatalogServer(conn, &service{})
+	desc := &grpc.StreamDesc{ServerStreams: true}
+	for range 50 { // the request may be taken all the same
+		s, err := conn.NewStream(t.Context(), desc, catalogv1.ServiceCatalog_WatchServices_FullMethodName)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = s.Header() // comes when the call has ended
+		if err := s.SendMsg(&catalogv1.WatchServicesRequest{}); err != nil {
+			t.Fatalf("the request: %v", err)
+		}
+		if err := s.RecvMsg(&catalogv1.WatchServicesResponse{}); status.Code(err) != codes.ResourceExhausted {
+			t.Fatalf("the response: %v", err)
+		}
+	}
+}

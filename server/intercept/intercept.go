@@ -25,17 +25,35 @@ import (
 // Handler goes on with a call.
 type Handler func(ctx context.Context) error
 
-// Interceptor stands around a call; method is its full name.
+// Interceptor stands around a call; method is its full name. It calls next once
+// at most.
 type Interceptor func(ctx context.Context, method string, next Handler) error
 
 // Chain is an ordered list of interceptors, outermost first.
 type Chain []Interceptor
 
 func (c Chain) run(ctx context.Context, method string, last Handler) error {
-	if len(c) == 0 {
-		return last(ctx)
+	p := &passage{rest: c, method: method, last: last}
+	p.next = p.step
+	return p.step(ctx)
+}
+
+// passage is a call on its way through a chain. There is one of each call, and
+// not a function for each interceptor that it passes.
+type passage struct {
+	rest   Chain
+	method string
+	last   Handler
+	next   Handler // step
+}
+
+func (p *passage) step(ctx context.Context) error {
+	if len(p.rest) == 0 {
+		return p.last(ctx)
 	}
-	return c[0](ctx, method, func(ctx context.Context) error { return c[1:].run(ctx, method, last) })
+	first := p.rest[0]
+	p.rest = p.rest[1:]
+	return first(ctx, p.method, p.next)
 }
 
 // Unary is the chain for unary calls.

@@ -7,9 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"entgo.io/ent/dialect"
-	"entgo.io/ent/dialect/sql"
-
 	"github.com/backplane/backplane/ent"
 	"github.com/backplane/backplane/ent/setting"
 	"github.com/backplane/backplane/internal/secret"
@@ -33,7 +30,7 @@ func (k *Keys) Guard(ctx context.Context, tx *store.Tx, sealed ...[]byte) error 
 	if k.o.Store.Exclusive() || len(sealed) == 0 {
 		return nil
 	}
-	open, err := readList(ctx, tx.Setting.Query().Where(locked))
+	open, err := readList(ctx, tx.Setting.Query().Where(store.Locked))
 	if err != nil {
 		return err
 	}
@@ -47,14 +44,6 @@ func (k *Keys) Guard(ctx context.Context, tx *store.Tx, sealed ...[]byte) error 
 		}
 	}
 	return nil
-}
-
-// locked keeps the list from being changed until the transaction ends. A shared
-// lock would let a stream of writers keep a rotation waiting for good.
-func locked(s *sql.Selector) {
-	if s.Dialect() != dialect.SQLite {
-		s.ForUpdate()
-	}
 }
 
 // readList returns nothing when there is no list yet.

@@ -106,13 +106,8 @@ func Open(ctx context.Context, o Options) (*Keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
 	}
-	if k.Keyring, err = secret.NewKeyring(active.key); err != nil {
+	if k.Keyring, err = ringOf(opened, active); err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
-	}
-	for _, key := range opened {
-		if err := k.Add(key.key); err != nil {
-			return nil, fmt.Errorf("keys: %w", err)
-		}
 	}
 	k.activeSince = active.row.CreatedAt
 	if k.wrappedBy, err = secret.KeyOf(active.row.Wrapped); err != nil {
@@ -126,6 +121,14 @@ func Open(ctx context.Context, o Options) (*Keys, error) {
 		return nil, fmt.Errorf("keys: %w", err)
 	}
 	k.unfinished = len(rows) > 1 || len(open) > 1
+	if active.key.Earlier() {
+		if err := k.adoptTrail(ctx); err != nil {
+			return nil, fmt.Errorf("keys: start the key of the audit trail: %w", err)
+		}
+	}
+	if err := k.openTrail(ctx); err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
 	return k, nil
 }
 
@@ -158,8 +161,16 @@ func (k *Keys) firstRows(ctx context.Context) ([]*ent.DataKey, error) {
 		return nil, err
 	}
 	first := secret.NewDataKey()
+	ring, err := secret.NewKeyring(first)
+	if err != nil {
+		return nil, err
+	}
 	err = k.o.Store.Change(ctx, func(tx *store.Tx) error {
 		if err := tx.Setting.Create().SetID(listSetting).SetValue(encodeList([]secret.KeyID{first.ID()})).Exec(ctx); err != nil {
+			return err
+		}
+		// From the first record on, whatever the store says that there is.
+		if _, err := startTrail(ctx, tx, ring, 1); err != nil {
 			return err
 		}
 		return tx.DataKey.Create().SetID(first.ID().String()).SetWrapped(k.masters[0].Wrap(first)).
@@ -267,6 +278,7 @@ func find(keys []*secret.MasterKey, id secret.KeyID) *secret.MasterKey {
 type opened struct {
 	row *ent.DataKey
 	key *secret.DataKey // nil for a key that was skipped
+	by  *secret.MasterKey
 }
 
 // unwrap opens the wrapped keys, but for those that skip names, and tells which
@@ -299,6 +311,7 @@ func (k *Keys) unwrap(ctx context.Context, rows []*ent.DataKey, skip func(secret
 			if o.key, err = master.Unwrap(row.Wrapped, id); err != nil {
 				return nil, active, err
 			}
+			o.by = master
 			all = append(all, o)
 		}
 		if row.Active {

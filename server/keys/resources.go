@@ -22,7 +22,7 @@ import (
 const JWTKey = "jwt_key"
 
 // All is everything in the store that holds sealed values.
-func All() []Sealed { return []Sealed{services{}, versions{}, settings{JWTKey}} }
+func All() []Sealed { return []Sealed{services{}, versions{}, settings{JWTKey, TrailKey}} }
 
 // ServicePlace is where a secret of a service, and of its versions, is kept.
 func ServicePlace(id uuid.UUID, field string) string { return "service/" + id.String() + "/" + field }

@@ -309,7 +309,7 @@ func (k *Keys) sealRest(ctx context.Context, renew func() error, res *Result) er
 func (k *Keys) retire(ctx context.Context, active secret.KeyID, res *Result) error {
 	var retired []string
 	err := k.o.Store.Change(ctx, func(tx *store.Tx) error {
-		open, err := readList(ctx, tx.Setting.Query().Where(locked))
+		open, err := readList(ctx, tx.Setting.Query().Where(store.Locked))
 		if err != nil {
 			return err
 		}

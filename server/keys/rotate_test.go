@@ -75,7 +75,7 @@ func TestRotate(t *testing.T) {
 			t.Fatal(err)
 		}
 		end()
-		if want := 4*len(ids) + 1; res.Resealed != want || len(res.Retired) != 1 || !res.MasterKeyChanged || res.KeyID != k.Active().String() || res.MasterKeyID != w.masters()[0].ID().String() {
+		if want := 4*len(ids) + 2; res.Resealed != want || len(res.Retired) != 1 || !res.MasterKeyChanged || res.KeyID != k.Active().String() || res.MasterKeyID != w.masters()[0].ID().String() {
 			t.Errorf("result is %+v, want %d re-sealed", res, want)
 		}
 		w.wantRotated(old)

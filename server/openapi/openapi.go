@@ -6,16 +6,12 @@ package openapi
 import (
 	"encoding/json"
 	"fmt"
-	"io/fs"
-	"maps"
-	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/backplane/backplane/connectors"
-	"github.com/backplane/backplane/gen/openapi"
 	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/server/catalog"
 	"github.com/backplane/backplane/server/rest"
@@ -25,30 +21,17 @@ type object = map[string]any
 
 const (
 	errorSchema  = "Error"
+	proxySchema  = "ProxyErrors"
 	configSchema = "backplane.catalog.v1.Service"
 	intro        = `One control plane for the backends that services depend on.
 
-Every call but the health checks needs HTTP Basic authentication. Failures have one shape: ` + "`{\"ok\":false,\"error\":\"…\",\"code\":\"…\",\"request_id\":\"…\"}`" + `, with ` + "`fields`" + ` where input was at fault.`
+Every call but the health checks needs a login: HTTP Basic, a token, or the cookie of a signed token. Failures have one shape: ` + "`{\"ok\":false,\"error\":\"…\",\"code\":\"…\",\"request_id\":\"…\"}`" + `, with ` + "`fields`" + ` where input was at fault. Below ` + "`/v1/`" + ` they are those of JSON:API: ` + "`{\"errors\":[{\"detail\":\"…\"}]}`" + `.`
 )
 
 // Build makes the document as JSON. public reports whether an RPC, by full
 // method name, needs no login.
 func Build(version string, public func(method string) bool, registry *connectors.Registry) ([]byte, error) {
-	doc := object{}
-	err := fs.WalkDir(openapi.Documents, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		text, err := fs.ReadFile(openapi.Documents, path)
-		if err != nil {
-			return err
-		}
-		part := object{}
-		if err := json.Unmarshal(text, &part); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-		return merge(doc, part)
-	})
+	doc, err := Generated()
 	if err != nil {
 		return nil, fmt.Errorf("openapi: %w", err)
 	}
@@ -57,37 +40,18 @@ func Build(version string, public func(method string) bool, registry *connectors
 		"license": object{"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
 	}
 	doc["servers"] = []any{object{"url": "/"}}
-	doc["security"] = []any{object{"basic": []any{}}}
+	doc["security"] = []any{object{"basic": []any{}}, object{"bearer": []any{}}, object{"cookie": []any{}}}
 	components := at(doc, "components")
-	components["securitySchemes"] = object{"basic": object{"type": "http", "scheme": "basic"}}
+	components["securitySchemes"] = securitySchemes()
 	at(components, "schemas")[errorSchema] = errorObject()
+	at(components, "schemas")[proxySchema] = proxyErrors()
 	addConfigs(at(components, "schemas"), registry)
 	for path, item := range at(doc, "paths") {
 		for verb, op := range item.(object) {
 			complete(path, verb, op.(object), public)
 		}
 	}
-	nulls(doc)
 	return json.Marshal(doc)
-}
-
-// nulls describes google.protobuf.NullValue as the null that it is in JSON; the
-// generator takes it for an enum like any other.
-func nulls(v any) {
-	switch v := v.(type) {
-	case []any:
-		for _, e := range v {
-			nulls(e)
-		}
-	case object:
-		if list, ok := v["enum"].([]any); ok && len(list) == 1 && list[0] == "NULL_VALUE" {
-			delete(v, "enum")
-			v["type"] = "null"
-		}
-		for _, e := range v {
-			nulls(e)
-		}
-	}
 }
 
 // at returns the object under a key, made when it is absent.
@@ -100,36 +64,14 @@ func at(o object, key string) object {
 	return inner
 }
 
-// merge adds the paths, tags and schemas of one document to another.
-func merge(doc, part object) error {
-	doc["openapi"] = part["openapi"]
-	tags, _ := doc["tags"].([]any)
-	more, _ := part["tags"].([]any)
-	doc["tags"] = append(tags, more...)
-	for path, item := range at(part, "paths") {
-		if _, dup := at(doc, "paths")[path]; dup {
-			return fmt.Errorf("two services declare %s", path)
-		}
-		at(doc, "paths")[path] = item
-	}
-	maps.Copy(at(at(doc, "components"), "schemas"), at(at(part, "components"), "schemas"))
-	return nil
-}
-
 func errorObject() object {
-	reasons := errs.Reasons()
-	slices.Sort(reasons)
-	codes := make([]any, len(reasons))
-	for i, r := range reasons {
-		codes[i] = string(r)
-	}
 	text := object{"type": "string"}
 	return object{
 		"type": "object", "description": "A failure.", "required": []any{"ok", "error", "code", "request_id"},
 		"properties": object{
 			"ok":         object{"type": "boolean", "const": false},
 			"error":      object{"type": "string", "description": "What went wrong and what to change, for people."},
-			"code":       object{"type": "string", "description": "The same for programs.", "enum": codes},
+			"code":       object{"type": "string", "description": "The same for programs.", "enum": codes()},
 			"request_id": object{"type": "string", "description": "Names the request in the log."},
 			"fields": object{"type": "array", "description": "Every faulty field.", "items": object{
 				"type": "object", "required": []any{"path", "message"}, "properties": object{"path": text, "message": text},
@@ -192,11 +134,15 @@ func complete(path, verb string, op object, public func(string) bool) {
 	if public(fullMethod(id)) {
 		op["security"] = []any{}
 	}
+	failure := func(doc string) object { return failureOf(path, doc) }
 	_, hasBody := op["requestBody"]
 	for _, reason := range failures(verb, hasBody, strings.Contains(path, "{")) {
 		responses[fmt.Sprint(rest.StatusOf(reason))] = failure("Failure: " + strings.ReplaceAll(string(reason), "_", " ") + ".")
 	}
 	responses["default"] = failure("Any other failure.")
+	if empty, ok := empties[id]; ok {
+		responses["204"] = empty
+	}
 	good := at(responses, "200")
 	if h, ok := headers[id]; ok {
 		good["headers"] = h
@@ -211,12 +157,6 @@ func complete(path, verb string, op object, public func(string) bool) {
 			"name": "If-Match", "in": "header", "description": "Change only this version, as in its ETag.", "schema": object{"type": "string"},
 		})
 	}
-}
-
-func failure(doc string) object {
-	return object{"description": doc, "content": object{
-		"application/json": object{"schema": object{"$ref": "#/components/schemas/" + errorSchema}},
-	}}
 }
 
 // fullMethod finds the RPC of an operation: its id is Service_Method.

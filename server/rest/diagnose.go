@@ -215,6 +215,9 @@ func checkInteger(v any, kind protoreflect.Kind) string {
 	}
 	want := fmt.Sprintf("an integer from %.0f to %.0f", low, high)
 	n, ok := v.(json.Number)
+	if text, isText := v.(string); isText && json.Valid([]byte(text)) {
+		n, ok = json.Number(text), true // proto3 JSON takes numbers as text too
+	}
 	if !ok {
 		return want
 	}
@@ -235,6 +238,9 @@ func checkNested(path string, v any, d protoreflect.MessageDescriptor) []errs.Fi
 		return nil
 	case "google.protobuf.Value":
 		return nil
+	case "google.protobuf.Int32Value", "google.protobuf.UInt32Value", "google.protobuf.Int64Value", "google.protobuf.UInt64Value",
+		"google.protobuf.FloatValue", "google.protobuf.DoubleValue", "google.protobuf.BoolValue", "google.protobuf.StringValue", "google.protobuf.BytesValue":
+		return checkValue(path, v, d.Fields().ByName("value"))
 	case "google.protobuf.Timestamp":
 		s, _ := v.(string)
 		if _, err := time.Parse(time.RFC3339Nano, s); err != nil {

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
+	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
 )
 
 // texts, numbers and sizes that are handled by cases of their own.
@@ -26,7 +27,8 @@ var (
 	numbers = []float64{0, math.Copysign(0, -1), 1, -1, 0.1, 1e-6, 9.9e-7, 1e-10, 1e20, 1e21, -1.5e300, math.MaxFloat64, math.SmallestNonzeroFloat64}
 )
 
-// equalToProtojson compares with protojson, whose spaces are removed.
+// equalToProtojson compares with protojson, whose spaces are removed and whose
+// integers of 64 bits are made numbers: the one difference that there must be.
 func equalToProtojson(t *testing.T, m proto.Message) {
 	t.Helper()
 	want, wantErr := protojson.MarshalOptions{EmitDefaultValues: true}.Marshal(m)
@@ -34,8 +36,11 @@ func equalToProtojson(t *testing.T, m proto.Message) {
 	if (err != nil) != (wantErr != nil) {
 		t.Fatalf("error is %v, that of protojson %v", err, wantErr)
 	}
-	if err == nil && string(got) != string(compact(want)) {
-		t.Errorf("got  %s\nwant %s", got, compact(want))
+	if err != nil {
+		return
+	}
+	if want := wideAsNumbers(t, compact(want), m.ProtoReflect().Descriptor()); string(got) != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 
@@ -64,6 +69,8 @@ func TestEncoderEqualsProtojson(t *testing.T) {
 		"milliseconds":   &timestamppb.Timestamp{Seconds: 1, Nanos: 5_000_000},
 		"duration":       durationpb.New(1_500_000_000),
 		"wrapper":        wrapperspb.UInt64(math.MaxUint64),
+		"wide, negative": wrapperspb.Int64(math.MinInt64),
+		"narrow wrapper": wrapperspb.UInt32(math.MaxUint32),
 		"proto2":         &descriptorpb.FieldOptions{Deprecated: proto.Bool(true)},
 		"empty service":  &catalogv1.Service{},
 		"empty response": &catalogv1.ListServicesResponse{},
@@ -75,16 +82,17 @@ func TestEncoderEqualsProtojson(t *testing.T) {
 // Every message of the API is filled at random and compared.
 func TestEncoderEqualsProtojsonOnTheAPI(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	messages := catalogv1.File_backplane_catalog_v1_catalog_proto.Messages()
-	for i := range messages.Len() {
-		name := messages.Get(i).FullName()
-		t.Run(string(name.Name()), func(t *testing.T) {
-			for range 20 {
-				m := messageNamed(t, name)
-				fill(m.ProtoReflect(), random, 0)
-				equalToProtojson(t, m)
-			}
-		})
+	for _, file := range []protoreflect.FileDescriptor{catalogv1.File_backplane_catalog_v1_catalog_proto, identityv1.File_backplane_identity_v1_identity_proto} {
+		for i := range file.Messages().Len() {
+			name := file.Messages().Get(i).FullName()
+			t.Run(string(name.Name()), func(t *testing.T) {
+				for range 20 {
+					m := messageNamed(t, name)
+					fill(m.ProtoReflect(), random, 0)
+					equalToProtojson(t, m)
+				}
+			})
+		}
 	}
 }
 
@@ -168,15 +176,17 @@ func scalar(f protoreflect.FieldDescriptor, random *rand.Rand) protoreflect.Valu
 
 // What fill does not make: each kind of field, and of map key.
 func TestEncoderEqualsProtojsonOnEveryKind(t *testing.T) {
-	equalToProtojson(t, everyKind(t))
+	for _, syntax := range []string{"proto2", "proto3"} {
+		t.Run(syntax, func(t *testing.T) { equalToProtojson(t, everyKind(t, syntax)) })
+	}
 }
 
 // everyKind is a message with fields of every kind, made for this test.
-func everyKind(t *testing.T) proto.Message {
+func everyKind(t *testing.T, syntax string) proto.Message {
 	t.Helper()
 	type kind = descriptorpb.FieldDescriptorProto_Type
 	file := &descriptorpb.FileDescriptorProto{
-		Name: proto.String("every.proto"), Package: proto.String("every"), Syntax: proto.String("proto3"),
+		Name: proto.String("every.proto"), Package: proto.String("every"), Syntax: &syntax,
 		MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("Every")}},
 		EnumType: []*descriptorpb.EnumDescriptorProto{{Name: proto.String("Colour"), Value: []*descriptorpb.EnumValueDescriptorProto{
 			{Name: proto.String("RED"), Number: proto.Int32(0)}, {Name: proto.String("BLUE"), Number: proto.Int32(1)},
@@ -196,16 +206,18 @@ func everyKind(t *testing.T) proto.Message {
 		}
 		every.Field = append(every.Field, f)
 	}
-	for i, k := range []kind{
-		descriptorpb.FieldDescriptorProto_TYPE_BOOL, descriptorpb.FieldDescriptorProto_TYPE_STRING,
-		descriptorpb.FieldDescriptorProto_TYPE_INT64, descriptorpb.FieldDescriptorProto_TYPE_UINT64,
+	for i, kinds := range [][2]kind{ // of the keys and the values of maps
+		{descriptorpb.FieldDescriptorProto_TYPE_BOOL, descriptorpb.FieldDescriptorProto_TYPE_UINT64},
+		{descriptorpb.FieldDescriptorProto_TYPE_STRING, descriptorpb.FieldDescriptorProto_TYPE_SINT64},
+		{descriptorpb.FieldDescriptorProto_TYPE_INT64, descriptorpb.FieldDescriptorProto_TYPE_BOOL},
+		{descriptorpb.FieldDescriptorProto_TYPE_UINT64, descriptorpb.FieldDescriptorProto_TYPE_STRING},
 	} {
 		name := string(rune('A'+i)) + "Entry"
 		every.NestedType = append(every.NestedType, &descriptorpb.DescriptorProto{
 			Name: &name, Options: &descriptorpb.MessageOptions{MapEntry: proto.Bool(true)},
 			Field: []*descriptorpb.FieldDescriptorProto{
-				{Name: proto.String("key"), Number: proto.Int32(1), Type: k.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()},
-				{Name: proto.String("value"), Number: proto.Int32(2), Type: descriptorpb.FieldDescriptorProto_TYPE_BOOL.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()},
+				{Name: proto.String("key"), Number: proto.Int32(1), Type: kinds[0].Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()},
+				{Name: proto.String("value"), Number: proto.Int32(2), Type: kinds[1].Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()},
 			},
 		})
 		every.Field = append(every.Field, &descriptorpb.FieldDescriptorProto{
@@ -223,7 +235,7 @@ func everyKind(t *testing.T) proto.Message {
 		f := m.Descriptor().Fields().Get(i)
 		for range 12 {
 			if f.IsMap() {
-				m.Mutable(f).Map().Set(anyScalar(f.MapKey(), random).MapKey(), protoreflect.ValueOf(true))
+				m.Mutable(f).Map().Set(anyScalar(f.MapKey(), random).MapKey(), anyScalar(f.MapValue(), random))
 			} else {
 				m.Mutable(f).List().Append(anyScalar(f, random))
 			}

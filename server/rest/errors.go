@@ -67,9 +67,24 @@ type catalogFault struct {
 
 // writeError renders an error in the caller's dialect.
 func (f *facade) writeError(w http.ResponseWriter, r *http.Request, err error) {
-	e := errs.FromStatus(err)
+	e, h := errs.FromStatus(err), w.Header()
+	x := exchangeOf(r.Context())
+	switch e.Reason {
+	case errs.Unauthenticated:
+		h.Set("WWW-Authenticate", `Basic realm="backplane", charset="UTF-8"`)
+		if x != nil && x.cookie {
+			forgetToken(w, r)
+		}
+	case errs.TooManyTests, errs.TooManyLogins, errs.TooManyCalls:
+		h.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(e.RetryAfter.Seconds())))))
+	}
+	h.Set("Content-Type", "application/json")
+	if ProxyDialect(r.URL.Path) {
+		writeProxyError(w, e)
+		return
+	}
 	out := catalogError{Error: e.Message, Code: string(e.Reason)}
-	if x := exchangeOf(r.Context()); x != nil {
+	if x != nil {
 		out.RequestID = x.requestID
 	}
 	for _, field := range e.Fields {
@@ -82,16 +97,8 @@ func (f *facade) writeError(w http.ResponseWriter, r *http.Request, err error) {
 			}
 		}
 	}
-	h := w.Header()
-	switch e.Reason {
-	case errs.Unauthenticated:
-		h.Set("WWW-Authenticate", `Basic realm="backplane", charset="UTF-8"`)
-	case errs.TooManyTests, errs.TooManyLogins, errs.TooManyCalls:
-		h.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(e.RetryAfter.Seconds())))))
-	}
-	h.Set("Content-Type", "application/json")
 	w.WriteHeader(StatusOf(e.Reason))
-	json.NewEncoder(w).Encode(out) //nolint:errcheck // the client has gone
+	plainEncoder(w).Encode(out) //nolint:errcheck // the client has gone
 }
 
 // callError renders what a call returned. Why a body was refused is known to

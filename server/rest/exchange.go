@@ -18,16 +18,27 @@ import (
 // bodyTimeout is how long a client may take to send its body.
 const bodyTimeout = 30 * time.Second
 
-// exchange is what the façade remembers of one request while the generated
-// handler runs: why the body was refused, and which keys it had.
+// exchange is the context of one request, and what the façade remembers of it
+// while the generated handler runs: why the body was refused, and which keys it
+// had.
 type exchange struct {
+	context.Context
 	err       error
 	keys      []string
 	requestID string
 	rc        *http.ResponseController
+	cookie    bool // whether the login came as a cookie
 }
 
 type exchangeKey struct{}
+
+// Value implements context.Context.
+func (e *exchange) Value(key any) any {
+	if key == (exchangeKey{}) {
+		return e
+	}
+	return e.Context.Value(key)
+}
 
 func exchangeOf(ctx context.Context) *exchange {
 	e, _ := ctx.Value(exchangeKey{}).(*exchange)

@@ -6,6 +6,7 @@ package rest
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"path"
 	"strings"
@@ -36,6 +37,9 @@ type Options struct {
 	OpenAPI []byte
 	// Metrics serves /metrics.
 	Metrics http.Handler
+	// AllowPlaintext permits to hand out tokens without TLS where others may
+	// read them.
+	AllowPlaintext bool
 	// Ready says why the program is not ready, or nil.
 	Ready func(ctx context.Context) error
 }
@@ -45,32 +49,38 @@ type facade struct {
 	origin *http.CrossOriginProtection
 	routes routes
 	json   *strictJSON
-	mux    *runtime.ServeMux
-	watch  map[string]watcher
+	// muxes hold the generated handlers, by service: a mux tries each of its
+	// patterns in turn.
+	muxes map[string]*runtime.ServeMux
+	watch map[string]watcher
+
+	identities identityv1.IdentityAdminClient
 }
 
 // New makes the handler of the REST address.
 func New(ctx context.Context, o Options) (http.Handler, error) {
 	f := &facade{Options: o, origin: http.NewCrossOriginProtection(), routes: loadRoutes("backplane."), json: newStrictJSON()}
-	f.mux = runtime.NewServeMux(
-		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.HTTPBodyMarshaler{Marshaler: f.json}),
-		runtime.WithErrorHandler(f.callError),
-		runtime.WithRoutingErrorHandler(f.routingError),
-		runtime.WithIncomingHeaderMatcher(incomingHeader),
-		runtime.WithOutgoingHeaderMatcher(outgoingHeader),
-		runtime.WithDisableHTTPMethodOverride(),
-		runtime.WithDisablePathLengthFallback(),
-	)
 	conn := grpchan.InterceptClientConn(o.Conn, fillMask, nil)
 	services, identities := catalogv1.NewServiceCatalogClient(conn), identityv1.NewIdentityAdminClient(conn)
+	f.identities = identities
 	f.watch = map[string]watcher{
 		catalogv1.ServiceCatalog_WatchServices_FullMethodName: watchServices(services),
 		identityv1.IdentityAdmin_WatchAudit_FullMethodName:    watchAudit(identities),
 	}
-	if err := catalogv1.RegisterServiceCatalogHandlerClient(ctx, f.mux, services); err != nil {
+	catalogMux, identityMux := f.newMux(), f.newMux()
+	f.muxes = map[string]*runtime.ServeMux{
+		catalogv1.ServiceCatalog_ServiceDesc.ServiceName: catalogMux,
+		identityv1.IdentityAdmin_ServiceDesc.ServiceName: identityMux,
+	}
+	for _, r := range f.routes {
+		if f.muxes[r.service] == nil {
+			return nil, fmt.Errorf("%s has no handlers", r.service)
+		}
+	}
+	if err := catalogv1.RegisterServiceCatalogHandlerClient(ctx, catalogMux, services); err != nil {
 		return nil, err
 	}
-	if err := identityv1.RegisterIdentityAdminHandlerClient(ctx, f.mux, identities); err != nil {
+	if err := identityv1.RegisterIdentityAdminHandlerClient(ctx, identityMux, identities); err != nil {
 		return nil, err
 	}
 	root := http.NewServeMux()
@@ -94,23 +104,36 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 	}), nil
 }
 
+// newMux makes a mux for the generated handlers of one service.
+func (f *facade) newMux() *runtime.ServeMux {
+	return runtime.NewServeMux(
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.HTTPBodyMarshaler{Marshaler: f.json}),
+		runtime.WithErrorHandler(f.callError),
+		runtime.WithRoutingErrorHandler(f.routingError),
+		runtime.WithIncomingHeaderMatcher(incomingHeader),
+		runtime.WithOutgoingHeaderMatcher(outgoingHeader),
+		runtime.WithDisableHTTPMethodOverride(),
+		runtime.WithDisablePathLengthFallback(),
+	)
+}
+
 // clean reports whether a path has no empty, "." or ".." element.
 func clean(p string) bool { return p == "/" || path.Clean(p) == strings.TrimSuffix(p, "/") }
 
 func (f *facade) serveAPI(w http.ResponseWriter, r *http.Request) {
 	ctx, id := intercept.WithRequestID(r.Context(), r.Header.Get("X-Request-Id"))
-	e := &exchange{requestID: id, rc: http.NewResponseController(w)}
-	r = r.WithContext(context.WithValue(ctx, exchangeKey{}, e))
+	e := &exchange{Context: ctx, requestID: id, rc: http.NewResponseController(w)}
+	r = r.WithContext(e)
 	h := w.Header()
 	h.Set("X-Request-Id", id)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 
-	// A browser sends a login that it remembers with what other sites ask for.
-	if err := f.origin.Check(r); err != nil {
-		f.writeError(w, r, &errs.Error{Reason: errs.PermissionDenied, Message: "Changes asked for by pages of another site are refused", Err: err})
+	if err := f.checkOrigin(r); err != nil {
+		f.writeError(w, r, err)
 		return
 	}
+	e.loginOfCookie(r)
 	verb := r.Method
 	if verb == http.MethodHead {
 		verb = http.MethodGet // net/http leaves the body out
@@ -136,7 +159,7 @@ func (f *facade) serveAPI(w http.ResponseWriter, r *http.Request) {
 		}
 		r = r.WithContext(known)
 	}
-	if err := route.checkQuery(r.URL.RawQuery); err != nil {
+	if r.URL.RawQuery, err = route.readQuery(r.URL); err != nil {
 		f.writeError(w, r, err)
 		return
 	}
@@ -148,14 +171,27 @@ func (f *facade) serveAPI(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Method = verb
 	r.Body = &body{http.MaxBytesReader(w, r.Body, MaxBody), e}
-	if route.stream {
+	switch {
+	case route.stream:
 		f.serveEvents(w, r, f.watch[route.method])
+		return
+	case route.method == identityv1.IdentityAdmin_GetAuthToken_FullMethodName:
+		f.serveToken(w, r)
 		return
 	}
 	if tag := r.Header.Get("If-None-Match"); tag != "" && verb == http.MethodGet {
 		w = &conditional{ResponseWriter: w, want: tag}
 	}
-	f.mux.ServeHTTP(w, r)
+	f.muxes[route.service].ServeHTTP(w, r)
+}
+
+// checkOrigin refuses changes that pages of other sites ask for: a browser
+// sends a login that it remembers along with them.
+func (f *facade) checkOrigin(r *http.Request) error {
+	if err := f.origin.Check(r); err != nil {
+		return &errs.Error{Reason: errs.PermissionDenied, Message: "Changes asked for by pages of another site are refused", Err: err}
+	}
+	return nil
 }
 
 func live(w http.ResponseWriter, _ *http.Request) {

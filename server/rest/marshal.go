@@ -43,11 +43,20 @@ func (*strictJSON) ContentType(any) string { return "application/json" }
 
 // Marshal implements runtime.Marshaler.
 func (s *strictJSON) Marshal(v any) ([]byte, error) {
-	m, ok := v.(proto.Message)
-	if !ok {
-		return json.Marshal(v)
+	if m, ok := v.(proto.Message); ok {
+		return s.encoder.message(make([]byte, 0, firstBuffer), m.ProtoReflect())
 	}
-	return s.encoder.message(make([]byte, 0, firstBuffer), m.ProtoReflect())
+	var b bytes.Buffer
+	err := plainEncoder(&b).Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// plainEncoder writes what is no message, and like the encoder of messages
+// leaves <, > and & as they are.
+func plainEncoder(w io.Writer) *json.Encoder {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc
 }
 
 // compact removes the spaces between tokens, which protojson adds or leaves

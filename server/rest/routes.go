@@ -18,10 +18,12 @@ import (
 type route struct {
 	verb     string
 	segments []string // "{name}" stands for any one segment
+	service  string   // full name of the service
 	method   string   // full name of the RPC
 	body     bool
 	stream   bool
 	query    map[string]bool // parameters that the RPC has
+	fields   protoreflect.FieldDescriptors
 }
 
 // routes is the table of all bindings; it answers what the generated router
@@ -55,14 +57,13 @@ func bindings(m protoreflect.MethodDescriptor) (out []route) {
 	for _, r := range append([]*annotations.HttpRule{rule}, rule.GetAdditionalBindings()...) {
 		verb, path := pattern(r)
 		b := route{
-			verb: verb, segments: split(path), method: "/" + service + "/" + string(m.Name()),
-			body: r.GetBody() != "", stream: m.IsStreamingServer(), query: map[string]bool{},
+			verb: verb, segments: split(path), service: service, method: "/" + service + "/" + string(m.Name()),
+			body: r.GetBody() != "", stream: m.IsStreamingServer(), query: map[string]bool{}, fields: m.Input().Fields(),
 		}
 		if r.GetBody() != "*" {
-			fields := m.Input().Fields()
-			for i := range fields.Len() {
-				name := fields.Get(i).TextName()
-				b.query[fields.Get(i).JSONName()] = name != r.GetBody() && !slices.Contains(b.segments, "{"+name+"}")
+			for i := range b.fields.Len() {
+				name := b.fields.Get(i).TextName()
+				b.query[b.fields.Get(i).JSONName()] = name != r.GetBody() && !slices.Contains(b.segments, "{"+name+"}")
 			}
 		}
 		out = append(out, b)
@@ -138,6 +139,14 @@ func (t routes) find(verb, path string) (*route, []string, error) {
 	default:
 		return nil, nil, errs.New(errs.NotFound, "There is nothing at this path")
 	}
+}
+
+// readQuery returns the query as the RPC is to get it.
+func (r *route) readQuery(u *url.URL) (string, error) {
+	if ProxyDialect(u.Path) {
+		return r.settleQuery(u.RawQuery)
+	}
+	return u.RawQuery, r.checkQuery(u.RawQuery)
 }
 
 // checkQuery refuses parameters that the RPC does not have: a typo must not

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"entgo.io/ent/dialect"
+	entsql "entgo.io/ent/dialect/sql"
 	"github.com/go-sql-driver/mysql"
 	"github.com/google/uuid"
 	"github.com/lib/pq"
@@ -47,8 +48,9 @@ type Event struct {
 // recorded with it, or not at all.
 type Tx struct {
 	*ent.Tx
-	events []Event
-	audit  []Audit
+	events   []Event
+	audit    []Audit
+	trailKey *TrailKey // when the transaction brings it; see StartTrail
 }
 
 // Emit tells watchers of a change, once it is committed.
@@ -112,14 +114,16 @@ func (s *Store) attempt(ctx context.Context, fn func(tx *Tx) error) (err error) 
 			return fmt.Errorf("record change: %w", err)
 		}
 	}
+	var added addition
 	if len(tx.audit) > 0 {
-		if err := appendAudit(ctx, plain, tx.audit); err != nil {
+		if added, err = s.appendAudit(ctx, tx); err != nil {
 			return fmt.Errorf("record audit: %w", err)
 		}
 	}
 	if err := plain.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
+	s.trail.note(added)
 	if rev > 0 {
 		s.feed.announce(rev)
 	}
@@ -133,6 +137,15 @@ func rollback(tx *ent.Tx) error {
 		return err
 	}
 	return nil
+}
+
+// Locked makes a query keep its rows from being changed by others until the
+// transaction ends. SQLite has a single writer anyway. A shared lock would let a
+// stream of readers keep a writer waiting for good.
+func Locked(s *entsql.Selector) {
+	if s.Dialect() != dialect.SQLite {
+		s.ForUpdate()
+	}
 }
 
 // record numbers the events. It locks the revision row until the commit and

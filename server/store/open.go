@@ -42,23 +42,46 @@ type Store struct {
 	dialect string
 	// turn is the right to write: SQLite has one writer, and waiting here is
 	// fair, whereas waiting in SQLite is not.
-	turn chan struct{}
-	lock *os.File
-	feed *feed
+	turn  chan struct{}
+	lock  *os.File
+	feed  *feed
+	trail trail
 }
 
 // Open opens the store that rawURL names, or the SQLite file in dataDir when
 // it is empty, and brings the schema up to date.
-func Open(ctx context.Context, rawURL, dataDir string) (_ *Store, err error) {
-	s := &Store{turn: make(chan struct{}, 1), feed: newFeed()}
-	defer func() {
-		if err != nil {
-			s.unlock()
-			if s.db != nil {
-				err = errors.Join(err, s.db.Close())
-			}
+func Open(ctx context.Context, rawURL, dataDir string) (*Store, error) {
+	s, err := connect(rawURL, dataDir)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.migrate(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare store: %w", err), s.Close())
+	}
+	return s, nil
+}
+
+// OpenExisting opens a store as Open does, but as it is: it makes neither a
+// store nor changes of the schema.
+func OpenExisting(ctx context.Context, rawURL, dataDir string) (*Store, error) {
+	if rawURL == "" {
+		if _, err := os.Stat(filepath.Join(dataDir, SQLiteFile)); err != nil {
+			return nil, fmt.Errorf("open store: %w", err)
 		}
-	}()
+	}
+	s, err := connect(rawURL, dataDir)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Ping(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store: %w", err), s.Close())
+	}
+	return s, nil
+}
+
+func connect(rawURL, dataDir string) (*Store, error) {
+	s := &Store{turn: make(chan struct{}, 1), feed: newFeed()}
+	var err error
 	switch scheme, _, _ := strings.Cut(rawURL, "://"); scheme {
 	case "":
 		err = s.openSQLite(dataDir)
@@ -70,12 +93,10 @@ func Open(ctx context.Context, rawURL, dataDir string) (_ *Store, err error) {
 		err = fmt.Errorf("unknown kind of store %q", scheme)
 	}
 	if err != nil {
+		s.unlock()
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s.Client = ent.NewClient(ent.Driver(newPreparing(s.dialect, s.db)))
-	if err := s.migrate(ctx); err != nil {
-		return nil, fmt.Errorf("prepare store: %w", err)
-	}
 	return s, nil
 }
 
@@ -173,7 +194,10 @@ func (s *Store) pool() {
 
 func (s *Store) unlock() {
 	if s.lock != nil {
-		s.lock.Close() //nolint:errcheck // closing drops the lock, whatever it says
+		// A program that is just being started may still hold a copy of the
+		// file, so that closing it alone does not give up the lock at once.
+		syscall.Flock(int(s.lock.Fd()), syscall.LOCK_UN) //nolint:errcheck // closing drops the lock otherwise
+		s.lock.Close()                                   //nolint:errcheck // and whatever it says
 		s.lock = nil
 	}
 }

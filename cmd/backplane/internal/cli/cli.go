@@ -1,5 +1,6 @@
 // Package cli holds the commands that call a running server: each group of
-// them is a client of its gRPC API.
+// them is a client of its gRPC API. One also works without a server, on the
+// store itself.
 package cli
 
 import (
@@ -57,12 +58,13 @@ func (t *target) call(do work) func(*cobra.Command, []string) error {
 			return err
 		}
 		defer conn.Close() //nolint:errcheck // the work is done
-		s := &session{
-			IdentityAdminClient: identityv1.NewIdentityAdminClient(conn), in: in,
-			printer: printer{out: cmd.OutOrStdout(), notes: cmd.ErrOrStderr(), json: t.output == outputJSON},
-		}
+		s := &session{IdentityAdminClient: identityv1.NewIdentityAdminClient(conn), in: in, printer: t.printer(cmd)}
 		return t.explain(ctx, who, do(ctx, s, args))
 	}
+}
+
+func (t *target) printer(cmd *cobra.Command) printer {
+	return printer{out: cmd.OutOrStdout(), notes: cmd.ErrOrStderr(), json: t.output == outputJSON}
 }
 
 // explain turns the status of a call into what a person needs to know.

@@ -118,11 +118,18 @@ func (x *WhoAmIResponse) GetData() *Caller {
 	return nil
 }
 
-// GetAuthTokenRequest says how long the token shall live.
+// GetAuthTokenRequest says how long the token shall live, and where.
 type GetAuthTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Seconds that the token is valid, 1 to 86400; 28800 when 0.
-	MaxAge        uint32 `protobuf:"varint,1,opt,name=max_age,json=max-age,proto3" json:"max_age,omitempty"`
+	// Seconds that the token is valid: 1 to 2147483646, of which more than 86400
+	// count as 86400. Anything else is ignored: the token is valid for 28800.
+	MaxAge uint32 `protobuf:"varint,1,opt,name=max_age,json=max-age,proto3" json:"max_age,omitempty"`
+	// Over REST, put the token into the cookie `token_sig` and answer 204. Over
+	// gRPC, where there are no cookies, it changes nothing.
+	Persist bool `protobuf:"varint,2,opt,name=persist,proto3" json:"persist,omitempty"`
+	// Make no token. Over REST, delete the cookie `token_sig` and answer 204,
+	// whatever else is asked for. Tokens that were made stay valid.
+	Logout        bool `protobuf:"varint,3,opt,name=logout,proto3" json:"logout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -164,10 +171,24 @@ func (x *GetAuthTokenRequest) GetMaxAge() uint32 {
 	return 0
 }
 
+func (x *GetAuthTokenRequest) GetPersist() bool {
+	if x != nil {
+		return x.Persist
+	}
+	return false
+}
+
+func (x *GetAuthTokenRequest) GetLogout() bool {
+	if x != nil {
+		return x.Logout
+	}
+	return false
+}
+
 // GetAuthTokenResponse carries the token.
 type GetAuthTokenResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where the token is.
+	// Where the token is; absent with `logout`.
 	Meta          *AuthTokenMeta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2029,9 +2050,11 @@ const file_backplane_identity_v1_identity_proto_rawDesc = "" +
 	"\rWhoAmIRequest\"S\n" +
 	"\x0eWhoAmIResponse\x12\x0e\n" +
 	"\x02ok\x18\x01 \x01(\bR\x02ok\x121\n" +
-	"\x04data\x18\x02 \x01(\v2\x1d.backplane.identity.v1.CallerR\x04data\"/\n" +
+	"\x04data\x18\x02 \x01(\v2\x1d.backplane.identity.v1.CallerR\x04data\"a\n" +
 	"\x13GetAuthTokenRequest\x12\x18\n" +
-	"\amax_age\x18\x01 \x01(\rR\amax-age\"P\n" +
+	"\amax_age\x18\x01 \x01(\rR\amax-age\x12\x18\n" +
+	"\apersist\x18\x02 \x01(\bR\apersist\x12\x16\n" +
+	"\x06logout\x18\x03 \x01(\bR\x06logout\"P\n" +
 	"\x14GetAuthTokenResponse\x128\n" +
 	"\x04meta\x18\x01 \x01(\v2$.backplane.identity.v1.AuthTokenMetaR\x04meta\"%\n" +
 	"\rAuthTokenMeta\x12\x14\n" +

@@ -55,7 +55,9 @@ type IdentityAdminClient interface {
 	//
 	// It carries the caller's name and roles as they are at the time of each
 	// call, is signed with a key of the store, and is sent back as
-	// `Authorization: Bearer`.
+	// `Authorization: Bearer`; or over REST, with `persist`, as a cookie, which
+	// browsers send by themselves. Over REST what the call does not know, or
+	// cannot read, of the query is ignored.
 	GetAuthToken(ctx context.Context, in *GetAuthTokenRequest, opts ...grpc.CallOption) (*GetAuthTokenResponse, error)
 	// List users by name.
 	ListUsers(ctx context.Context, in *ListUsersRequest, opts ...grpc.CallOption) (*ListUsersResponse, error)
@@ -88,6 +90,9 @@ type IdentityAdminClient interface {
 	// List what was done, newest first.
 	ListAudit(ctx context.Context, in *ListAuditRequest, opts ...grpc.CallOption) (*ListAuditResponse, error)
 	// Check the chain of the audit trail from its first record to its last.
+	//
+	// That takes the key of the trail, which the master key opens: the server has
+	// it, and does not give it away.
 	VerifyAudit(ctx context.Context, in *VerifyAuditRequest, opts ...grpc.CallOption) (*VerifyAuditResponse, error)
 	// Watch what is done, as it is done.
 	WatchAudit(ctx context.Context, in *WatchAuditRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchAuditResponse], error)
@@ -316,7 +321,9 @@ type IdentityAdminServer interface {
 	//
 	// It carries the caller's name and roles as they are at the time of each
 	// call, is signed with a key of the store, and is sent back as
-	// `Authorization: Bearer`.
+	// `Authorization: Bearer`; or over REST, with `persist`, as a cookie, which
+	// browsers send by themselves. Over REST what the call does not know, or
+	// cannot read, of the query is ignored.
 	GetAuthToken(context.Context, *GetAuthTokenRequest) (*GetAuthTokenResponse, error)
 	// List users by name.
 	ListUsers(context.Context, *ListUsersRequest) (*ListUsersResponse, error)
@@ -349,6 +356,9 @@ type IdentityAdminServer interface {
 	// List what was done, newest first.
 	ListAudit(context.Context, *ListAuditRequest) (*ListAuditResponse, error)
 	// Check the chain of the audit trail from its first record to its last.
+	//
+	// That takes the key of the trail, which the master key opens: the server has
+	// it, and does not give it away.
 	VerifyAudit(context.Context, *VerifyAuditRequest) (*VerifyAuditResponse, error)
 	// Watch what is done, as it is done.
 	WatchAudit(*WatchAuditRequest, grpc.ServerStreamingServer[WatchAuditResponse]) error

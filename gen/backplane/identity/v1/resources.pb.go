@@ -497,9 +497,10 @@ type AuditRecord struct {
 	Project string `protobuf:"bytes,11,opt,name=project,proto3" json:"project,omitempty"`
 	// The changed fields, secrets masked.
 	Changes []*AuditChange `protobuf:"bytes,12,rep,name=changes,proto3" json:"changes,omitempty"`
-	// Digest of the record before this one.
+	// Hash of the record before this one.
 	PreviousHash string `protobuf:"bytes,13,opt,name=previous_hash,proto3" json:"previous_hash,omitempty"`
-	// Digest of this record and the one before.
+	// HMAC-SHA-256 of this record and the hash before, under the key of the
+	// trail.
 	Hash          string `protobuf:"bytes,14,opt,name=hash,proto3" json:"hash,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
