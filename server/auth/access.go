@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc"
 
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
+	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
 	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
 )
 
@@ -80,6 +81,54 @@ func Access() map[string]Rule {
 		identityv1.IdentityAdmin_WatchAudit_FullMethodName:    {InProject, Admin},
 		identityv1.IdentityAdmin_VerifyAudit_FullMethodName:   rule,
 		identityv1.IdentityAdmin_RotateKeys_FullMethodName:    rule,
+
+		dbaasv1.DatabaseAdmin_ListDatabases_FullMethodName:         view,
+		dbaasv1.DatabaseAdmin_GetDatabase_FullMethodName:           view,
+		dbaasv1.DatabaseAdmin_CreateDatabase_FullMethodName:        edit,
+		dbaasv1.DatabaseAdmin_UpdateDatabase_FullMethodName:        edit,
+		dbaasv1.DatabaseAdmin_DeleteDatabase_FullMethodName:        edit,
+		dbaasv1.DatabaseAdmin_RestoreDatabase_FullMethodName:       {InProject, Admin},
+		dbaasv1.DatabaseAdmin_CloneDatabase_FullMethodName:         edit,
+		dbaasv1.DatabaseAdmin_ListSnapshots_FullMethodName:         view,
+		dbaasv1.DatabaseAdmin_GetSnapshot_FullMethodName:           view,
+		dbaasv1.DatabaseAdmin_CreateSnapshot_FullMethodName:        edit,
+		dbaasv1.DatabaseAdmin_DeleteSnapshot_FullMethodName:        edit,
+		dbaasv1.DatabaseAdmin_RestoreSnapshot_FullMethodName:       edit,
+		dbaasv1.DatabaseAdmin_ListPlans_FullMethodName:             anyone,
+		dbaasv1.DatabaseAdmin_GetPlan_FullMethodName:               anyone,
+		dbaasv1.DatabaseAdmin_CreatePlan_FullMethodName:            rule,
+		dbaasv1.DatabaseAdmin_UpdatePlan_FullMethodName:            rule,
+		dbaasv1.DatabaseAdmin_DeletePlan_FullMethodName:            rule,
+		dbaasv1.DatabaseAdmin_ListEnvironments_FullMethodName:      anyone,
+		dbaasv1.DatabaseAdmin_GetEnvironment_FullMethodName:        anyone,
+		dbaasv1.DatabaseAdmin_CreateEnvironment_FullMethodName:     rule,
+		dbaasv1.DatabaseAdmin_UpdateEnvironment_FullMethodName:     rule,
+		dbaasv1.DatabaseAdmin_DeleteEnvironment_FullMethodName:     rule,
+		dbaasv1.DatabaseAdmin_ListDatabaseProjects_FullMethodName:  anyone,
+		dbaasv1.DatabaseAdmin_GetDatabaseProject_FullMethodName:    anyone,
+		dbaasv1.DatabaseAdmin_CreateDatabaseProject_FullMethodName: rule,
+		dbaasv1.DatabaseAdmin_UpdateDatabaseProject_FullMethodName: rule,
+		dbaasv1.DatabaseAdmin_DeleteDatabaseProject_FullMethodName: rule,
+		dbaasv1.DatabaseAdmin_ListTeams_FullMethodName:             anyone,
+		dbaasv1.DatabaseAdmin_GetTeam_FullMethodName:               anyone,
+		dbaasv1.DatabaseAdmin_ListEngines_FullMethodName:           anyone,
+		dbaasv1.DatabaseAdmin_GetEngine_FullMethodName:             anyone,
+		dbaasv1.DatabaseAdmin_ListEngineTypes_FullMethodName:       anyone,
+		dbaasv1.DatabaseAdmin_GetEngineType_FullMethodName:         anyone,
+		dbaasv1.DatabaseAdmin_ListTasks_FullMethodName:             view,
+		dbaasv1.DatabaseAdmin_GetTask_FullMethodName:               view,
+		dbaasv1.DatabaseAdmin_WatchTasks_FullMethodName:            view,
+		dbaasv1.DatabaseAdmin_ListDifferences_FullMethodName:       rule,
+		dbaasv1.DatabaseAdmin_RepairDifferences_FullMethodName:     rule,
+
+		dbaasv1.CredentialAdmin_ListCredentials_FullMethodName:  view,
+		dbaasv1.CredentialAdmin_GetCredential_FullMethodName:    edit,
+		dbaasv1.CredentialAdmin_CreateCredential_FullMethodName: edit,
+		dbaasv1.CredentialAdmin_UpdateCredential_FullMethodName: edit,
+		dbaasv1.CredentialAdmin_DeleteCredential_FullMethodName: edit,
+		dbaasv1.CredentialAdmin_ResetPassword_FullMethodName:    edit,
+		dbaasv1.CredentialAdmin_RotateCredential_FullMethodName: edit,
+		dbaasv1.CredentialAdmin_RenewCredential_FullMethodName:  edit,
 
 		"/grpc.health.v1.Health/Check": open,
 		"/grpc.health.v1.Health/List":  open,
