@@ -64,14 +64,14 @@ func UnusedFields(names ...string) []Field {
 // TLSFields are the TLS options common to every TCP type.
 func TLSFields() []Field {
 	return []Field{
-		{Name: "tls_ca", Kind: String, Multiline: true, Check: checkCA,
+		{Name: "tls_ca", Kind: String, Multiline: true, MediaType: PEM, Check: checkCA,
 			Doc: "PEM text of the authorities to trust instead of the system's."},
 		{Name: "tls_server_name", Kind: String, Max: 253, Check: CheckHost, Min: 1,
 			Doc: "Name the certificate must be for; default: the host."},
 		{Name: "tls_skip_verify", Kind: Boolean, Default: false,
 			Doc: "Accept any certificate. The connection is encrypted but not authenticated."},
-		{Name: "tls_client_cert", Kind: String, Multiline: true, Doc: "PEM text of the client certificate."},
-		{Name: "tls_client_key", Kind: String, Multiline: true, Secret: true, Doc: "PEM text of the client certificate's key."},
+		{Name: "tls_client_cert", Kind: String, Multiline: true, MediaType: PEM, Doc: "PEM text of the client certificate."},
+		{Name: "tls_client_key", Kind: String, Multiline: true, MediaType: PEM, Secret: true, Doc: "PEM text of the client certificate's key."},
 	}
 }
 

@@ -8,6 +8,9 @@ import (
 	"unicode/utf8"
 )
 
+// PEM is the media type of keys and certificates as PEM text.
+const PEM = "application/x-pem-file"
+
 // Kind is the JSON type of a configuration field.
 type Kind int
 
@@ -68,7 +71,10 @@ type Field struct {
 	// count of a Strings. Both zero means: no bound for an Integer, 4096 bytes
 	// for a String (64 KiB when Multiline), 64 entries for a Strings.
 	Min, Max  int64
-	Multiline bool // may hold line breaks (PEM text)
+	Multiline bool // may hold line breaks
+	// MediaType says what the text of a String is, such as PEM; "" for nothing
+	// that has a media type.
+	MediaType string
 	// Check refuses a value of the right kind; its error says what the value
 	// should be, without repeating it. May be nil.
 	Check func(value any, env Env) error

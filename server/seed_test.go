@@ -294,6 +294,13 @@ func TestServiceTypes(t *testing.T) {
 		if password, ok := schema["properties"].(object)["password"].(object); ok && (password["secret"] != true || password["writeOnly"] != true) {
 			t.Errorf("the password of %s is not marked secret: %v", name, password)
 		}
+		for key, property := range schema["properties"].(object) {
+			p := property.(object)
+			media, text := p["contentMediaType"], strings.Contains(p["description"].(string), "PEM text")
+			if text != (media == "application/x-pem-file") || !text && media != nil {
+				t.Errorf("%s of %s, %q, has the media type %v", key, name, p["description"], media)
+			}
+		}
 	}
 	want := []string{"sqlite", "postgres", "mysql", "redis", "mongodb", "minio", "memcached", "ftp", "email"}
 	if !reflect.DeepEqual(names, want) {

@@ -41,7 +41,7 @@ func (*Connector) Spec() connectors.Spec {
 				Doc: "For ftps: explicit asks for TLS after connecting, implicit starts with it."},
 			{Name: "passive_mode", Kind: connectors.Boolean, Default: true, Check: checkPassive,
 				Doc: "The client opens the data connections. The other way is not supported."},
-			{Name: "private_key", Kind: connectors.String, Multiline: true, Secret: true, Doc: "For sftp: PEM text of the private key."},
+			{Name: "private_key", Kind: connectors.String, Multiline: true, MediaType: connectors.PEM, Secret: true, Doc: "For sftp: PEM text of the private key."},
 			{Name: "private_key_path", Kind: connectors.String, Secret: true, Check: checkKeyPath,
 				Doc: "For sftp: file on this machine with the private key."},
 			{Name: "private_key_passphrase", Kind: connectors.String, Secret: true, Doc: "Passphrase of the private key."},

@@ -28,6 +28,7 @@ type draft struct {
 	conn     connectors.Connector
 	state    schema.Snapshot   // Config without secrets, Sealed as in the store
 	secrets  map[string]string // the opened secrets
+	damaged  map[string]bool   // secrets that cannot be opened and were not sent again
 	config   connectors.Config // validated, with secrets and defaults
 	retarget []string          // fields that aim at another server now
 	before   map[string]any    // Config before the merge
@@ -59,11 +60,14 @@ func (c *Catalog) draftFrom(id uuid.UUID, serviceType string, s schema.Snapshot)
 	if s.Sealed == nil {
 		s.Sealed = map[string][]byte{}
 	}
-	d := &draft{id: id, conn: conn, state: s, secrets: map[string]string{}}
+	d := &draft{id: id, conn: conn, state: s, secrets: map[string]string{}, damaged: map[string]bool{}}
 	for field, sealed := range s.Sealed {
 		plain, err := c.Keys.Open(sealed, keys.ServicePlace(id, field))
 		if err != nil {
-			return nil, fmt.Errorf("service %s: secret %q: %w", id, field, err)
+			// Whoever sends it again mends the service; see validate.
+			c.Log.Warn("secret cannot be opened", "service_id", id, "field", field, "error", err)
+			d.damaged[field] = true
+			continue
 		}
 		d.secrets[field] = string(plain)
 	}
@@ -145,11 +149,9 @@ func (d *draft) merge(patch map[string]any, replace bool) (faults []errs.Field) 
 				delete(d.state.Config, key)
 			}
 		}
-		for key := range d.secrets {
-			if _, stays := patch[key]; !stays {
-				delete(d.secrets, key)
-			}
-		}
+		gone := func(key string) bool { _, stays := patch[key]; return !stays }
+		maps.DeleteFunc(d.secrets, func(key, _ string) bool { return gone(key) })
+		maps.DeleteFunc(d.damaged, func(key string, _ bool) bool { return gone(key) })
 	}
 	for key, value := range patch {
 		f, known := spec.Field(key)
@@ -171,6 +173,12 @@ func (d *draft) merge(patch map[string]any, replace bool) (faults []errs.Field) 
 func (d *draft) mergeSecret(f connectors.Field, value any) []errs.Field {
 	old, had := d.secrets[f.Name]
 	text, isText := value.(string)
+	if d.damaged[f.Name] {
+		if isText && text != "" && (text == secretMask || d.state.Config[f.Name] == value) {
+			return nil // as it was shown: it stays damaged
+		}
+		delete(d.damaged, f.Name)
+	}
 	switch {
 	case isText && had && (text == secretMask || f.Mask != nil && text == f.Mask(old)):
 	case isText && text == secretMask:
@@ -198,8 +206,16 @@ func (d *draft) raw() map[string]any {
 	return raw
 }
 
-// validate checks the configuration as a whole.
+// validate checks the configuration as a whole. It has no more to say of one
+// whose secrets are not all known.
 func (d *draft) validate(env connectors.Env) []errs.Field {
+	if len(d.damaged) > 0 {
+		var faults []errs.Field
+		for _, field := range slices.Sorted(maps.Keys(d.damaged)) {
+			faults = append(faults, errs.Field{Path: "config." + field, Message: "must be sent again: its stored value is damaged"})
+		}
+		return faults
+	}
 	config, bad := d.conn.Spec().Validate(d.raw(), env)
 	faults := make([]errs.Field, len(bad))
 	for i, f := range bad {

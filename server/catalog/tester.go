@@ -301,7 +301,7 @@ func (c *Catalog) lend(ctx context.Context, in *catalogv1.Service) (*draft, []er
 		return nil, nil, err
 	}
 	patch := in.GetConfig().AsMap()
-	for field := range d.secrets {
+	for field := range d.state.Sealed {
 		if _, sent := patch[field]; !sent {
 			patch[field] = secretMask
 		}

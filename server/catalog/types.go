@@ -78,8 +78,8 @@ func fieldSchema(f connectors.Field) map[string]any {
 	if f.Sealed() {
 		p["secret"], p["writeOnly"] = true, f.Secret
 	}
-	if f.Multiline {
-		p["contentMediaType"] = "application/x-pem-file"
+	if f.MediaType != "" {
+		p["contentMediaType"] = f.MediaType
 	}
 	return p
 }
