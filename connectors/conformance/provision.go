@@ -35,7 +35,8 @@ type ProvisionerSubject struct {
 	// Escapes are what a login of one tenant tries against others and the
 	// server. The suite itself tries the other's database.
 	Escapes []Escape
-	// Stop takes the server down, Start brings it back with its data.
+	// Stop takes the server down, Start brings it back with its data and lets
+	// it run until t ends.
 	Stop  func()
 	Start func(t *testing.T)
 	// Skip names cases that the engine cannot have, with the reason.
@@ -112,7 +113,7 @@ func Provisioner(t *testing.T, s ProvisionerSubject) {
 	for _, c := range cases {
 		known[c.name] = true
 		if _, skip := s.Skip[c.name]; !skip {
-			t.Run(c.name, func(t *testing.T) { c.run(newTrial(t, s, &count)) })
+			t.Run(c.name, func(sub *testing.T) { c.run(newTrial(sub, t, s, &count)) })
 		}
 	}
 	for name := range s.Skip {
@@ -128,17 +129,18 @@ const trialTimeout = 2 * time.Minute
 // trial is one case at work, with an administrator logged in.
 type trial struct {
 	*testing.T
+	suite  *testing.T // what is started for it lives on after the case
 	ctx    context.Context
 	s      ProvisionerSubject
 	server connectors.DatabaseServer
 	count  *atomic.Int64
 }
 
-func newTrial(t *testing.T, s ProvisionerSubject, count *atomic.Int64) *trial {
+func newTrial(t, suite *testing.T, s ProvisionerSubject, count *atomic.Int64) *trial {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), trialTimeout)
 	t.Cleanup(cancel)
-	x := &trial{T: t, ctx: ctx, s: s, count: count}
+	x := &trial{T: t, suite: suite, ctx: ctx, s: s, count: count}
 	x.server = x.open()
 	return x
 }

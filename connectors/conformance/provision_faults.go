@@ -245,7 +245,7 @@ func downAndUp(x *trial) {
 	back := func() {
 		if !up {
 			up = true
-			x.s.Start(x.T)
+			x.s.Start(x.suite)
 		}
 	}
 	defer back()

@@ -1,6 +1,8 @@
 package conformance
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/backplane/backplane/connectors"
@@ -13,6 +15,7 @@ func lifeCases() []provisionerCase {
 		{"the rules are sound", soundRules},
 		{"an administrator lacks nothing", lacksNothing},
 		{"a new database is usable with the password given", usable},
+		{"a service for a login connects", service},
 		{"every change twice is the same as once", twice},
 		{"what is gone may be dropped", dropGone},
 		{"a new password replaces the old one and leaves sessions open", newPassword},
@@ -68,6 +71,39 @@ func usable(x *trial) {
 	x.good("delete", s.Delete(x.ctx, "goods", "tea"))
 	x.holds(s, "goods", "tea", "")
 	x.good("drop", s.Drop(x.ctx, "goods"))
+}
+
+// service tests the configuration with which a database is put into the
+// catalogue.
+func service(x *trial) {
+	l := x.login(x.database(), connectors.Owner)
+	admin := x.admin(nil)
+	c, err := x.s.Provisioner.ConfigFor(admin, l)
+	x.good("make a configuration", err)
+	spec := x.s.Provisioner.Spec()
+	valid, faults := spec.Validate(c, x.s.Env)
+	if len(faults) > 0 {
+		x.Fatalf("the configuration is refused: %+v", faults)
+	}
+	if _, f := connectors.Run(x.ctx, x.s.Provisioner, valid, x.s.Env, 0); f != nil {
+		x.Fatalf("it does not connect: %v", f)
+	}
+	for _, secret := range spec.Secrets(admin) {
+		if slices.Contains(spec.Secrets(valid), secret) {
+			x.Error("it holds a secret of the administrator")
+		}
+	}
+	if again := x.admin(nil); !maps.Equal(textOf(admin), textOf(again)) {
+		x.Error("the administrator's configuration was changed")
+	}
+}
+
+func textOf(c connectors.Config) map[string]string {
+	out := map[string]string{}
+	for k, v := range c {
+		out[k] = fmt.Sprint(v)
+	}
+	return out
 }
 
 func twice(x *trial) {

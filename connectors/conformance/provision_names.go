@@ -39,6 +39,7 @@ func hostileDatabases(x *trial) {
 		l := connectors.Login{Database: name, User: x.name("u_"), Password: x.name("Secret-"), Privilege: connectors.Owner}
 		x.put(l)
 		x.livesIn(l)
+		x.keep(x.enter(l), "goods", "tea", "green")
 		r := connectors.Login{Database: name, User: x.name("u_"), Password: x.name("Secret-"), Privilege: connectors.ReadOnly}
 		x.put(r)
 		s := x.enter(r)
@@ -61,28 +62,24 @@ func hostileDatabases(x *trial) {
 func hostileLogins(x *trial) {
 	guard := newScene(x)
 	db := x.database()
+	x.keep(x.enter(x.login(db, connectors.Owner)), "goods", "tea", "green")
 	before := x.inventory()
-	for _, user := range hostileNames() {
-		for _, p := range connectors.Privileges() {
-			l := connectors.Login{Database: db, User: user, Password: x.name("Secret-"), Privilege: p}
-			if err := x.server.PutLogin(x.ctx, l); err != nil {
-				x.clearRefusal("login", user, err)
-				continue
-			}
-			x.put(l)
-			if p == connectors.Owner {
-				x.livesIn(l)
-			} else {
-				x.holds(x.enter(l), "goods", "tea", "")
-			}
-			x.has(db, user, true, true)
-			x.good("cut", x.server.CutSessions(x.ctx, db, user))
-			x.good("drop the login", x.server.DropLogin(x.ctx, db, user))
-			x.has(db, user, true, false)
-			if p == connectors.Owner {
-				x.emptyPlace(db)
-			}
+	for i, user := range hostileNames() {
+		p := connectors.Privileges()[i%len(connectors.Privileges())]
+		l := connectors.Login{Database: db, User: user, Password: x.name("Secret-"), Privilege: p}
+		if err := x.server.PutLogin(x.ctx, l); err != nil {
+			x.clearRefusal("login", user, err)
+			continue
 		}
+		x.put(l)
+		x.holds(x.enter(l), "goods", "tea", "green")
+		l.Privilege = connectors.Owner
+		x.put(l)
+		x.livesIn(l)
+		x.has(db, user, true, true)
+		x.good("cut", x.server.CutSessions(x.ctx, db, user))
+		x.good("drop the login", x.server.DropLogin(x.ctx, db, user))
+		x.has(db, user, true, false)
 	}
 	x.same(x.inventory(), before)
 	guard.unharmed(x)
@@ -92,21 +89,10 @@ func hostileLogins(x *trial) {
 func (x *trial) livesIn(l connectors.Login) {
 	x.Helper()
 	s := x.enter(l)
-	if err := s.Make(x.ctx, "goods"); err != nil && !x.s.OwnersStructure {
-		x.good("make", err)
-	}
-	x.good("write as "+l.User+" in "+l.Database, s.Put(x.ctx, "goods", "tea", "green"))
-	x.holds(s, "goods", "tea", "green")
-}
-
-// emptyPlace takes back what livesIn left, as another owner.
-func (x *trial) emptyPlace(db string) {
-	x.Helper()
-	l := connectors.Login{Database: db, User: x.name("u_"), Password: x.name("Secret-"), Privilege: connectors.Owner}
-	x.put(l)
-	s := x.enter(l)
-	x.good("delete", s.Delete(x.ctx, "goods", "tea"))
-	x.good("drop the login", x.server.DropLogin(x.ctx, db, l.User))
+	x.good("make", s.Make(x.ctx, "mine"))
+	x.good("write as "+l.User+" in "+l.Database, s.Put(x.ctx, "mine", "tea", "green"))
+	x.holds(s, "mine", "tea", "green")
+	x.good("drop", s.Drop(x.ctx, "mine"))
 }
 
 // clearRefusal fails the case unless an error tells what is wrong with a name.
