@@ -145,6 +145,13 @@ func newTrial(t, suite *testing.T, s ProvisionerSubject, count *atomic.Int64) *t
 	return x
 }
 
+// within is the same trial for a part of the case.
+func (x *trial) within(t *testing.T) *trial {
+	part := *x
+	part.T = t
+	return &part
+}
+
 // admin validates the administrator's configuration with a change.
 func (x *trial) admin(change Config) connectors.Config {
 	x.Helper()
