@@ -291,7 +291,7 @@ var (
 	// EnvironmentsColumns holds the columns for the "environments" table.
 	EnvironmentsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt, Increment: true},
-		{Name: "name", Type: field.TypeString, Unique: true, Size: 100},
+		{Name: "name", Type: field.TypeString, Unique: true, Size: 400, SchemaType: map[string]string{"mysql": "varchar(100)"}},
 		{Name: "stage", Type: field.TypeInt, Default: 1},
 		{Name: "provisioner", Type: field.TypeInt, Default: 1},
 		{Name: "created_at", Type: field.TypeInt64},
@@ -387,7 +387,7 @@ var (
 		{Name: "object_class", Type: field.TypeString, Size: 32, Default: ""},
 		{Name: "object_id", Type: field.TypeInt, Default: 0},
 		{Name: "database_name", Type: field.TypeString, Size: 63, Default: ""},
-		{Name: "environment", Type: field.TypeString, Size: 100, Default: ""},
+		{Name: "environment", Type: field.TypeString, Size: 400, Default: "", SchemaType: map[string]string{"mysql": "varchar(100)"}},
 		{Name: "engine", Type: field.TypeString, Size: 100, Default: ""},
 		{Name: "project", Type: field.TypeString, Size: 63, Default: ""},
 		{Name: "actor", Type: field.TypeString, Size: 255, Default: ""},
@@ -440,7 +440,7 @@ var (
 	// PlansColumns holds the columns for the "plans" table.
 	PlansColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt, Increment: true},
-		{Name: "name", Type: field.TypeString, Unique: true, Size: 100},
+		{Name: "name", Type: field.TypeString, Unique: true, Size: 400, SchemaType: map[string]string{"mysql": "varchar(100)"}},
 		{Name: "description", Type: field.TypeString, Size: 2147483647, Default: ""},
 		{Name: "is_active", Type: field.TypeBool, Default: true},
 		{Name: "is_default", Type: field.TypeBool, Default: false},

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"entgo.io/ent"
+	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/entsql"
 	"entgo.io/ent/schema"
 	"entgo.io/ent/schema/edge"
@@ -9,6 +10,10 @@ import (
 	"entgo.io/ent/schema/index"
 	"github.com/google/uuid"
 )
+
+// label is how MySQL keeps a name for people, of up to 100 characters: MaxLen
+// counts bytes, and takes four for each.
+func label() map[string]string { return map[string]string{dialect.MySQL: "varchar(100)"} }
 
 // Environment is where databases are: laboratory, production.
 type Environment struct{ ent.Schema }
@@ -20,7 +25,7 @@ func (Environment) Annotations() []schema.Annotation { return []schema.Annotatio
 func (Environment) Fields() []ent.Field {
 	return []ent.Field{
 		field.Int("id").Positive().Immutable(),
-		field.String("name").MaxLen(100).Unique(),
+		field.String("name").MaxLen(400).SchemaType(label()).Unique(),
 		field.Int("stage").Default(1).Comment("1 development, 2 production."),
 		field.Int("provisioner").Default(1),
 		field.Int64("created_at").Immutable(),
@@ -54,7 +59,9 @@ func (Engine) Fields() []ent.Field {
 func (Engine) Edges() []ent.Edge { return []ent.Edge{edge.To("plans", Plan.Type)} }
 
 // Indexes of the Engine.
-func (Engine) Indexes() []ent.Index { return []ent.Index{index.Fields("engine_type", "version").Unique()} }
+func (Engine) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("engine_type", "version").Unique()}
+}
 
 // Plan is what a database may be asked for as: an engine, its limits, and the
 // servers it is made on.
@@ -67,7 +74,7 @@ func (Plan) Annotations() []schema.Annotation { return []schema.Annotation{binar
 func (Plan) Fields() []ent.Field {
 	return []ent.Field{
 		field.Int("id").Positive().Immutable(),
-		field.String("name").MaxLen(100).Unique(),
+		field.String("name").MaxLen(400).SchemaType(label()).Unique(),
 		field.Text("description").Default(""),
 		field.Bool("is_active").Default(true),
 		field.Bool("is_default").Default(false),

@@ -24,7 +24,7 @@ func (Operation) Fields() []ent.Field {
 		field.String("object_class").MaxLen(32).Default("").Immutable(),
 		field.Int("object_id").Default(0).Immutable(),
 		field.String("database_name").MaxLen(63).Default("").Immutable(),
-		field.String("environment").MaxLen(100).Default("").Immutable(),
+		field.String("environment").MaxLen(400).SchemaType(label()).Default("").Immutable(),
 		field.String("engine").MaxLen(100).Default("").Immutable(),
 		field.String("project").MaxLen(63).Default("").Immutable(),
 		field.String("actor").MaxLen(255).Default("").Immutable(),
