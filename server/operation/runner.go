@@ -41,6 +41,9 @@ type Options struct {
 	Kinds []Kind
 	// Moved is told of every operation that has moved on. May be nil.
 	Moved func(*ent.Operation)
+
+	// Intervals that tests shorten.
+	every, pause, held time.Duration
 }
 
 // Runner does operations.
@@ -52,6 +55,7 @@ type Runner struct {
 	mu      sync.Mutex
 	active  map[int]*active
 	serving context.Context // nil until Run, and after it
+	stopped chan struct{}   // closed when Run ends
 	all     sync.WaitGroup
 	slots   chan struct{}
 }
@@ -64,7 +68,10 @@ type active struct {
 
 // New makes a Runner. It does nothing before Run.
 func New(o Options) *Runner {
-	r := &Runner{Options: o, kinds: map[string]Kind{}, holder: uuid.NewString(), active: map[int]*active{}, slots: make(chan struct{}, atOnce)}
+	if o.every == 0 {
+		o.every, o.pause, o.held = searchEvery, firstPause, heldFor
+	}
+	r := &Runner{Options: o, kinds: map[string]Kind{}, holder: uuid.NewString(), active: map[int]*active{}, stopped: make(chan struct{}), slots: make(chan struct{}, atOnce)}
 	for _, k := range o.Kinds {
 		r.kinds[k.Name] = k
 	}
@@ -86,7 +93,7 @@ func (r *Runner) Begin(ctx context.Context, tx *store.Tx, kind string, subject S
 	return tx.Operation.Create().SetKind(kind).SetObjectClass(subject.Class).SetObjectID(subject.ID).
 		SetDatabaseName(subject.DatabaseName).SetEnvironment(subject.Environment).SetEngine(subject.Engine).
 		SetProject(subject.Project).SetActor(store.ActorFrom(ctx).Name).SetRelevance(relevance).SetData(data).
-		SetHolder(r.holder).SetHeldUntil(now.Add(heldFor).UnixMicro()).
+		SetHolder(r.holder).SetHeldUntil(now.Add(r.held).UnixMicro()).
 		SetCreatedAt(now.UnixMicro()).SetUpdatedAt(now.UnixMicro()).Save(ctx)
 }
 
@@ -148,7 +155,9 @@ func (r *Runner) Await(ctx context.Context, id int) error {
 			return goesOn(id, errors.New(row.Message))
 		}
 		select {
-		case <-time.After(searchEvery / 5):
+		case <-time.After(r.every / 5):
+		case <-r.stopped:
+			return goesOn(id, context.Canceled)
 		case <-ctx.Done():
 			return goesOn(id, ctx.Err())
 		}
@@ -177,7 +186,9 @@ func sentence(cause error) string {
 }
 
 // Run does what is due until ctx ends, and then waits for the steps under way.
+// It runs once.
 func (r *Runner) Run(ctx context.Context) {
+	defer close(r.stopped)
 	if r.Store.Exclusive() {
 		// Whoever held operations of this store is no more.
 		if err := r.Store.Change(ctx, func(tx *store.Tx) error {
@@ -190,11 +201,11 @@ func (r *Runner) Run(ctx context.Context) {
 	r.serving = ctx
 	r.mu.Unlock()
 	for {
-		if err := r.search(ctx); err != nil && ctx.Err() == nil {
+		if err := r.beginDue(ctx); err != nil && ctx.Err() == nil {
 			r.Log.ErrorContext(ctx, "look for operations", "error", err)
 		}
 		select {
-		case <-time.After(searchEvery):
+		case <-time.After(r.every):
 			continue
 		case <-ctx.Done():
 		}
@@ -206,8 +217,8 @@ func (r *Runner) Run(ctx context.Context) {
 	r.all.Wait()
 }
 
-// search begins what is due and held by nobody.
-func (r *Runner) search(ctx context.Context) error {
+// beginDue begins what is due and held by nobody.
+func (r *Runner) beginDue(ctx context.Context) error {
 	now := time.Now().UnixMicro()
 	rows, err := r.Store.Operation.Query().
 		Where(operation.Finished(false), operation.NextAtLTE(now), operation.HeldUntilLT(now)).
@@ -232,7 +243,7 @@ func (r *Runner) claim(ctx context.Context, id int) (*ent.Operation, error) {
 		now := time.Now()
 		n, err := tx.Operation.Update().
 			Where(operation.ID(id), operation.Finished(false), operation.Or(operation.Holder(r.holder), operation.HeldUntilLT(now.UnixMicro()))).
-			SetHolder(r.holder).SetHeldUntil(now.Add(heldFor).UnixMicro()).Save(ctx)
+			SetHolder(r.holder).SetHeldUntil(now.Add(r.held).UnixMicro()).Save(ctx)
 		if err != nil {
 			return err
 		}
@@ -250,12 +261,12 @@ func (r *Runner) claim(ctx context.Context, id int) (*ent.Operation, error) {
 func (r *Runner) keep(ctx context.Context, id int, lost context.CancelCauseFunc) {
 	for {
 		select {
-		case <-time.After(heldFor / 3):
+		case <-time.After(r.held / 3):
 		case <-ctx.Done():
 			return
 		}
 		n, err := r.Store.Operation.Update().Where(operation.ID(id), operation.Holder(r.holder)).
-			SetHeldUntil(time.Now().Add(heldFor).UnixMicro()).Save(ctx)
+			SetHeldUntil(time.Now().Add(r.held).UnixMicro()).Save(ctx)
 		if err == nil && n == 0 {
 			lost(errLost)
 			return

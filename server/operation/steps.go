@@ -109,7 +109,7 @@ func (r *Runner) failed(ctx context.Context, kind Kind, row *ent.Operation, w *W
 		return row, cause, r.release(ctx, row, cause)
 	}
 	if !kind.Undo || passing(cause) {
-		return row, cause, r.pause(ctx, row, w, step, cause)
+		return row, cause, r.putOff(ctx, row, w, step, cause)
 	}
 	r.Log.WarnContext(ctx, "an operation is undone", "task", row.ID, "kind", kind.Name, "step", step.Name, "error", cause)
 	next, err := r.record(ctx, row, func(_ *store.Tx, u *ent.OperationUpdate) error {
@@ -142,7 +142,7 @@ func (r *Runner) undo(ctx context.Context, kind Kind, row *ent.Operation, w *Wor
 		if ctx.Err() != nil {
 			return row, r.release(ctx, row, err)
 		}
-		return row, r.pause(ctx, row, w, step, err)
+		return row, r.putOff(ctx, row, w, step, err)
 	}
 	faultPoint(kind.Name, step.Name, "undone")
 	return r.record(ctx, row, func(_ *store.Tx, u *ent.OperationUpdate) error {
@@ -193,13 +193,13 @@ func (r *Runner) record(ctx context.Context, row *ent.Operation, fn func(tx *sto
 	return next, err
 }
 
-// pause leaves an operation to be tried again, and returns the error for those
+// putOff leaves an operation to be tried again, and returns the error for those
 // who wait for it.
-func (r *Runner) pause(ctx context.Context, row *ent.Operation, w *Work, step Step, cause error) error {
+func (r *Runner) putOff(ctx context.Context, row *ent.Operation, w *Work, step Step, cause error) error {
 	if errors.Is(cause, errLost) {
 		return cause
 	}
-	pause := min(firstPause<<min(row.Attempts, 10), lastPause)
+	pause := min(r.pause<<min(row.Attempts, 10), lastPause)
 	level := r.Log.InfoContext
 	if row.Attempts == 0 {
 		level = r.Log.WarnContext
