@@ -16,10 +16,9 @@ import (
 	"github.com/backplane/backplane/server/store"
 )
 
-const verifyHelp = `Check that no record of the audit trail was changed, removed or made up; fails
-when one was, and names the first.
+const verifyShort = "Check that no record was changed, removed or made up; fails when one was"
 
-It takes the key of the trail, which the master key of the store opens. The
+const verifyHelp = `It takes the key of the trail, which the master key of the store opens. The
 server has it, so over the API it is enough to be a global admin. With --offline
 no server is asked: the store itself is read, that of --data-dir or --store, and
 the master key is needed here, from where the server has it. Settings of the
@@ -30,8 +29,8 @@ func verifyAudit(t *target) *cobra.Command {
 	var offline bool
 	online := t.call(verifyByServer)
 	cmd := &cobra.Command{
-		Use: "verify", Short: "Check that no record was changed, removed or made up; fails when one was",
-		Long: verifyHelp + "\n\n" + loginHelp, Args: cobra.NoArgs,
+		Use: "verify", Short: verifyShort,
+		Long: verifyShort + ".\n\n" + verifyHelp + "\n\n" + loginHelp, Args: cobra.NoArgs,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&offline, "offline", false, "read the store itself; needs the master key")
