@@ -32,6 +32,9 @@ type ProvisionerSubject struct {
 	Refused func(err error) bool
 	// OwnersStructure is set where only owners may make, alter and drop places.
 	OwnersStructure bool
+	// SharedEndpoint is set where the endpoint is the same for all databases of
+	// a server.
+	SharedEndpoint bool
 	// Escapes are what a login of one tenant tries against others and the
 	// server. The suite itself tries the other's database.
 	Escapes []Escape
