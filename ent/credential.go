@@ -30,7 +30,7 @@ type Credential struct {
 	// The password.
 	Sealed []byte `json:"-"`
 	// The password that an operation is about to set.
-	Pending *[]byte `json:"-"`
+	Pending []byte `json:"-"`
 	// The login that a rotation is about to make.
 	PendingUser string `json:"pending_user,omitempty"`
 	// Moves on with every change of the passwords or the login.
@@ -164,7 +164,7 @@ func (_m *Credential) assignValues(columns []string, values []any) error {
 			if value, ok := values[i].(*[]byte); !ok {
 				return fmt.Errorf("unexpected type %T for field pending", values[i])
 			} else if value != nil {
-				_m.Pending = value
+				_m.Pending = *value
 			}
 		case credential.FieldPendingUser:
 			if value, ok := values[i].(*sql.NullString); !ok {

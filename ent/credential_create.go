@@ -486,7 +486,7 @@ func (_c *CredentialCreate) createSpec() (*Credential, *sqlgraph.CreateSpec) {
 	}
 	if value, ok := _c.mutation.Pending(); ok {
 		_spec.SetField(credential.FieldPending, field.TypeBytes, value)
-		_node.Pending = &value
+		_node.Pending = value
 	}
 	if value, ok := _c.mutation.PendingUser(); ok {
 		_spec.SetField(credential.FieldPendingUser, field.TypeString, value)

@@ -3834,7 +3834,7 @@ func (m *CredentialMutation) Pending() (r []byte, exists bool) {
 // OldPending returns the old "pending" field's value of the Credential entity.
 // If the Credential object wasn't provided to the builder, the object is fetched from the database.
 // An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *CredentialMutation) OldPending(ctx context.Context) (v *[]byte, err error) {
+func (m *CredentialMutation) OldPending(ctx context.Context) (v []byte, err error) {
 	if !m.op.Is(OpUpdateOne) {
 		return v, errors.New("OldPending is only allowed on UpdateOne operations")
 	}

@@ -171,7 +171,7 @@ func (Credential) Fields() []ent.Field {
 		field.String("other_user").MaxLen(63).Default("").Comment("The login that rotations alternate with."),
 		field.String("privilege").MaxLen(16).Default("owner").Comment("owner, read-write or read-only."),
 		field.Bytes("sealed").Sensitive().Comment("The password."),
-		field.Bytes("pending").Optional().Nillable().Sensitive().
+		field.Bytes("pending").Optional().Sensitive().
 			Comment("The password that an operation is about to set."),
 		field.String("pending_user").MaxLen(63).Default("").Comment("The login that a rotation is about to make."),
 		field.Int("version").Default(1).Comment("Moves on with every change of the passwords or the login."),
