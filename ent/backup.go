@@ -35,6 +35,8 @@ type Backup struct {
 	StoreServiceID *uuid.UUID `json:"store_service_id,omitempty"`
 	// File below the data directory, or key of the object.
 	Location string `json:"location,omitempty"`
+	// The key that it is encrypted under.
+	Sealed []byte `json:"-"`
 	// Format holds the value of the "format" field.
 	Format string `json:"format,omitempty"`
 	// Size holds the value of the "size" field.
@@ -59,6 +61,8 @@ func (*Backup) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case backup.FieldStoreServiceID:
 			values[i] = &sql.NullScanner{S: new(uuid.UUID)}
+		case backup.FieldSealed:
+			values[i] = new([]byte)
 		case backup.FieldID, backup.FieldDatabaseID, backup.FieldPlanID, backup.FieldEnvironmentID, backup.FieldSize, backup.FieldOperationID, backup.FieldStartAt, backup.FieldEndAt:
 			values[i] = new(sql.NullInt64)
 		case backup.FieldDatabaseName, backup.FieldEngineType, backup.FieldProject, backup.FieldStatus, backup.FieldLocation, backup.FieldFormat, backup.FieldSha256, backup.FieldCreatedBy:
@@ -138,6 +142,12 @@ func (_m *Backup) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field location", values[i])
 			} else if value.Valid {
 				_m.Location = value.String
+			}
+		case backup.FieldSealed:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field sealed", values[i])
+			} else if value != nil {
+				_m.Sealed = *value
 			}
 		case backup.FieldFormat:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -245,6 +255,8 @@ func (_m *Backup) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("location=")
 	builder.WriteString(_m.Location)
+	builder.WriteString(", ")
+	builder.WriteString("sealed=<sensitive>")
 	builder.WriteString(", ")
 	builder.WriteString("format=")
 	builder.WriteString(_m.Format)

@@ -98,6 +98,12 @@ func (_c *BackupCreate) SetNillableLocation(v *string) *BackupCreate {
 	return _c
 }
 
+// SetSealed sets the "sealed" field.
+func (_c *BackupCreate) SetSealed(v []byte) *BackupCreate {
+	_c.mutation.SetSealed(v)
+	return _c
+}
+
 // SetFormat sets the "format" field.
 func (_c *BackupCreate) SetFormat(v string) *BackupCreate {
 	_c.mutation.SetFormat(v)
@@ -422,6 +428,10 @@ func (_c *BackupCreate) createSpec() (*Backup, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Location(); ok {
 		_spec.SetField(backup.FieldLocation, field.TypeString, value)
 		_node.Location = value
+	}
+	if value, ok := _c.mutation.Sealed(); ok {
+		_spec.SetField(backup.FieldSealed, field.TypeBytes, value)
+		_node.Sealed = value
 	}
 	if value, ok := _c.mutation.Format(); ok {
 		_spec.SetField(backup.FieldFormat, field.TypeString, value)

@@ -56,6 +56,18 @@ func (_u *BackupUpdate) SetNillableLocation(v *string) *BackupUpdate {
 	return _u
 }
 
+// SetSealed sets the "sealed" field.
+func (_u *BackupUpdate) SetSealed(v []byte) *BackupUpdate {
+	_u.mutation.SetSealed(v)
+	return _u
+}
+
+// ClearSealed clears the value of the "sealed" field.
+func (_u *BackupUpdate) ClearSealed() *BackupUpdate {
+	_u.mutation.ClearSealed()
+	return _u
+}
+
 // SetFormat sets the "format" field.
 func (_u *BackupUpdate) SetFormat(v string) *BackupUpdate {
 	_u.mutation.SetFormat(v)
@@ -231,6 +243,12 @@ func (_u *BackupUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.Location(); ok {
 		_spec.SetField(backup.FieldLocation, field.TypeString, value)
 	}
+	if value, ok := _u.mutation.Sealed(); ok {
+		_spec.SetField(backup.FieldSealed, field.TypeBytes, value)
+	}
+	if _u.mutation.SealedCleared() {
+		_spec.ClearField(backup.FieldSealed, field.TypeBytes)
+	}
 	if value, ok := _u.mutation.Format(); ok {
 		_spec.SetField(backup.FieldFormat, field.TypeString, value)
 	}
@@ -302,6 +320,18 @@ func (_u *BackupUpdateOne) SetNillableLocation(v *string) *BackupUpdateOne {
 	if v != nil {
 		_u.SetLocation(*v)
 	}
+	return _u
+}
+
+// SetSealed sets the "sealed" field.
+func (_u *BackupUpdateOne) SetSealed(v []byte) *BackupUpdateOne {
+	_u.mutation.SetSealed(v)
+	return _u
+}
+
+// ClearSealed clears the value of the "sealed" field.
+func (_u *BackupUpdateOne) ClearSealed() *BackupUpdateOne {
+	_u.mutation.ClearSealed()
 	return _u
 }
 
@@ -509,6 +539,12 @@ func (_u *BackupUpdateOne) sqlSave(ctx context.Context) (_node *Backup, err erro
 	}
 	if value, ok := _u.mutation.Location(); ok {
 		_spec.SetField(backup.FieldLocation, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.Sealed(); ok {
+		_spec.SetField(backup.FieldSealed, field.TypeBytes, value)
+	}
+	if _u.mutation.SealedCleared() {
+		_spec.ClearField(backup.FieldSealed, field.TypeBytes)
 	}
 	if value, ok := _u.mutation.Format(); ok {
 		_spec.SetField(backup.FieldFormat, field.TypeString, value)

@@ -1582,6 +1582,7 @@ type BackupMutation struct {
 	status            *string
 	store_service_id  *uuid.UUID
 	location          *string
+	sealed            *[]byte
 	format            *string
 	size              *int64
 	addsize           *int64
@@ -2100,6 +2101,55 @@ func (m *BackupMutation) ResetLocation() {
 	m.location = nil
 }
 
+// SetSealed sets the "sealed" field.
+func (m *BackupMutation) SetSealed(b []byte) {
+	m.sealed = &b
+}
+
+// Sealed returns the value of the "sealed" field in the mutation.
+func (m *BackupMutation) Sealed() (r []byte, exists bool) {
+	v := m.sealed
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSealed returns the old "sealed" field's value of the Backup entity.
+// If the Backup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BackupMutation) OldSealed(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSealed is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSealed requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSealed: %w", err)
+	}
+	return oldValue.Sealed, nil
+}
+
+// ClearSealed clears the value of the "sealed" field.
+func (m *BackupMutation) ClearSealed() {
+	m.sealed = nil
+	m.clearedFields[backup.FieldSealed] = struct{}{}
+}
+
+// SealedCleared returns if the "sealed" field was cleared in this mutation.
+func (m *BackupMutation) SealedCleared() bool {
+	_, ok := m.clearedFields[backup.FieldSealed]
+	return ok
+}
+
+// ResetSealed resets all changes to the "sealed" field.
+func (m *BackupMutation) ResetSealed() {
+	m.sealed = nil
+	delete(m.clearedFields, backup.FieldSealed)
+}
+
 // SetFormat sets the "format" field.
 func (m *BackupMutation) SetFormat(s string) {
 	m.format = &s
@@ -2466,7 +2516,7 @@ func (m *BackupMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *BackupMutation) Fields() []string {
-	fields := make([]string, 0, 16)
+	fields := make([]string, 0, 17)
 	if m.database_id != nil {
 		fields = append(fields, backup.FieldDatabaseID)
 	}
@@ -2493,6 +2543,9 @@ func (m *BackupMutation) Fields() []string {
 	}
 	if m.location != nil {
 		fields = append(fields, backup.FieldLocation)
+	}
+	if m.sealed != nil {
+		fields = append(fields, backup.FieldSealed)
 	}
 	if m.format != nil {
 		fields = append(fields, backup.FieldFormat)
@@ -2541,6 +2594,8 @@ func (m *BackupMutation) Field(name string) (ent.Value, bool) {
 		return m.StoreServiceID()
 	case backup.FieldLocation:
 		return m.Location()
+	case backup.FieldSealed:
+		return m.Sealed()
 	case backup.FieldFormat:
 		return m.Format()
 	case backup.FieldSize:
@@ -2582,6 +2637,8 @@ func (m *BackupMutation) OldField(ctx context.Context, name string) (ent.Value, 
 		return m.OldStoreServiceID(ctx)
 	case backup.FieldLocation:
 		return m.OldLocation(ctx)
+	case backup.FieldSealed:
+		return m.OldSealed(ctx)
 	case backup.FieldFormat:
 		return m.OldFormat(ctx)
 	case backup.FieldSize:
@@ -2667,6 +2724,13 @@ func (m *BackupMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetLocation(v)
+		return nil
+	case backup.FieldSealed:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSealed(v)
 		return nil
 	case backup.FieldFormat:
 		v, ok := value.(string)
@@ -2837,6 +2901,9 @@ func (m *BackupMutation) ClearedFields() []string {
 	if m.FieldCleared(backup.FieldStoreServiceID) {
 		fields = append(fields, backup.FieldStoreServiceID)
 	}
+	if m.FieldCleared(backup.FieldSealed) {
+		fields = append(fields, backup.FieldSealed)
+	}
 	return fields
 }
 
@@ -2853,6 +2920,9 @@ func (m *BackupMutation) ClearField(name string) error {
 	switch name {
 	case backup.FieldStoreServiceID:
 		m.ClearStoreServiceID()
+		return nil
+	case backup.FieldSealed:
+		m.ClearSealed()
 		return nil
 	}
 	return fmt.Errorf("unknown Backup nullable field %s", name)
@@ -2888,6 +2958,9 @@ func (m *BackupMutation) ResetField(name string) error {
 		return nil
 	case backup.FieldLocation:
 		m.ResetLocation()
+		return nil
+	case backup.FieldSealed:
+		m.ResetSealed()
 		return nil
 	case backup.FieldFormat:
 		m.ResetFormat()

@@ -128,33 +128,33 @@ func init() {
 	// backup.LocationValidator is a validator for the "location" field. It is called by the builders before save.
 	backup.LocationValidator = backupDescLocation.Validators[0].(func(string) error)
 	// backupDescFormat is the schema descriptor for format field.
-	backupDescFormat := backupFields[10].Descriptor()
+	backupDescFormat := backupFields[11].Descriptor()
 	// backup.DefaultFormat holds the default value on creation for the format field.
 	backup.DefaultFormat = backupDescFormat.Default.(string)
 	// backup.FormatValidator is a validator for the "format" field. It is called by the builders before save.
 	backup.FormatValidator = backupDescFormat.Validators[0].(func(string) error)
 	// backupDescSize is the schema descriptor for size field.
-	backupDescSize := backupFields[11].Descriptor()
+	backupDescSize := backupFields[12].Descriptor()
 	// backup.DefaultSize holds the default value on creation for the size field.
 	backup.DefaultSize = backupDescSize.Default.(int64)
 	// backupDescSha256 is the schema descriptor for sha256 field.
-	backupDescSha256 := backupFields[12].Descriptor()
+	backupDescSha256 := backupFields[13].Descriptor()
 	// backup.DefaultSha256 holds the default value on creation for the sha256 field.
 	backup.DefaultSha256 = backupDescSha256.Default.(string)
 	// backup.Sha256Validator is a validator for the "sha256" field. It is called by the builders before save.
 	backup.Sha256Validator = backupDescSha256.Validators[0].(func(string) error)
 	// backupDescOperationID is the schema descriptor for operation_id field.
-	backupDescOperationID := backupFields[13].Descriptor()
+	backupDescOperationID := backupFields[14].Descriptor()
 	// backup.DefaultOperationID holds the default value on creation for the operation_id field.
 	backup.DefaultOperationID = backupDescOperationID.Default.(int)
 	// backupDescCreatedBy is the schema descriptor for created_by field.
-	backupDescCreatedBy := backupFields[14].Descriptor()
+	backupDescCreatedBy := backupFields[15].Descriptor()
 	// backup.DefaultCreatedBy holds the default value on creation for the created_by field.
 	backup.DefaultCreatedBy = backupDescCreatedBy.Default.(string)
 	// backup.CreatedByValidator is a validator for the "created_by" field. It is called by the builders before save.
 	backup.CreatedByValidator = backupDescCreatedBy.Validators[0].(func(string) error)
 	// backupDescEndAt is the schema descriptor for end_at field.
-	backupDescEndAt := backupFields[16].Descriptor()
+	backupDescEndAt := backupFields[17].Descriptor()
 	// backup.DefaultEndAt holds the default value on creation for the end_at field.
 	backup.DefaultEndAt = backupDescEndAt.Default.(int64)
 	// backupDescID is the schema descriptor for id field.

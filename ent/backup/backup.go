@@ -29,6 +29,8 @@ const (
 	FieldStoreServiceID = "store_service_id"
 	// FieldLocation holds the string denoting the location field in the database.
 	FieldLocation = "location"
+	// FieldSealed holds the string denoting the sealed field in the database.
+	FieldSealed = "sealed"
 	// FieldFormat holds the string denoting the format field in the database.
 	FieldFormat = "format"
 	// FieldSize holds the string denoting the size field in the database.
@@ -59,6 +61,7 @@ var Columns = []string{
 	FieldStatus,
 	FieldStoreServiceID,
 	FieldLocation,
+	FieldSealed,
 	FieldFormat,
 	FieldSize,
 	FieldSha256,

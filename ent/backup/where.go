@@ -98,6 +98,11 @@ func Location(v string) predicate.Backup {
 	return predicate.Backup(sql.FieldEQ(FieldLocation, v))
 }
 
+// Sealed applies equality check predicate on the "sealed" field. It's identical to SealedEQ.
+func Sealed(v []byte) predicate.Backup {
+	return predicate.Backup(sql.FieldEQ(FieldSealed, v))
+}
+
 // Format applies equality check predicate on the "format" field. It's identical to FormatEQ.
 func Format(v string) predicate.Backup {
 	return predicate.Backup(sql.FieldEQ(FieldFormat, v))
@@ -626,6 +631,56 @@ func LocationEqualFold(v string) predicate.Backup {
 // LocationContainsFold applies the ContainsFold predicate on the "location" field.
 func LocationContainsFold(v string) predicate.Backup {
 	return predicate.Backup(sql.FieldContainsFold(FieldLocation, v))
+}
+
+// SealedEQ applies the EQ predicate on the "sealed" field.
+func SealedEQ(v []byte) predicate.Backup {
+	return predicate.Backup(sql.FieldEQ(FieldSealed, v))
+}
+
+// SealedNEQ applies the NEQ predicate on the "sealed" field.
+func SealedNEQ(v []byte) predicate.Backup {
+	return predicate.Backup(sql.FieldNEQ(FieldSealed, v))
+}
+
+// SealedIn applies the In predicate on the "sealed" field.
+func SealedIn(vs ...[]byte) predicate.Backup {
+	return predicate.Backup(sql.FieldIn(FieldSealed, vs...))
+}
+
+// SealedNotIn applies the NotIn predicate on the "sealed" field.
+func SealedNotIn(vs ...[]byte) predicate.Backup {
+	return predicate.Backup(sql.FieldNotIn(FieldSealed, vs...))
+}
+
+// SealedGT applies the GT predicate on the "sealed" field.
+func SealedGT(v []byte) predicate.Backup {
+	return predicate.Backup(sql.FieldGT(FieldSealed, v))
+}
+
+// SealedGTE applies the GTE predicate on the "sealed" field.
+func SealedGTE(v []byte) predicate.Backup {
+	return predicate.Backup(sql.FieldGTE(FieldSealed, v))
+}
+
+// SealedLT applies the LT predicate on the "sealed" field.
+func SealedLT(v []byte) predicate.Backup {
+	return predicate.Backup(sql.FieldLT(FieldSealed, v))
+}
+
+// SealedLTE applies the LTE predicate on the "sealed" field.
+func SealedLTE(v []byte) predicate.Backup {
+	return predicate.Backup(sql.FieldLTE(FieldSealed, v))
+}
+
+// SealedIsNil applies the IsNil predicate on the "sealed" field.
+func SealedIsNil() predicate.Backup {
+	return predicate.Backup(sql.FieldIsNull(FieldSealed))
+}
+
+// SealedNotNil applies the NotNil predicate on the "sealed" field.
+func SealedNotNil() predicate.Backup {
+	return predicate.Backup(sql.FieldNotNull(FieldSealed))
 }
 
 // FormatEQ applies the EQ predicate on the "format" field.

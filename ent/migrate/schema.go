@@ -79,6 +79,7 @@ var (
 		{Name: "status", Type: field.TypeString, Size: 16, Default: "WAITING"},
 		{Name: "store_service_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "location", Type: field.TypeString, Size: 512, Default: ""},
+		{Name: "sealed", Type: field.TypeBytes, Nullable: true},
 		{Name: "format", Type: field.TypeString, Size: 32, Default: ""},
 		{Name: "size", Type: field.TypeInt64, Default: 0},
 		{Name: "sha256", Type: field.TypeString, Size: 64, Default: ""},

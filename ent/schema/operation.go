@@ -78,6 +78,7 @@ func (Backup) Fields() []ent.Field {
 		field.UUID("store_service_id", uuid.UUID{}).Optional().Nillable().Immutable().
 			Comment("The minio service that holds it; none: the data directory."),
 		field.String("location").MaxLen(512).Default("").Comment("File below the data directory, or key of the object."),
+		field.Bytes("sealed").Optional().Sensitive().Comment("The key that it is encrypted under."),
 		field.String("format").MaxLen(32).Default(""),
 		field.Int64("size").Default(0),
 		field.String("sha256").MaxLen(64).Default(""),
