@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,6 +23,7 @@ import (
 	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
 	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/server/auth"
+	"github.com/backplane/backplane/server/keys"
 	"github.com/backplane/backplane/server/operation"
 	"github.com/backplane/backplane/server/store"
 )
@@ -324,13 +324,11 @@ func (a *Admin) insertCredential(ctx context.Context, tx *store.Tx, rules connec
 	if err != nil {
 		return nil, err
 	}
-	if cred, err = tx.Credential.UpdateOneID(cred.ID).SetSealed(a.Keys.Seal([]byte(newPassword()), passwordPlace(cred.ID))).Save(ctx); err != nil {
+	if cred, err = tx.Credential.UpdateOneID(cred.ID).SetSealed(a.Keys.Seal([]byte(newPassword()), keys.CredentialPlace(cred.ID))).Save(ctx); err != nil {
 		return nil, err
 	}
 	return cred, reserveLogin(ctx, tx, rules, db, cred.ID, user)
 }
-
-func passwordPlace(credential int) string { return "credential/" + strconv.Itoa(credential) }
 
 // loginScope is where the names of a database's logins must be unique.
 func loginScope(rules connectors.EngineRules, db *ent.Database) string {
@@ -422,42 +420,55 @@ func (a *Admin) checkFree(ctx context.Context, w *operation.Work) error {
 		if exists {
 			return fmt.Errorf("on the server the database %s %w", row.Name, connectors.ErrExists)
 		}
-		user, err := freeUser(cred.User, func(name string) (bool, error) {
-			if slices.Contains(b.engine.Rules().ReservedUsers, name) {
-				return true, nil
-			}
-			if name != cred.User {
-				taken, err := a.Store.Login.Query().
-					Where(login.ServiceID(row.ServiceID), login.Scope(loginScope(b.engine.Rules(), row)), login.User(name)).Exist(ctx)
-				if taken || err != nil {
-					return true, err
-				}
-			}
-			return s.HasLogin(ctx, row.Name, name)
-		})
+		user, err := a.freeLogin(ctx, b, s, row, cred.User)
 		w.Data["user"] = user
 		return err
 	})
 }
 
+// freeLogin is a login like user, which a credential of the database has
+// reserved, that the server does not know.
+func (a *Admin) freeLogin(ctx context.Context, b backend, s connectors.DatabaseServer, row *ent.Database, user string) (string, error) {
+	rules := b.engine.Rules()
+	return freeUser(user, func(name string) (bool, error) {
+		if slices.Contains(rules.ReservedUsers, name) {
+			return true, nil
+		}
+		if name != user {
+			taken, err := a.Store.Login.Query().
+				Where(login.ServiceID(row.ServiceID), login.Scope(loginScope(rules, row)), login.User(name)).Exist(ctx)
+			if taken || err != nil {
+				return true, err
+			}
+		}
+		return s.HasLogin(ctx, row.Name, name)
+	})
+}
+
 // takeLogin changes the first login to the one that was found free.
 func (a *Admin) takeLogin(ctx context.Context, tx *store.Tx, w *operation.Work) error {
-	user, id := w.String("user"), w.Int("credential")
-	n, err := tx.Login.Query().Where(login.CredentialID(id), login.User(user)).Count(ctx)
-	if err != nil || n == 1 {
+	user := w.String("user")
+	cred, err := tx.Credential.Get(ctx, w.Int("credential"))
+	if err != nil || cred.User == user {
 		return err
 	}
-	old, err := tx.Login.Query().Where(login.CredentialID(id)).Only(ctx)
+	if err := renameLogin(ctx, tx, cred.ID, cred.User, user); err != nil {
+		return err
+	}
+	return tx.Credential.UpdateOne(cred).SetUser(user).SetBaseUser(user).Exec(ctx)
+}
+
+// renameLogin reserves another name in place of one that a credential has
+// reserved.
+func renameLogin(ctx context.Context, tx *store.Tx, credential int, from, to string) error {
+	old, err := tx.Login.Query().Where(login.CredentialID(credential), login.User(from)).Only(ctx)
 	if err != nil {
 		return err
 	}
 	if err := tx.Login.DeleteOne(old).Exec(ctx); err != nil {
 		return err
 	}
-	if err := tx.Login.Create().SetCredentialID(id).SetServiceID(old.ServiceID).SetScope(old.Scope).SetUser(user).Exec(ctx); err != nil {
-		return err
-	}
-	return tx.Credential.UpdateOneID(id).SetUser(user).SetBaseUser(user).Exec(ctx)
+	return tx.Login.Create().SetCredentialID(credential).SetServiceID(old.ServiceID).SetScope(old.Scope).SetUser(to).Exec(ctx)
 }
 
 func (a *Admin) engineCreate(ctx context.Context, w *operation.Work) error {
@@ -497,7 +508,7 @@ func (a *Admin) firstLogin(ctx context.Context, w *operation.Work) error {
 
 // loginOf is a credential's login as the engine shall have it.
 func (a *Admin) loginOf(db *ent.Database, cred *ent.Credential) (connectors.Login, error) {
-	password, err := a.Keys.Open(cred.Sealed, passwordPlace(cred.ID))
+	password, err := a.Keys.Open(cred.Sealed, keys.CredentialPlace(cred.ID))
 	if err != nil {
 		return connectors.Login{}, fmt.Errorf("credential %d: %w", cred.ID, err)
 	}

@@ -2,6 +2,7 @@ package dbaas
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
 	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/server/auth"
+	"github.com/backplane/backplane/server/keys"
 	"github.com/backplane/backplane/server/operation"
 	"github.com/backplane/backplane/server/store"
 )
@@ -153,7 +155,7 @@ func (a *Admin) afterwards(ctx context.Context, id int, undone bool) error {
 
 // quarantine gives every login of a database a password that nobody knows.
 func (a *Admin) quarantine(ctx context.Context, id int, at time.Time) error {
-	return a.lockAnd(ctx, id, kindQuarantine, true, func(tx *store.Tx, row *ent.Database) (map[string]any, error) {
+	return a.lockAnd(ctx, id, kindQuarantine, true, func(ctx context.Context, tx *store.Tx, row *ent.Database) (map[string]any, error) {
 		if row.State != stateAlive {
 			return nil, refuse("The database is in quarantine already.")
 		}
@@ -163,7 +165,7 @@ func (a *Admin) quarantine(ctx context.Context, id int, at time.Time) error {
 		}
 		var sealed [][]byte
 		for _, c := range creds {
-			fresh := a.Keys.Seal([]byte(newPassword()), passwordPlace(c.ID))
+			fresh := a.Keys.Seal([]byte(newPassword()), keys.CredentialPlace(c.ID))
 			sealed = append(sealed, fresh)
 			if err := tx.Credential.UpdateOneID(c.ID).SetSealed(fresh).ClearPending().AddVersion(1).Exec(ctx); err != nil {
 				return nil, err
@@ -200,23 +202,63 @@ func (a *Admin) restore(ctx context.Context, id int) error {
 
 // drop removes a database for good.
 func (a *Admin) drop(ctx context.Context, id int) error {
-	return a.lockAnd(ctx, id, kindDrop, true, func(tx *store.Tx, row *ent.Database) (map[string]any, error) {
-		next, err := tx.Database.UpdateOneID(id).SetState(stateDropping).Save(ctx)
+	return a.lockAnd(ctx, id, kindDrop, true, a.toDrop(func(row *ent.Database) error {
+		if row.State != stateQuarantined {
+			return refuse("The database is not in quarantine.")
+		}
+		return nil
+	}))
+}
+
+// toDrop changes a database to one that is being removed, if check lets it.
+func (a *Admin) toDrop(check func(*ent.Database) error) change {
+	return func(ctx context.Context, tx *store.Tx, row *ent.Database) (map[string]any, error) {
+		if err := check(row); err != nil {
+			return nil, err
+		}
+		next, err := tx.Database.UpdateOneID(row.ID).SetState(stateDropping).Save(ctx)
 		if err != nil {
 			return nil, err
 		}
 		tx.Audit(auditOfDatabase("DropDatabase", next, databaseFields(row), databaseFields(next)))
 		return nil, nil
-	})
+	}
 }
+
+// change is what is written of a database when an operation on it begins. It
+// returns what the operation needs to know.
+type change func(ctx context.Context, tx *store.Tx, row *ent.Database) (map[string]any, error)
 
 // lockAnd changes a database that no operation works on, begins an operation
 // on it in the same transaction, and waits for that. later lets the call end
 // well while the server cannot be reached.
-func (a *Admin) lockAnd(ctx context.Context, id int, kind string, later bool, change func(tx *store.Tx, row *ent.Database) (map[string]any, error)) error {
+func (a *Admin) lockAnd(ctx context.Context, id int, kind string, later bool, fn change) error {
+	op, err := a.begin(ctx, id, kind, fn)
+	if err != nil {
+		return err
+	}
+	if later {
+		return a.afterwards(ctx, op.ID, false)
+	}
+	return a.await(ctx, op.ID)
+}
+
+// begin is lockAnd without the waiting.
+func (a *Admin) begin(ctx context.Context, id int, kind string, fn change) (*ent.Operation, error) {
+	op, err := a.tryBegin(ctx, id, kind, fn)
+	if errors.Is(err, keys.ErrRetired) {
+		op, err = a.tryBegin(ctx, id, kind, fn) // which seals anew
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.ops.Go(op)
+	return op, nil
+}
+
+func (a *Admin) tryBegin(ctx context.Context, id int, kind string, fn change) (op *ent.Operation, err error) {
 	defer a.Keys.Writing()()
-	var op *ent.Operation
-	err := a.Store.Change(ctx, func(tx *store.Tx) error {
+	err = a.Store.Change(ctx, func(tx *store.Tx) error {
 		if err := tx.TakeTurn(ctx); err != nil {
 			return err
 		}
@@ -230,7 +272,7 @@ func (a *Admin) lockAnd(ctx context.Context, id int, kind string, later bool, ch
 		if row.OperationID != 0 {
 			return locked(row)
 		}
-		data, err := change(tx, row)
+		data, err := fn(ctx, tx, row)
 		if err != nil {
 			return err
 		}
@@ -239,14 +281,7 @@ func (a *Admin) lockAnd(ctx context.Context, id int, kind string, later bool, ch
 		}
 		return tx.Database.UpdateOneID(id).SetOperationID(op.ID).Exec(ctx)
 	})
-	if err != nil {
-		return err
-	}
-	a.ops.Go(op)
-	if later {
-		return a.afterwards(ctx, op.ID, false)
-	}
-	return a.await(ctx, op.ID)
+	return op, err
 }
 
 // quarantineDatabase is the operation that brings the new passwords to the
@@ -267,31 +302,37 @@ func (a *Admin) putLogins(cut bool) func(context.Context, *operation.Work) error
 			return err
 		}
 		return a.withDatabase(ctx, w, func(row *ent.Database, _ backend, s connectors.DatabaseServer) error {
-			for _, c := range creds {
-				l, err := a.loginOf(row, c)
-				if err != nil {
-					return err
-				}
-				if err := s.PutLogin(ctx, l); err != nil {
-					return err
-				}
-				if cut {
-					if err := s.CutSessions(ctx, row.Name, c.User); err != nil {
-						return err
-					}
-				}
-				for _, name := range []string{c.FormerUser, c.PendingUser} {
-					if name == "" || name == c.User {
-						continue
-					}
-					if err := s.DropLogin(ctx, row.Name, name); err != nil {
-						return err
-					}
-				}
-			}
-			return nil
+			return a.putEach(ctx, s, row, creds, cut)
 		})
 	}
+}
+
+// putEach puts logins into the engine. Of those before the last rotation
+// nobody knows the password any more, and so they end.
+func (a *Admin) putEach(ctx context.Context, s connectors.DatabaseServer, row *ent.Database, creds []*ent.Credential, cut bool) error {
+	for _, c := range creds {
+		l, err := a.loginOf(row, c)
+		if err != nil {
+			return err
+		}
+		if err := s.PutLogin(ctx, l); err != nil {
+			return err
+		}
+		if cut {
+			if err := s.CutSessions(ctx, row.Name, c.User); err != nil {
+				return err
+			}
+		}
+		for _, name := range []string{c.FormerUser, c.PendingUser} {
+			if name == "" || name == c.User {
+				continue
+			}
+			if err := s.DropLogin(ctx, row.Name, name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // loginsPut records that former logins are gone.
