@@ -121,7 +121,7 @@ func (r *toolRun) run(ctx context.Context, name string) error {
 
 // outcome waits for the program and its pipes, and tells what was wrong first.
 func (r *toolRun) outcome(ctx context.Context, name string, in, out <-chan error) error {
-	status := r.cmd.Wait()
+	exit := r.cmd.Wait()
 	r.mu.Lock()
 	r.ended = true
 	r.mu.Unlock()
@@ -141,11 +141,11 @@ func (r *toolRun) outcome(ctx context.Context, name string, in, out <-chan error
 		return fmt.Errorf("read what %s was to load: %w", name, read)
 	case written != nil:
 		return fmt.Errorf("write what %s dumped: %w", name, written)
-	case status == nil:
+	case exit == nil:
 		return nil
 	}
 	hide := scrubber(r.Secrets)
-	e := &ToolError{Tool: name, Status: hide(status.Error()), Stderr: hide(r.stderr.String())}
+	e := &ToolError{Tool: name, Status: hide(exit.Error()), Stderr: hide(r.stderr.String())}
 	return &Failure{Code: Internal, Phrase: name + " failed", Detail: strings.ReplaceAll(e.Stderr, "\n", "; "), Err: e}
 }
 
