@@ -63,6 +63,11 @@ type server struct {
 	version string
 	admin   string // the account that the login became, without its host
 	maria   bool
+	// everybodys are the patterns of databases that everybody reaches; nil until
+	// they are asked for.
+	everybodys []string
+	// empty is a database that was just made, and has no logins yet.
+	empty string
 }
 
 // loginTime bounds how long a server may take to accept a connection.

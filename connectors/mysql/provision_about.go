@@ -52,8 +52,8 @@ func lacks(lines []string) []string {
 		if !found || !global {
 			continue
 		}
-		for _, r := range strings.Split(rights, ", ") {
-			has[r] = true
+		for _, r := range strings.Split(rights, ",") { // MySQL writes some without a space
+			has[strings.TrimSpace(r)] = true
 		}
 		if strings.Contains(rest, " WITH GRANT OPTION") {
 			has["GRANT OPTION"] = true

@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -34,17 +35,33 @@ func (s *server) CreateDatabase(ctx context.Context, name string) error {
 	if err := s.private(ctx, name); err != nil {
 		return s.failure(ctx, err)
 	}
-	return s.failure(ctx, s.exec(ctx, "CREATE DATABASE IF NOT EXISTS "+quoteName(name)+" CHARACTER SET utf8mb4"))
+	result, err := s.db.ExecContext(ctx, "CREATE DATABASE IF NOT EXISTS "+quoteName(name)+" CHARACTER SET utf8mb4")
+	if err != nil {
+		return s.failure(ctx, err)
+	}
+	// MySQL counts a database that was there too.
+	if n, err := result.RowsAffected(); err == nil && n == 1 && s.maria {
+		s.empty = name
+	}
+	return nil
 }
 
 // private fails where everybody has rights on a database of this name. Servers
-// come with such rights on `test\_%` for the user ”: they count for all users.
+// come with such rights on `test\_%` for the user with an empty name: they count
+// for all users.
 func (s *server) private(ctx context.Context, name string) error {
-	open, err := s.list(ctx, "SELECT Db FROM mysql.db WHERE User = '' AND "+quoteText(name)+` LIKE Db ESCAPE '\' LIMIT 1`)
-	if err != nil || len(open) == 0 {
-		return err
+	if s.everybodys == nil {
+		list, err := s.list(ctx, "SELECT Db FROM mysql.db WHERE User = ''")
+		if err != nil {
+			return err
+		}
+		s.everybodys = append([]string{}, list...)
 	}
-	return &connectors.Failure{Code: connectors.PermissionDenied, Phrase: fmt.Sprintf("Everybody on the server has rights on databases like %q", open[0]),
+	i := slices.IndexFunc(s.everybodys, func(p string) bool { return matches(p, name) })
+	if i < 0 {
+		return nil
+	}
+	return &connectors.Failure{Code: connectors.PermissionDenied, Phrase: fmt.Sprintf("Everybody on the server has rights on databases like %q", s.everybodys[i]),
 		Hint: "Run mysql_secure_installation on the server, or revoke the rights of the user ''."}
 }
 
@@ -59,41 +76,80 @@ func (s *server) DropDatabase(ctx context.Context, name string) error {
 	if contains(systemDatabases, strings.ToLower(name)) {
 		return exists("Database", name)
 	}
-	grantees := "SELECT User FROM mysql.db WHERE Db = " + quoteText(pattern(name))
-	var err error
-	for range busyTries {
-		if err = s.kill(ctx, "(DB = "+quoteText(name)+" OR USER IN ("+grantees+"))"); err != nil {
+	grantees, err := s.grantees(ctx, name)
+	for try := 0; err == nil && try < busyTries; try++ {
+		if _, err = s.kill(ctx, func(on open) bool { return on.database == name || grantees.include(on.user) && on.user != s.admin }); err != nil {
 			break
 		}
-		if err = s.exec(ctx, "DROP DATABASE IF EXISTS "+quoteName(name)); !isNumber(err, 1205) {
-			break
+		if err = s.exec(ctx, "DROP DATABASE IF EXISTS "+quoteName(name)); isNumber(err, 1205) && try < busyTries-1 {
+			err = nil
+			continue
 		}
+		break
 	}
 	if err == nil || isNumber(err, 1102) { // a name that no database can have
-		err = s.forget(ctx, name)
+		err = s.forget(ctx, name, grantees)
 	}
 	return s.failure(ctx, err)
 }
 
+// grantee is an account with rights on a database.
+type grantee struct{ user, host string }
+
+type grantees []grantee
+
+func (l grantees) include(user string) bool {
+	return slices.ContainsFunc(l, func(g grantee) bool { return g.user == user })
+}
+
+func (s *server) grantees(ctx context.Context, database string) (grantees, error) {
+	rows, err := s.table(ctx, "SELECT User, Host FROM mysql.db WHERE Db = "+quoteText(pattern(database)), 2)
+	if err != nil {
+		return nil, err
+	}
+	list := make(grantees, len(rows))
+	for i, r := range rows {
+		list[i] = grantee{r[0], r[1]}
+	}
+	return list, nil
+}
+
 // forget revokes the rights on a database that is gone: they would hold for the
 // next one of the same name.
-func (s *server) forget(ctx context.Context, name string) error {
-	rows, err := s.table(ctx, "SELECT User, Host FROM mysql.db WHERE Db = "+quoteText(pattern(name)), 2)
-	if err != nil {
-		return err
-	}
-	for _, r := range rows {
-		who := quoteText(r[0]) + "@" + quoteText(r[1])
-		if r[0] == loader(name) {
+func (s *server) forget(ctx context.Context, database string, list grantees) error {
+	for _, g := range list {
+		who := quoteText(g.user) + "@" + quoteText(g.host)
+		var err error
+		if g.user == loader(database) {
 			err = s.exec(ctx, "DROP USER IF EXISTS "+who)
 		} else {
-			err = s.exec(ctx, "REVOKE ALL PRIVILEGES ON "+quoteName(pattern(name))+".* FROM "+who)
+			err = s.exec(ctx, "REVOKE ALL PRIVILEGES ON "+quoteName(pattern(database))+".* FROM "+who)
 		}
 		if err != nil && !isNumber(err, 1141) { // revoked by somebody else
 			return err
 		}
+		if err := s.release(ctx, g.user); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// release removes an account that DropLogin had to keep on MySQL, now that
+// nothing of it is left.
+func (s *server) release(ctx context.Context, user string) error {
+	if s.maria {
+		return nil
+	}
+	locked, err := s.is(ctx, "SELECT COUNT(*) > 0 FROM mysql.user WHERE Host = '%' AND account_locked = 'Y' AND User = "+quoteText(user))
+	if err != nil || !locked {
+		return err
+	}
+	list, _, err := s.grants(ctx, user)
+	if err != nil || len(list) > 0 {
+		return err
+	}
+	return s.exec(ctx, "DROP USER IF EXISTS "+account(user))
 }
 
 // Size adds up tables and their indexes. Those of InnoDB are files, whose sizes
@@ -150,25 +206,52 @@ func (s *server) Inventory(ctx context.Context) (connectors.Inventory, error) {
 	return inv, nil
 }
 
-// kill ends the sessions that a condition on the list of sessions holds for,
-// except this one, and tells whether there were any.
-func (s *server) kill(ctx context.Context, condition string) error {
-	_, err := s.killed(ctx, condition)
-	return err
-}
+// open is a session on the server.
+type open struct{ id, user, database string }
 
-func (s *server) killed(ctx context.Context, condition string) (bool, error) {
-	ids, err := s.list(ctx, "SELECT ID FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND "+condition)
+// kill ends the sessions that are meant, and reports whether there were any.
+// The list is read whole: the server takes longer to choose from it.
+func (s *server) kill(ctx context.Context, meant func(open) bool) (some bool, err error) {
+	list, err := s.sessions(ctx)
 	if err != nil {
 		return false, err
 	}
-	for _, id := range ids {
+	for _, on := range list {
+		if !meant(on) {
+			continue
+		}
+		some = true
 		// 1094: it ended by itself.
-		if err := s.exec(ctx, "KILL CONNECTION "+id); err != nil && !isNumber(err, 1094) {
-			return false, err
+		if err := s.exec(ctx, "KILL CONNECTION "+on.id); err != nil && !isNumber(err, 1094) {
+			return some, err
 		}
 	}
-	return len(ids) > 0, nil
+	return some, nil
+}
+
+func (s *server) sessions(ctx context.Context) ([]open, error) {
+	rows, err := s.db.QueryContext(ctx, "SHOW PROCESSLIST")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	names, err := rows.Columns() // versions have more after the first
+	if err != nil {
+		return nil, err
+	}
+	var id, user, host, database sql.NullString
+	into := []any{&id, &user, &host, &database}
+	for range names[len(into):] {
+		into = append(into, new(sql.RawBytes))
+	}
+	var list []open
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return nil, err
+		}
+		list = append(list, open{id.String, user.String, database.String})
+	}
+	return list, rows.Err()
 }
 
 // isNumber reports whether the server refused with this error.

@@ -73,8 +73,23 @@ func (s *server) heir(ctx context.Context, database, user string) (string, error
 // nobodys is the condition for a definer that is gone.
 const nobodys = "CAST(DEFINER AS BINARY) NOT IN (SELECT CAST(CONCAT(User, '@', Host) AS BINARY) FROM mysql.user)"
 
+// something is a condition that tells an empty database, at a tenth of the cost
+// of listing what is in it.
+func (s *server) something(database string) string {
+	in := quoteText(database)
+	routines, events := "information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ", "information_schema.EVENTS WHERE EVENT_SCHEMA = "
+	if s.maria {
+		routines, events = "mysql.proc WHERE db = ", "mysql.event WHERE db = "
+	}
+	return "(EXISTS (SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = " + in + ") OR EXISTS (SELECT 1 FROM " + routines + in +
+		") OR EXISTS (SELECT 1 FROM " + events + in + "))"
+}
+
 // adopt gives an owner what nobody has any more.
 func (s *server) adopt(ctx context.Context, database, owner string) error {
+	if some, err := s.is(ctx, "SELECT "+s.something(database)); err != nil || !some {
+		return err
+	}
 	list, err := s.belongings(ctx, database, nobodys)
 	if err != nil || len(list) == 0 {
 		return err
@@ -100,21 +115,29 @@ func (s *server) give(ctx context.Context, database string, list []belonging, ch
 	if _, err := conn.ExecContext(ctx, "USE "+quoteName(database)); err != nil {
 		return false, err
 	}
-	for _, b := range list {
-		if !s.maria && b.kind != "VIEW" && b.kind != "EVENT" {
-			left = left || change(b)
-			continue
+	// A view may need another that comes later in the list. What the server goes
+	// on to refuse, such as a view of a table that is gone, was of no use before,
+	// and must not keep its login.
+	for before := 0; len(list) != before; {
+		before = len(list)
+		var refused []belonging
+		for _, b := range list {
+			if !s.maria && b.kind != "VIEW" && b.kind != "EVENT" {
+				left = left || change(b)
+				continue
+			}
+			to := ""
+			if change(b) {
+				to = "DEFINER=" + quoteName(heir) + "@`%`"
+			}
+			var no *driver.MySQLError
+			if err := b.redefine(ctx, conn, to); errors.As(err, &no) {
+				refused = append(refused, b)
+			} else if err != nil {
+				return left, err
+			}
 		}
-		to := ""
-		if change(b) {
-			to = "DEFINER=" + quoteName(heir) + "@`%`"
-		}
-		var refused *driver.MySQLError
-		if err := b.redefine(ctx, conn, to); err != nil && !errors.As(err, &refused) {
-			return left, err
-		}
-		// What the server refuses, such as a view of a table that is gone, was of
-		// no use before, and must not keep its login.
+		list = refused
 	}
 	return left, nil
 }

@@ -156,7 +156,7 @@ func (s *server) take(ctx context.Context, user, what string, g grant) error {
 		list = append(list, "GRANT OPTION ON "+g.object)
 	}
 	for _, what := range list {
-		if err := s.exec(ctx, "REVOKE "+what+" FROM "+account(user)); err != nil && !isNumber(err, 1141) && !isNumber(err, 1147) {
+		if err := s.exec(ctx, "REVOKE "+what+" FROM "+account(user)); err != nil && !isNumber(err, 1141) && !isNumber(err, 1147) && !isNumber(err, 1403) {
 			return err
 		}
 	}

@@ -24,7 +24,9 @@ func (s *server) unlocked() string {
 	return " AND account_locked = 'N'"
 }
 
-// PutLogin makes the account or changes the one that is there.
+// PutLogin makes the account or changes the one that is there. Rights on a
+// database are looked at when a session chooses it: a session that is open keeps
+// those it had, and must be cut to lose them.
 func (s *server) PutLogin(ctx context.Context, l connectors.Login) error {
 	return s.failure(ctx, s.put(ctx, l), l.Password)
 }
@@ -43,9 +45,10 @@ func (s *server) put(ctx context.Context, l connectors.Login) error {
 	case err == nil:
 		err = s.settle(ctx, l, nil)
 	}
-	if err == nil && l.Privilege == connectors.Owner {
+	if err == nil && l.Privilege == connectors.Owner && s.empty != l.Database {
 		err = s.adopt(ctx, l.Database, l.User)
 	}
+	s.empty = ""
 	return err
 }
 
@@ -96,13 +99,23 @@ func (s *server) DropLogin(ctx context.Context, database, user string) error {
 }
 
 func (s *server) drop(ctx context.Context, database, user string) error {
-	list, _, err := s.grants(ctx, user)
-	if err != nil || foreign(list, database) {
-		return err
-	}
-	left, err := s.bequeath(ctx, database, user)
+	// The usual, in one question: it has rights on the database, in which there
+	// is nothing or something.
+	own, some, err := s.look(ctx, database, user)
 	if err != nil {
 		return err
+	}
+	if !own {
+		list, _, err := s.grants(ctx, user)
+		if err != nil || foreign(list, database) {
+			return err
+		}
+	}
+	left := false
+	if some {
+		if left, err = s.bequeath(ctx, database, user); err != nil {
+			return err
+		}
 	}
 	last := "DROP USER IF EXISTS " + account(user)
 	if left {
@@ -111,12 +124,20 @@ func (s *server) drop(ctx context.Context, database, user string) error {
 	if err := s.exec(ctx, last); err != nil {
 		return err
 	}
-	cut, err := s.killed(ctx, sessionsOf(user))
+	cut, err := s.kill(ctx, sessionsOf(user))
 	if err == nil && cut {
 		// What they made since.
 		_, err = s.bequeath(ctx, database, user)
 	}
 	return err
+}
+
+// look reports whether a login has rights on its database, and whether there is
+// anything in it.
+func (s *server) look(ctx context.Context, database, user string) (own, some bool, err error) {
+	err = s.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM mysql.db WHERE Host = '%' AND Db = "+quoteText(pattern(database))+" AND User = "+quoteText(user)+"), "+
+		s.something(database)).Scan(&own, &some)
+	return own, some, err
 }
 
 // CutSessions ends the sessions of a login; it may open others.
@@ -127,7 +148,8 @@ func (s *server) CutSessions(ctx context.Context, _, user string) error {
 	if err := s.mayChange(user); err != nil {
 		return s.failure(ctx, err)
 	}
-	return s.failure(ctx, s.kill(ctx, sessionsOf(user)))
+	_, err := s.kill(ctx, sessionsOf(user))
+	return s.failure(ctx, err)
 }
 
-func sessionsOf(user string) string { return "USER = " + quoteText(user) }
+func sessionsOf(user string) func(open) bool { return func(on open) bool { return on.user == user } }

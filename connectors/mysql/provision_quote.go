@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -66,4 +67,26 @@ func cutLast(s, sep string) (before, after string, found bool) {
 		return s[:i], s[i+len(sep):], true
 	}
 	return s, "", false
+}
+
+// matches reports whether a pattern of grants is for a database.
+func matches(pattern, database string) bool {
+	var b strings.Builder
+	b.WriteString("(?is)^")
+	escaped := false
+	for _, r := range pattern {
+		switch {
+		case r == '\\' && !escaped:
+			escaped = true
+			continue
+		case r == '%' && !escaped:
+			b.WriteString(".*")
+		case r == '_' && !escaped:
+			b.WriteString(".")
+		default:
+			b.WriteString(regexp.QuoteMeta(string(r)))
+		}
+		escaped = false
+	}
+	return regexp.MustCompile(b.String() + "$").MatchString(database)
 }

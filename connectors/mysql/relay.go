@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/backplane/backplane/connectors"
 )
@@ -42,6 +43,10 @@ type relay struct {
 const relayCaps = capLongPassword | capLongFlag | capConnectWithDB | capProtocol41 | capTransactions | capSecureConn | capPluginAuth | capMultiResults
 
 const capMultiResults = 1 << 17
+
+// relayLogin bounds how long the server and the program may take to get to the
+// first statement.
+const relayLogin = 30 * time.Second
 
 // runTool runs a program against the database as a login.
 func (s *server) runTool(ctx context.Context, r *relay, t connectors.Tool) error {
@@ -80,6 +85,7 @@ func (r *relay) listen(ctx context.Context) error {
 	r.raw, r.up = conn, &session{wire: newWire(conn)}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
+	conn.SetDeadline(time.Now().Add(relayLogin)) //nolint:errcheck // told by what follows
 	if err := r.up.greet(); err != nil {
 		r.close()
 		return err
@@ -167,6 +173,7 @@ func (r *relay) login(ctx context.Context, tool *wire) error {
 	if err := r.up.login(r.user, r.password, r.database); err != nil {
 		return err
 	}
+	r.raw.SetDeadline(time.Time{})               //nolint:errcheck // told by what follows
 	tool.write([]byte{headOK, 0, 0, 2, 0, 0, 0}) //nolint:errcheck // the program has gone, and tells why
 	return nil
 }
