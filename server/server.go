@@ -135,7 +135,7 @@ func New(ctx context.Context, conf config.Config, version string, logTo io.Write
 		return nil, err
 	}
 	s.dbaas = dbaas.New(dbaas.Options{
-		Store: s.store, Registry: registry, Env: connectors.Env{Deny: conf.DenyTargets}, Keys: s.keys, Catalog: s.catalog,
+		Store: s.store, Registry: registry, Env: connectors.Env{Deny: conf.DenyTargets}, Keys: s.keys, Catalog: s.catalog, Projects: s.identity,
 		Metrics: s.metrics, Log: s.log, DataDir: dataDir, Retention: conf.QuarantineRetention, Ending: s.ending,
 	})
 	return s, s.wire(ctx, registry)

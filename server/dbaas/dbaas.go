@@ -18,6 +18,7 @@ import (
 	"github.com/backplane/backplane/ent"
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
+	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
 	"github.com/backplane/backplane/internal/telemetry"
 	"github.com/backplane/backplane/server/keys"
 	"github.com/backplane/backplane/server/operation"
@@ -34,6 +35,13 @@ type Catalog interface {
 	DeleteService(context.Context, *catalogv1.DeleteServiceRequest) (*catalogv1.DeleteServiceResponse, error)
 }
 
+// Projects is what is needed of the identities: projects are theirs.
+type Projects interface {
+	CreateProject(context.Context, *identityv1.CreateProjectRequest) (*identityv1.CreateProjectResponse, error)
+	DescribeProject(ctx context.Context, name, description string) error
+	DeleteProject(context.Context, *identityv1.DeleteProjectRequest) (*identityv1.DeleteProjectResponse, error)
+}
+
 // Options are what an Admin needs.
 type Options struct {
 	Store    *store.Store
@@ -41,6 +49,7 @@ type Options struct {
 	Env      connectors.Env
 	Keys     *keys.Keys
 	Catalog  Catalog
+	Projects Projects
 	Metrics  *telemetry.Metrics
 	Log      *slog.Logger
 	// DataDir is where snapshots are kept that no minio service takes.
