@@ -24,7 +24,7 @@ const JWTKey = "jwt_key"
 
 // All is everything in the store that holds sealed values.
 func All() []Sealed {
-	return []Sealed{services{}, versions{}, credentials{}, settings{JWTKey, TrailKey}}
+	return []Sealed{services{}, versions{}, credentials{}, backups{}, settings{JWTKey, TrailKey}}
 }
 
 // ServicePlace is where a secret of a service, and of its versions, is kept.
