@@ -436,6 +436,11 @@ var (
 				Unique:  false,
 				Columns: []*schema.Column{OperationsColumns[8], OperationsColumns[24], OperationsColumns[0]},
 			},
+			{
+				Name:    "operation_updated_at",
+				Unique:  false,
+				Columns: []*schema.Column{OperationsColumns[25]},
+			},
 		},
 	}
 	// PlansColumns holds the columns for the "plans" table.

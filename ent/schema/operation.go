@@ -55,6 +55,7 @@ func (Operation) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("finished", "next_at"), index.Fields("object_class", "object_id"),
 		index.Fields("created_at", "id"), index.Fields("project", "created_at", "id"),
+		index.Fields("updated_at"), // for watches
 	}
 }
 

@@ -39,7 +39,7 @@ type Options struct {
 	Log   *slog.Logger
 	// Kinds are all kinds of operations.
 	Kinds []Kind
-	// Moved is told of every operation that has moved on. May be nil.
+	// Moved is told of every operation that has begun or moved on. May be nil.
 	Moved func(*ent.Operation)
 
 	// Intervals that tests shorten.
@@ -97,9 +97,16 @@ func (r *Runner) Begin(ctx context.Context, tx *store.Tx, kind string, subject S
 		SetCreatedAt(now.UnixMicro()).SetUpdatedAt(now.UnixMicro()).Save(ctx)
 }
 
+// Steps is how many steps a kind of operation has, 0 for one that this program
+// does not know.
+func (r *Runner) Steps(kind string) int { return len(r.kinds[kind].Steps) }
+
 // Go begins to work on an operation that Begin recorded. Before Run, it waits
 // for Run.
 func (r *Runner) Go(row *ent.Operation) {
+	if r.Moved != nil {
+		r.Moved(row)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.serving == nil || r.serving.Err() != nil || r.active[row.ID] != nil {
