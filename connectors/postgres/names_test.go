@@ -83,3 +83,12 @@ func TestToolFailures(t *testing.T) {
 		}
 	}
 }
+
+func TestLacks(t *testing.T) {
+	if got := lacks(150000, true, true, false); got != nil {
+		t.Errorf("got %q", got)
+	}
+	if got := lacks(140010, false, false, true); len(got) != 4 {
+		t.Errorf("got %q", got)
+	}
+}

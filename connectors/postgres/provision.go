@@ -71,21 +71,28 @@ func (*Connector) Open(ctx context.Context, env connectors.Env, c connectors.Con
 		return nil, s.explain(ctx, err)
 	}
 	s.text, _, _ = strings.Cut(s.text, " ")
-	need := func(has bool, what string) {
-		if !has && !s.superuser {
-			s.lacks = append(s.lacks, what)
-		}
+	s.lacks = lacks(s.version, s.superuser || makesRoles, s.superuser || makesDatabases, standby)
+	return s, nil
+}
+
+// oldest is the first version where a new database, and the ones that
+// everybody may enter, let only their owner make something.
+const oldest = 150000
+
+func lacks(version int, makesRoles, makesDatabases, standby bool) (list []string) {
+	if !makesRoles {
+		list = append(list, "CREATEROLE")
 	}
-	need(makesRoles, "CREATEROLE")
-	need(makesDatabases, "CREATEDB")
-	need(s.version >= 150000, "SUPERUSER, before PostgreSQL 15")
-	if s.version < 130000 {
-		s.lacks = append(s.lacks, "PostgreSQL 13 or newer")
+	if !makesDatabases {
+		list = append(list, "CREATEDB")
+	}
+	if version < oldest {
+		list = append(list, "PostgreSQL 15 or newer")
 	}
 	if standby {
-		s.lacks = append(s.lacks, "a server that takes changes: this is a standby")
+		list = append(list, "a server that takes changes: this is a standby")
 	}
-	return s, nil
+	return list
 }
 
 // Close logs out.

@@ -15,6 +15,9 @@ func (s *server) CreateDatabase(ctx context.Context, name string) error {
 	if err := checkDatabase(name); err != nil {
 		return err
 	}
+	if s.version < oldest {
+		return connectors.Fail(connectors.InvalidConfig, nil, "the server is PostgreSQL %s; databases are made on 15 or newer", s.text)
+	}
 	return s.explain(ctx, s.createDatabase(ctx, name))
 }
 
@@ -62,15 +65,17 @@ func (s *server) createDatabase(ctx context.Context, name string) error {
 	return s.within(ctx, name, batch(s.furnish(p.roles)))
 }
 
-// furnish are the statements inside a new database.
+// furnish are the statements inside a new database. The schema public belongs
+// to the database's owner, and nobody else makes something in it, unless the
+// template is of an older version; an owner may have dropped it since.
 func (s *server) furnish(r roles) []string {
-	var list []string
-	if s.version < 150000 {
-		// Newer servers give this schema to the database's owner, and nobody
-		// else the right to make something in it.
-		list = append(list, "ALTER SCHEMA public OWNER TO "+ident(r.owner), "REVOKE ALL ON SCHEMA public FROM PUBLIC")
-	}
-	list = append(list, "GRANT USAGE ON SCHEMA public TO "+ident(r.writer)+", "+ident(r.reader))
+	list := []string{"DO " + literal(`BEGIN
+		IF to_regnamespace('public') IS NOT NULL THEN
+			ALTER SCHEMA public OWNER TO pg_database_owner;
+			REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+			GRANT USAGE ON SCHEMA public TO `+ident(r.writer)+", "+ident(r.reader)+`;
+		END IF;
+	END`)}
 	if s.superuser {
 		list = append(list, largeObjects(r)...)
 	}

@@ -148,13 +148,9 @@ func (s *server) CutSessions(ctx context.Context, database, user string) error {
 // cut ends sessions and waits for that. A session that ends by itself meanwhile
 // counts as not ended, so whoever is left is asked for once more.
 func (s *server) cut(ctx context.Context, user string) error {
-	wait := ""
-	if s.version >= 140000 {
-		wait = ", 5000"
-	}
 	var left int
 	const of = " FROM pg_stat_activity WHERE usename = "
-	err := s.main.one(ctx, "SELECT count(*) FILTER (WHERE NOT pg_terminate_backend(pid"+wait+"))"+of+literal(user), &left)
+	err := s.main.one(ctx, "SELECT count(*) FILTER (WHERE NOT pg_terminate_backend(pid, 5000))"+of+literal(user), &left)
 	if err == nil && left > 0 {
 		err = s.main.one(ctx, "SELECT count(*)"+of+literal(user), &left)
 	}

@@ -270,6 +270,22 @@ func TestHalfMadeDatabasesAreFinished(t *testing.T) {
 	}
 }
 
+// A template that came from an older version lets everybody make something.
+func TestAnOldTemplateIsClosed(t *testing.T) {
+	h := newHouse(t, testbed.PostgresOptions{})
+	h.s.ExecIn(t, "template1", "ALTER SCHEMA public OWNER TO postgres", "GRANT CREATE ON SCHEMA public TO PUBLIC")
+	h.s.Exec(t, "CREATE ROLE landlord LOGIN CREATEROLE CREATEDB PASSWORD 'x'")
+	h.good(h.CreateDatabase(t.Context(), "shop"))
+	h.must(h.enter(h.login("shop", "owner", connectors.Owner)), "CREATE TABLE goods ()", "DROP SCHEMA public CASCADE")
+	h.good(h.CreateDatabase(t.Context(), "shop"))
+	h.good(h.CreateDatabase(t.Context(), "other"))
+	h.never(h.enter(h.login("other", "reader", connectors.ReadOnly)), "CREATE TABLE goods ()")
+	weak := openServer(t, adminOf(h.s, "landlord", "x"))
+	if err := weak.CreateDatabase(t.Context(), "third"); err == nil {
+		t.Error("an administrator who cannot close the schema made a database")
+	}
+}
+
 func TestRightsGivenByHandDoNotHoldALogin(t *testing.T) {
 	h := newHouse(t, testbed.PostgresOptions{})
 	ctx := t.Context()
