@@ -18,6 +18,7 @@ func databaseFields(row *ent.Database) map[string]string {
 	return map[string]string{
 		"plan": jsonOf(row.PlanID), "environment": jsonOf(row.EnvironmentID), "service": jsonOf(row.ServiceID.String()),
 		"project": jsonOf(row.Project), "description": jsonOf(row.Description), "state": jsonOf(row.State),
+		"read_only": jsonOf(row.ReadOnly),
 	}
 }
 
@@ -33,7 +34,7 @@ func auditOfDatabase(action string, row *ent.Database, before, after map[string]
 func credentialFields(row *ent.Credential) map[string]string {
 	return map[string]string{
 		"user": jsonOf(row.User), "role": jsonOf(row.Privilege), "expires_at": jsonOf(row.ExpiresAt),
-		"rotate_every": jsonOf(row.RotateEveryUs),
+		"rotate_every": jsonOf(row.RotateEveryUs), "password": store.SecretValue(row.Sealed),
 	}
 }
 

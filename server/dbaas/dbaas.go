@@ -59,6 +59,8 @@ type Options struct {
 	Retention time.Duration
 	// Ending is closed when watches must end, so that a server can drain.
 	Ending <-chan struct{}
+
+	intervals intervals // that tests shorten
 }
 
 // Admin implements the DatabaseAdmin and CredentialAdmin RPCs.
@@ -89,7 +91,8 @@ func New(o Options) *Admin {
 // kinds are all kinds of operations.
 func (a *Admin) kinds() []operation.Kind {
 	return []operation.Kind{
-		a.createDatabase(), a.quarantineDatabase(), a.dropDatabase(),
+		a.createDatabase(), a.quarantineDatabase(), a.dropDatabase(), a.freezeDatabase(), a.thawDatabase(),
+		a.createCredential(), a.deleteCredential(), a.resetPassword(), a.rotateCredential(), a.dropFormerLogin(),
 	}
 }
 
@@ -98,6 +101,7 @@ func (a *Admin) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	all.Go(func() { a.ops.Run(ctx) })
 	all.Go(func() { a.servers.closeIdle(ctx) })
+	all.Go(func() { a.background(ctx) })
 	all.Wait()
 	a.servers.close()
 }
