@@ -189,6 +189,7 @@ func (s *Server) wire(ctx context.Context, registry *connectors.Registry) error 
 		Ready:   s.ready,
 
 		AllowPlaintext: s.conf.AllowPlaintext,
+		TrustForwarded: s.conf.TrustForwarded,
 	})
 	if err != nil {
 		return err

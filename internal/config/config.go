@@ -46,6 +46,9 @@ type Config struct {
 	// AllowPlaintext permits listeners that other machines can reach to serve
 	// without TLS.
 	AllowPlaintext bool
+	// TrustForwarded takes the scheme and host of links from the headers that a
+	// proxy in front of the program sets.
+	TrustForwarded bool
 
 	// DenyTargets are the networks that no service may be in.
 	DenyTargets       []netip.Prefix
