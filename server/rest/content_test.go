@@ -117,6 +117,7 @@ func TestDatabaseBodiesRefused(t *testing.T) {
 			`"environments":["Expected a list of items but got type \"str\"."],"services":["This field may not be null.","Not a valid string."],` +
 				`"total_size_in_bytes":["Must be an integer from -9223372036854775808 to 9223372036854775807."],"capacity":["A valid integer is required."]`},
 		{"PATCH /api/plan/1/", "application/json", `{"capacity":2147483648,"name":null}`, 400, `"capacity":["Must be an integer from -2147483648 to 2147483647."],"name":["This field is required."]`},
+		{"PATCH /api/database/1/", "application/json", `{"project":5,"quarantine_dt":20240101}`, 400, `"project":["Incorrect type.  Expected url string, received int."]`},
 		{"PATCH /api/plan/1/", asForm, `capacity=1.5`, 400, `"capacity":["A valid integer is required."]`},
 		{"POST /api/database/", asForm, "name=%zz", 400, `"detail":"Form parse error - invalid URL escape \"%zz\""`},
 		{"POST /api/database/", "multipart/form-data", "name=x", 400, `"detail":"Multipart form parse error - the Content-Type names no boundary"`},

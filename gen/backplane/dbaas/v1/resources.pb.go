@@ -2167,9 +2167,9 @@ const file_backplane_dbaas_v1_resources_proto_rawDesc = "" +
 	"\x04user\x18\x04 \x01(\tR\x04user\x12%\n" +
 	"\bdatabase\x18\x05 \x01(\tB\x04\x88\xb5\x18\x01H\x00R\bdatabase\x88\x01\x01\x12\x16\n" +
 	"\x06repair\x18\x06 \x01(\tR\x06repairB\v\n" +
-	"\t_database\"\xaf\x01\n" +
-	"\x0eDatabaseChange\x12\x1d\n" +
-	"\aproject\x18\x01 \x01(\tH\x00R\aproject\x88\x01\x01\x12)\n" +
+	"\t_database\"\xb5\x01\n" +
+	"\x0eDatabaseChange\x12#\n" +
+	"\aproject\x18\x01 \x01(\tB\x04\x90\xb5\x18\x01H\x00R\aproject\x88\x01\x01\x12)\n" +
 	"\rquarantine_dt\x18\x02 \x01(\tH\x01R\rquarantine_dt\x88\x01\x01\x12%\n" +
 	"\vdescription\x18\x03 \x01(\tH\x02R\vdescription\x88\x01\x01B\n" +
 	"\n" +
