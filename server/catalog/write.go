@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/protoadapt"
 
 	"github.com/backplane/backplane/ent"
+	"github.com/backplane/backplane/ent/backup"
 	"github.com/backplane/backplane/ent/database"
 	"github.com/backplane/backplane/ent/plan"
 	"github.com/backplane/backplane/ent/project"
@@ -383,7 +384,8 @@ func (c *Catalog) DeleteService(ctx context.Context, req *catalogv1.DeleteServic
 	return &catalogv1.DeleteServiceResponse{Ok: true}, nil
 }
 
-// unused fails when databases are on a service, or a plan makes them there.
+// unused fails when databases or snapshots are on a service, or a plan makes
+// databases there.
 func unused(ctx context.Context, tx *store.Tx, id uuid.UUID) error {
 	held, err := tx.Database.Query().Where(database.ServiceID(id)).Exist(ctx)
 	if err != nil {
@@ -391,6 +393,12 @@ func unused(ctx context.Context, tx *store.Tx, id uuid.UUID) error {
 	}
 	if held {
 		return errs.New(errs.InUse, "Databases are on this service; delete them first")
+	}
+	if held, err = tx.Backup.Query().Where(backup.StoreServiceID(id)).Exist(ctx); err != nil {
+		return err
+	}
+	if held {
+		return errs.New(errs.InUse, "Snapshots of databases are on this service; delete them first")
 	}
 	plans, err := tx.Plan.Query().Where(plan.HasServicesWith(service.ID(id))).Order(plan.ByID()).Limit(1).All(ctx)
 	if err == nil && len(plans) > 0 {

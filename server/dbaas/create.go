@@ -43,6 +43,8 @@ type wanted struct {
 	// data is what the operation needs to know beyond a new, empty database.
 	data map[string]any
 	kind string // of the operation
+	// guard is run in the transaction before anything is written. May be nil.
+	guard func(context.Context, *store.Tx) error
 }
 
 // faults collects what is wrong with a request.
@@ -196,6 +198,11 @@ func (a *Admin) make(ctx context.Context, w wanted) (row *ent.Database, err erro
 			return err
 		}
 		op = nil
+		if w.guard != nil {
+			if err := w.guard(ctx, tx); err != nil {
+				return err
+			}
+		}
 		actor := store.ActorFrom(ctx).Name
 		if row, err = a.underway(ctx, tx, w, actor); err != nil || row != nil {
 			return err
@@ -249,6 +256,13 @@ func (a *Admin) underway(ctx context.Context, tx *store.Tx, w wanted, actor stri
 	case err != nil:
 		return nil, err
 	case row.State == stateCreating && row.CreatedBy == actor && row.PlanID == w.plan.ID && row.Project == w.project && w.kind == kindCreate:
+		op, err := tx.Operation.Get(ctx, row.OperationID)
+		if err != nil {
+			return nil, err
+		}
+		if op.Kind != kindCreate {
+			return nil, nameTaken() // it is made of something
+		}
 		return row, nil
 	default:
 		return nil, nameTaken()
@@ -390,12 +404,15 @@ func (a *Admin) createDatabase() operation.Kind {
 	}
 }
 
+// stepLogin is the step that makes the first login of a database.
+const stepLogin = "create the login"
+
 // creation are the steps that make an empty database with its first login.
 func (a *Admin) creation() []operation.Step {
 	return []operation.Step{
 		{Name: "check that the name is free", Do: a.checkFree, Record: a.takeLogin},
 		{Name: "create the database", Do: a.engineCreate, Undo: a.engineDrop},
-		{Name: "create the login", Do: a.firstLogin, Undo: a.dropLogins, Record: a.loginReady},
+		{Name: stepLogin, Do: a.firstLogin, Undo: a.dropLogins, Record: a.loginReady},
 		{Name: "register", Do: a.register, Undo: a.unregister},
 		{Name: "hand over", Do: a.measure, Record: a.handOver},
 	}

@@ -72,11 +72,12 @@ type Admin struct {
 	servers *serverPool
 	ops     *operation.Runner
 	moved   *moves
+	copies  chan struct{} // one place for each copy of a database under way
 }
 
 // New makes an Admin. It starts nothing; see Run.
 func New(o Options) *Admin {
-	a := &Admin{Options: o, engines: map[string]connectors.Provisioner{}, moved: newMoves()}
+	a := &Admin{Options: o, engines: map[string]connectors.Provisioner{}, moved: newMoves(), copies: make(chan struct{}, copiesAtOnce)}
 	for _, name := range o.Registry.Types() {
 		conn, _ := o.Registry.Lookup(name)
 		if p, ok := conn.(connectors.Provisioner); ok {
@@ -93,11 +94,15 @@ func (a *Admin) kinds() []operation.Kind {
 	return []operation.Kind{
 		a.createDatabase(), a.quarantineDatabase(), a.dropDatabase(), a.freezeDatabase(), a.thawDatabase(),
 		a.createCredential(), a.deleteCredential(), a.resetPassword(), a.rotateCredential(), a.dropFormerLogin(),
+		a.snapshotDatabase(), a.deleteSnapshot(), a.restoreSnapshot(), a.cloneDatabase(),
 	}
 }
 
 // Run does operations and what is due by itself until ctx ends.
 func (a *Admin) Run(ctx context.Context) {
+	if err := a.sweep(ctx); err != nil && ctx.Err() == nil {
+		a.Log.ErrorContext(ctx, "look for files of no snapshot", "error", err)
+	}
 	var all sync.WaitGroup
 	all.Go(func() { a.ops.Run(ctx) })
 	all.Go(func() { a.servers.closeIdle(ctx) })

@@ -216,6 +216,9 @@ func (a *Admin) toDrop(check func(*ent.Database) error) change {
 		if err := check(row); err != nil {
 			return nil, err
 		}
+		if err := unread(ctx, tx, kindClone, "source", row.ID); err != nil {
+			return nil, err
+		}
 		next, err := tx.Database.UpdateOneID(row.ID).SetState(stateDropping).Save(ctx)
 		if err != nil {
 			return nil, err
