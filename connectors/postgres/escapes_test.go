@@ -70,7 +70,8 @@ func escapes() []conformance.Escape {
 			return a.Session.(*client).exec(ctx, fillIn(e[1], a))
 		}})
 	}
-	return append(list, conformance.Escape{Name: "see what others run", Try: watchOthers},
+	return append(list, conformance.Escape{Name: "log in to another's database", Try: enterTheirs},
+		conformance.Escape{Name: "see what others run", Try: watchOthers},
 		conformance.Escape{Name: "leave something in the administrator's database", Try: elsewhere("postgres")},
 		conformance.Escape{Name: "leave something in the template of databases", Try: elsewhere("template1")})
 }
@@ -83,6 +84,13 @@ func fillIn(statement string, a conformance.Attack) string {
 		"{their}", pq.QuoteIdentifier("o_"+a.Victim.Database), "{admin}", pq.QuoteIdentifier(admin),
 		"{victim-name}", a.Victim.User, "{admin-name}", admin,
 	).Replace(statement)
+}
+
+func enterTheirs(ctx context.Context, a conformance.Attack) error {
+	l := a.Self
+	l.Database = a.Victim.Database
+	_, err := a.LogIn(ctx, l)
+	return err
 }
 
 func watchOthers(ctx context.Context, a conformance.Attack) error {
