@@ -11,7 +11,11 @@ import (
 
 // fail implements dialect. A fault of fields is a list of messages under each;
 // anything else is one detail.
-func (databaseDialect) fail(_ *facade, w http.ResponseWriter, r *http.Request, x *exchange, e *errs.Error) {
+func (databaseDialect) fail(f *facade, w http.ResponseWriter, r *http.Request, x *exchange, e *errs.Error) {
+	if x.url == "" { // it did not come as far as the dialect
+		x.url = urlOf(f.address(r), r.URL)
+		w.Header().Set("Vary", "Accept")
+	}
 	status, detail := StatusOf(e.Reason), e.Message
 	switch e.Reason {
 	case errs.ValidationFailed:

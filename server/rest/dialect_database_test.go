@@ -352,6 +352,8 @@ func TestDatabaseErrors(t *testing.T) {
 			t.Errorf("%v has the headers %v", c.err, a.header)
 		}
 	}
+	foreign := ask(t, s, "POST", "/api/database/?a", "{}", "Sec-Fetch-Site", "cross-site")
+	wantAnswer(t, "a page of another site", foreign, 403, failure("/api/database/?a", `"detail":"You do not have permission to perform this action."`))
 	f.says(nil, "", faultsAre("name", "x"))
 	wantAnswer(t, "indented", ask(t, s, "GET", "/api/plan/1/", "", "Accept", "application/json; indent=2"), 400,
 		"{\n  \"_links\": {\n    \"self\": \"http://localhost:8000/api/plan/1/\"\n  },\n  \"name\": [\n    \"x\"\n  ]\n}")
