@@ -43,8 +43,8 @@ func (s *server) putLogin(ctx context.Context, l connectors.Login, secret string
 	if !owner || p.opened {
 		return nil
 	}
-	// Pools that reset a session with DISCARD ALL make the login itself the
-	// owner of what it makes from then on.
+	// A session that gives up the role it began with (SET ROLE NONE) makes the
+	// login itself the owner of what it makes from then on.
 	return s.within(ctx, l.Database, batch(openTo(l.User, p.roles)))
 }
 
