@@ -38,6 +38,9 @@ type ProvisionerSubject struct {
 	// Escapes are what a login of one tenant tries against others and the
 	// server. The suite itself tries the other's database.
 	Escapes []Escape
+	// SessionsOutliveLogin is set where the server at hand cannot show that open
+	// sessions end when their login is cut or dropped.
+	SessionsOutliveLogin bool
 	// Stop takes the server down, Start brings it back with its data and lets
 	// it run until t ends.
 	Stop  func()
