@@ -78,6 +78,22 @@ func TestProvisionerWithoutRoles(t *testing.T) {
 	}
 }
 
+func TestProvisionerOverTLS(t *testing.T) {
+	ca := testbed.NewCA(t)
+	cert := ca.Issue(t, "127.0.0.1")
+	server := testbed.StartMongoDB(t, testbed.MongoDBOptions{Cert: &cert})
+	c := cfg{"host": "127.0.0.1", "port": float64(server.TLSPort), "username": server.Username, "password": server.Password, "use_tls": true, "tls_ca": ca.PEM}
+	if has, err := open(t, c).HasDatabase(t.Context(), "shop"); has || err != nil {
+		t.Errorf("got %t, %v", has, err)
+	}
+	delete(c, "tls_ca")
+	config, _ := mongodb.New().Spec().Validate(c, connectors.Env{})
+	var f *connectors.Failure
+	if _, err := mongodb.New().Open(t.Context(), connectors.Env{}, config); !errors.As(err, &f) || f.Code != connectors.TLSUntrusted {
+		t.Errorf("without the authority: %v", err)
+	}
+}
+
 // open logs the administrator of a server in.
 func open(t *testing.T, c cfg) connectors.DatabaseServer {
 	t.Helper()
@@ -253,6 +269,15 @@ func loginsOfAnEmptiedDatabase(t *testing.T, server *testbed.MongoDBWithRoles) {
 	l.Password = "Secret-2"
 	if err := s.PutLogin(ctx, l); err != nil {
 		t.Fatal(err)
+	}
+	// The login as a service that can be tested like any other.
+	admin, _ := mongodb.New().Spec().Validate(adminOf(server), connectors.Env{})
+	config, err := mongodb.New().ConfigFor(admin, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, f := connectors.Run(ctx, mongodb.New(), config, connectors.Env{}, 0); f != nil {
+		t.Errorf("as a service: %v", f)
 	}
 	session, err := logIn(ctx, server.Port, l)
 	if err != nil {

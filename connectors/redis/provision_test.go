@@ -190,6 +190,43 @@ func TestLoginsAreMadeWhereNothingCanBeKept(t *testing.T) {
 	}
 }
 
+func TestProvisionerOverTLS(t *testing.T) {
+	ca := testbed.NewCA(t)
+	cert := ca.Issue(t, "127.0.0.1")
+	server := testbed.StartRedis(t, testbed.RedisOptions{Cert: &cert, TLSOnly: true})
+	change := cfg{"port": float64(server.TLSPort), "use_tls": true, "tls_ca": ca.PEM}
+	if has, err := open(t, change).HasDatabase(t.Context(), "shop"); has || err != nil {
+		t.Errorf("got %t, %v", has, err)
+	}
+	delete(change, "tls_ca")
+	c, _ := redis.New().Spec().Validate(conformance.With(cfg{"host": "127.0.0.1"}, change), connectors.Env{})
+	var f *connectors.Failure
+	if _, err := redis.New().Open(t.Context(), connectors.Env{}, c); !errors.As(err, &f) || f.Code != connectors.TLSUntrusted {
+		t.Errorf("without the authority: %v", err)
+	}
+	if end := redis.New().Endpoint(c, "shop"); end != "rediss://<user>:<password>@"+testbed.Addr(server.TLSPort)+"/0" {
+		t.Errorf("endpoint %s", end)
+	}
+}
+
+// What ConfigFor returns is a service that can be tested like any other.
+func TestConfigurationOfALogin(t *testing.T) {
+	server := testbed.StartRedis(t, testbed.RedisOptions{Password: testbed.NastyPassword})
+	change := cfg{"port": float64(server.Port), "password": testbed.NastyPassword, "database": float64(3)}
+	l := putOne(t, open(t, change), "shop")
+	c, _ := redis.New().Spec().Validate(conformance.With(cfg{"host": "127.0.0.1"}, change), connectors.Env{})
+	config, err := redis.New().ConfigFor(c, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, f := connectors.Run(t.Context(), redis.New(), config, connectors.Env{}, 0); f != nil {
+		t.Errorf("got %v", f)
+	}
+	if c["username"] != nil || c["database"] != int64(3) {
+		t.Errorf("the administrator's configuration changed: %v", c)
+	}
+}
+
 // The server closes idle connections, or restarts, between two calls.
 func TestConnectionIsMadeAnew(t *testing.T) {
 	server := testbed.StartRedis(t, testbed.RedisOptions{Durable: true})
