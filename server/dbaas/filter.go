@@ -50,15 +50,16 @@ func (c column) value(s string) (any, bool) {
 	}
 }
 
-// conditions turns filters into predicates. Names that are not columns are
-// left alone; a value of the wrong kind is refused.
+// conditions turns filters into predicates. Names that are not columns, or not
+// compared in a way that columns are, are left alone: `environment__name` is
+// for others to see to. A value of the wrong kind is refused.
 func conditions[P ~func(*sql.Selector)](cols columns, filter map[string]string) ([]P, error) {
 	var out []P
 	var f faults
 	for name, value := range filter {
 		field, lookup, _ := strings.Cut(name, "__")
 		c, ok := cols[field]
-		if !ok {
+		if !ok || !lookups[lookup] {
 			continue
 		}
 		p, ok := c.condition(lookup, value)
@@ -72,6 +73,12 @@ func conditions[P ~func(*sql.Selector)](cols columns, filter map[string]string) 
 		return nil, errs.Invalid(f...)
 	}
 	return out, nil
+}
+
+// lookups are the ways to compare a column.
+var lookups = map[string]bool{
+	"": true, "exact": true, "iexact": true, "contains": true, "icontains": true, "startswith": true, "endswith": true,
+	"in": true, "gt": true, "gte": true, "lt": true, "lte": true,
 }
 
 // condition compares a column in the way that lookup names.
@@ -105,11 +112,16 @@ func (c column) condition(lookup, value string) (func(*sql.Selector), bool) {
 	if !ok {
 		return nil, false
 	}
-	compare, ok := map[string]func(string, any) *sql.Predicate{
-		"": sql.EQ, "exact": sql.EQ, "gt": sql.GT, "gte": sql.GTE, "lt": sql.LT, "lte": sql.LTE,
-	}[lookup]
-	if !ok {
-		return nil, false
+	compare := sql.EQ
+	switch lookup {
+	case "gt":
+		compare = sql.GT
+	case "gte":
+		compare = sql.GTE
+	case "lt":
+		compare = sql.LT
+	case "lte":
+		compare = sql.LTE
 	}
 	return on(func(col string) *sql.Predicate { return compare(col, v) })
 }
