@@ -13,6 +13,10 @@ import (
 // request that it answers.
 const RequestURLKey = "x-backplane-url"
 
+// WatchingKey is the key of the header with which a watch without an index
+// says that it has begun.
+const WatchingKey = "x-backplane-watching"
+
 // The collections, as paths name them.
 const (
 	databases    = "database"

@@ -40,7 +40,7 @@ func (a *Admin) WatchTasks(req *dbaasv1.WatchTasksRequest, stream grpc.ServerStr
 		return err
 	}
 	// The caller learns at once that the watch has begun.
-	if err := stream.SendHeader(metadata.MD{}); err != nil {
+	if err := stream.SendHeader(metadata.Pairs(WatchingKey, "true")); err != nil {
 		return err
 	}
 	a.Metrics.Watchers.Inc()

@@ -33,12 +33,12 @@ func (f *facade) serveEvents(w http.ResponseWriter, r *http.Request, open watche
 		f.writeError(w, r, err)
 		return
 	}
-	// A watch that begins says where. One that does not was refused, or begins
-	// with its first event.
+	// A watch that begins says so, or where. One that does not was refused, or
+	// begins with its first event.
 	header, err := changes.Header()
 	index := header.Get("x-index")
 	var first *event
-	if err == nil && len(index) == 0 {
+	if err == nil && len(index) == 0 && len(header.Get(dbaas.WatchingKey)) == 0 {
 		var ev event
 		if ev, err = changes.next(); err == nil {
 			first = &ev

@@ -14,6 +14,7 @@ import (
 
 	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
 	"github.com/backplane/backplane/internal/errs"
+	"github.com/backplane/backplane/server/dbaas"
 )
 
 // localContext is that of a request to an address.
@@ -47,7 +48,7 @@ func TestWatchTasks(t *testing.T) {
 	t.Parallel()
 	f := &fake{}
 	s := facadeOf(t, f, nil)
-	header := func(s taskStream) error { return s.SendHeader(metadata.Pairs("x-index", "5")) }
+	header := func(s taskStream) error { return s.SendHeader(metadata.Pairs(dbaas.WatchingKey, "x")) }
 	for _, c := range []struct {
 		name, path string
 		watch      func(s taskStream) error
@@ -108,13 +109,21 @@ func TestWatchTasks(t *testing.T) {
 		failure("/api/task/watch/", `"detail":"Authentication credentials were not provided."`))
 }
 
-// TestWatchTasksIsSentAtOnce: an event reaches the client while the watch goes
-// on.
+// TestWatchTasksIsSentAtOnce: the client learns that the watch has begun before
+// there is an event, and gets the event while the watch goes on.
 func TestWatchTasksIsSentAtOnce(t *testing.T) {
 	t.Parallel()
 	ended := make(chan struct{})
+	begun := make(chan struct{})
 	f := &fake{watch: func(_ *dbaasv1.WatchTasksRequest, s taskStream) error {
 		defer close(ended)
+		if err := s.SendHeader(metadata.Pairs(dbaas.WatchingKey, "x")); err != nil {
+			return err
+		}
+		select {
+		case <-begun: // not before the client has its answer
+		case <-s.Context().Done():
+		}
 		if err := sendTasks(s, "RUNNING"); err != nil {
 			return err
 		}
@@ -132,6 +141,7 @@ func TestWatchTasksIsSentAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
+	close(begun)
 	lines := bufio.NewScanner(resp.Body)
 	for lines.Scan() && lines.Text() != "event: running" {
 	}
