@@ -114,6 +114,15 @@ type DatabaseServer interface {
 	Load(ctx context.Context, database string, r io.Reader) error
 }
 
+// Clearer is what a DatabaseServer adds when its other methods leave alone what
+// they did not make. It removes a database or a login that somebody made by
+// hand. A login that something depends on, in databases that stay, is refused:
+// what it owns there is not the caller's to give away.
+type Clearer interface {
+	ClearDatabase(ctx context.Context, name string) error
+	ClearLogin(ctx context.Context, l LoginName) error
+}
+
 // ServerFacts are what a server says of itself.
 type ServerFacts struct {
 	Version string // such as 15.12

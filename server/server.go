@@ -10,7 +10,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -134,11 +136,23 @@ func New(ctx context.Context, conf config.Config, version string, logTo io.Write
 	if err != nil {
 		return nil, err
 	}
+	ownDatabase, ownUser := ownStore(conf.Store)
 	s.dbaas = dbaas.New(dbaas.Options{
 		Store: s.store, Registry: registry, Env: connectors.Env{Deny: conf.DenyTargets}, Keys: s.keys, Catalog: s.catalog, Projects: s.identity,
 		Metrics: s.metrics, Log: s.log, DataDir: dataDir, Retention: conf.QuarantineRetention, Ending: s.ending,
+		OwnDatabase: ownDatabase, OwnUser: ownUser,
 	})
 	return s, s.wire(ctx, registry)
+}
+
+// ownStore is the database that the program itself works on, and its login
+// there.
+func ownStore(rawURL string) (database, user string) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return "", ""
+	}
+	return strings.Trim(u.Path, "/"), u.User.Username()
 }
 
 // ownFiles are what no service's configuration may name: the store and the

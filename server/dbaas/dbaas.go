@@ -57,6 +57,9 @@ type Options struct {
 	// Retention is how long a database stays in quarantine before it is
 	// dropped.
 	Retention time.Duration
+	// OwnDatabase and OwnUser are those of the store of this program, wherever
+	// that is. Empty when it is a file.
+	OwnDatabase, OwnUser string
 	// Ending is closed when watches must end, so that a server can drain.
 	Ending <-chan struct{}
 
@@ -95,6 +98,7 @@ func (a *Admin) kinds() []operation.Kind {
 		a.createDatabase(), a.quarantineDatabase(), a.dropDatabase(), a.freezeDatabase(), a.thawDatabase(),
 		a.createCredential(), a.deleteCredential(), a.resetPassword(), a.rotateCredential(), a.dropFormerLogin(),
 		a.snapshotDatabase(), a.deleteSnapshot(), a.restoreSnapshot(), a.cloneDatabase(),
+		a.repairDatabase(), a.dropUnknown(),
 	}
 }
 

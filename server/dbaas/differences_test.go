@@ -1,7 +1,6 @@
 package dbaas_test
 
 import (
-	"context"
 	"database/sql"
 	"net/url"
 	"slices"
@@ -225,30 +224,56 @@ func TestDifferencesUnreachable(t *testing.T) {
 	refused(t, err, errs.Unavailable, "", "The service cannot be asked: ")
 }
 
-// What operations work on is no difference.
+// What an operation works on is no difference.
 func TestWorkIsNoDifference(t *testing.T) {
 	h := newHouse(t, servertest.Options{})
-	h.addDatabase(t, "shop")
-	h.postgres.Exec(t, "DROP DATABASE shop WITH (FORCE)")
-	h.postgres.Stop()
-	short, stop := context.WithCancel(h.ctx)
-	answers := make(chan error, 1)
-	go func() {
-		_, err := h.Databases.DeleteDatabase(short, &dbaasv1.DeleteDatabaseRequest{Id: 1})
-		answers <- err
-	}()
-	servertest.Eventually(t, "the quarantine has begun", func() bool {
-		db, err := h.Databases.GetDatabase(h.ctx, &dbaasv1.GetDatabaseRequest{Id: 1})
-		return err == nil && db.Task != nil
-	})
-	h.postgres.Restart(t)
-	db, err := h.Databases.GetDatabase(h.ctx, &dbaasv1.GetDatabaseRequest{Id: 1})
+	shop := h.addDatabase(t, "shop")
+	_, err := h.Credentials.CreateCredential(h.ctx, &dbaasv1.CreateCredentialRequest{User: "u_two", Database: shop.GetLinks().GetSelf()})
 	good(t, err)
-	if db.Task != nil { // it waits to be tried again
-		same(t, "while it is worked on", h.differences(t, ""), "")
+	h.postgres.ExecIn(t, "shop", "DROP OWNED BY u_shop", "DROP OWNED BY u_two")
+	h.postgres.Exec(t, "DROP ROLE u_shop", "DROP ROLE u_two", "CREATE ROLE u_shop LOGIN")
+	same(t, "before", h.differences(t, ""), "login_missing:shop:u_two")
+	_, err = h.Databases.DeleteDatabase(h.ctx, &dbaasv1.DeleteDatabaseRequest{Id: shop.GetId()})
+	good(t, err) // its operation waits until somebody sees to the role that was made by hand
+	db, err := h.Databases.GetDatabase(h.ctx, &dbaasv1.GetDatabaseRequest{Id: shop.GetId()})
+	good(t, err)
+	if db.Task == nil {
+		t.Fatal("no operation works on the database")
 	}
-	stop()
-	<-answers
+	h.postgres.Exec(t, "DROP ROLE IF EXISTS u_two")
+	same(t, "while it is worked on", h.differences(t, ""), "")
+	same(t, "repair meanwhile", h.repair(t, &dbaasv1.RepairDifferencesRequest{}), "")
+	h.postgres.Exec(t, "DROP ROLE u_shop")
+	servertest.Eventually(t, "the operation has ended", func() bool {
+		db, err := h.Databases.GetDatabase(h.ctx, &dbaasv1.GetDatabaseRequest{Id: shop.GetId()})
+		return err == nil && db.Task == nil
+	})
+	same(t, "afterwards", h.differences(t, ""), "")
+}
+
+// A database that was dropped by hand can still be deleted.
+func TestDeleteOfDroppedByHand(t *testing.T) {
+	h := newHouse(t, servertest.Options{})
+	shop, blog := h.addDatabase(t, "shop"), h.addDatabase(t, "blog")
+	h.postgres.Exec(t, "DROP DATABASE shop WITH (FORCE)", "DROP DATABASE blog WITH (FORCE)", "DROP ROLE u_blog")
+	for _, db := range []*dbaasv1.Database{shop, blog} {
+		_, err := h.Databases.DeleteDatabase(h.ctx, &dbaasv1.DeleteDatabaseRequest{Id: db.GetId()})
+		good(t, err)
+		got, err := h.Databases.GetDatabase(h.ctx, &dbaasv1.GetDatabaseRequest{Id: db.GetId()})
+		good(t, err)
+		if got.Task != nil || got.QuarantineDt == nil {
+			t.Fatalf("after the first deletion: %v", got)
+		}
+	}
+	same(t, "in quarantine", h.differences(t, ""), "database_missing:blog login_missing:blog:u_blog database_missing:shop login_missing:shop:u_shop")
+	same(t, "repair", h.repair(t, &dbaasv1.RepairDifferencesRequest{Database: blog.GetId()}), "repair_database:blog")
+	for _, db := range []*dbaasv1.Database{shop, blog} {
+		_, err := h.Databases.DeleteDatabase(h.ctx, &dbaasv1.DeleteDatabaseRequest{Id: db.GetId()})
+		good(t, err)
+		_, err = h.Databases.GetDatabase(h.ctx, &dbaasv1.GetDatabaseRequest{Id: db.GetId()})
+		notFound(t, err)
+	}
+	same(t, "at the end", h.differences(t, ""), "")
 }
 
 func TestDifferenceFaultsAndRights(t *testing.T) {

@@ -197,14 +197,24 @@ func (a *Admin) findService(ctx context.Context, name string) (row *ent.Service,
 	}
 }
 
+// holds says why a service cannot hold databases, whatever its kind of engine.
+func (a *Admin) holds(row *ent.Service) (fault string) {
+	conn, _ := a.Registry.Lookup(row.ServiceType)
+	if _, ok := conn.(connectors.Provisioner); !ok {
+		return fmt.Sprintf("The service %q is of type %s, which holds no databases.", row.Name, row.ServiceType)
+	}
+	return ""
+}
+
 // serves says what keeps databases of a kind of engine from being made on a
 // service, as far as the catalogue knows.
 func (a *Admin) serves(row *ent.Service, engineType string) (fault string) {
+	if fault := a.holds(row); fault != "" {
+		return fault
+	}
 	conn, _ := a.Registry.Lookup(row.ServiceType)
-	p, ok := conn.(connectors.Provisioner)
+	p := conn.(connectors.Provisioner)
 	switch {
-	case !ok:
-		return fmt.Sprintf("The service %q is of type %s, which holds no databases.", row.Name, row.ServiceType)
 	case engineType != "" && p.Rules().EngineType != engineType:
 		return fmt.Sprintf("The service %q is of type %s, not %s.", row.Name, row.ServiceType, engineType)
 	case !row.Enabled:

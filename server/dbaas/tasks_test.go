@@ -127,7 +127,9 @@ func watched(t *testing.T, stream grpc.ServerStreamingClient[dbaasv1.WatchTasksR
 }
 
 func isOver(name string) func(*dbaasv1.Task) bool {
-	return func(task *dbaasv1.Task) bool { return task.GetDatabaseName() == name && task.GetTaskStatus() == "SUCCESS" }
+	return func(task *dbaasv1.Task) bool {
+		return task.GetDatabaseName() == name && task.GetTaskStatus() == "SUCCESS"
+	}
 }
 
 // watch opens a watch and waits until it has begun.
