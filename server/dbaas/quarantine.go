@@ -291,7 +291,7 @@ func (a *Admin) tryBegin(ctx context.Context, id int, kind string, fn change) (o
 // engine and ends what is open.
 func (a *Admin) quarantineDatabase() operation.Kind {
 	return operation.Kind{Name: kindQuarantine, Relevance: "CRITICAL", Steps: []operation.Step{
-		{Name: "change the passwords", Do: a.putLogins(true), Record: a.loginsPut},
+		{Name: "change the passwords", Do: a.putLogins(true), Record: a.loginsPut, Joined: true},
 		{Name: "bring the catalogue up to date", Do: a.reregister, Record: a.unlock},
 	}}
 }
@@ -305,7 +305,14 @@ func (a *Admin) putLogins(cut bool) func(context.Context, *operation.Work) error
 			return err
 		}
 		return a.withDatabase(ctx, w, func(row *ent.Database, _ backend, s connectors.DatabaseServer) error {
-			return a.putEach(ctx, s, row, creds, cut)
+			failed := a.putEach(ctx, s, row, creds, cut)
+			if failed == nil || connectors.MayPass(failed) {
+				return failed
+			}
+			if has, err := s.HasDatabase(ctx, row.Name); err != nil || has {
+				return failed
+			}
+			return a.dropLogins(ctx, w) // it was dropped by hand: there is nothing to log in to
 		})
 	}
 }
@@ -352,9 +359,9 @@ func (a *Admin) unlock(ctx context.Context, tx *store.Tx, w *operation.Work) err
 // dropDatabase is the operation that removes a database for good.
 func (a *Admin) dropDatabase() operation.Kind {
 	return operation.Kind{Name: kindDrop, Relevance: "CRITICAL", Steps: []operation.Step{
-		{Name: "drop the logins", Do: a.dropLogins},
-		{Name: "drop the database", Do: a.engineDrop},
-		{Name: "unregister", Do: a.unregister},
+		{Name: "drop the logins", Do: a.dropLogins, Joined: true},
+		{Name: "drop the database", Do: a.engineDrop, Joined: true},
+		{Name: "unregister", Do: a.unregister, Joined: true},
 		{Name: "forget", Record: func(ctx context.Context, tx *store.Tx, w *operation.Work) error {
 			_, err := tx.Database.Delete().Where(database.ID(w.Subject.ID)).Exec(ctx)
 			return err
