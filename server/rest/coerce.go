@@ -72,6 +72,12 @@ func isRequired(f protoreflect.FieldDescriptor) bool {
 	return slices.Contains(behavior, annotations.FieldBehavior_REQUIRED)
 }
 
+// isRelation reports whether a field has the URL of something else.
+func isRelation(f protoreflect.FieldDescriptor) bool {
+	relation, _ := proto.GetExtension(f.Options(), restv1.E_Relation).(bool)
+	return relation
+}
+
 func isEmpty(v any) bool { return v == nil || v == "" }
 
 // coercer collects what does not fit.
@@ -192,7 +198,7 @@ func (c *coercer) text(path string, v any, f protoreflect.FieldDescriptor) any {
 	if text, ok := v.(string); ok {
 		return text
 	}
-	if relation, _ := proto.GetExtension(f.Options(), restv1.E_Relation).(bool); relation {
+	if isRelation(f) {
 		return c.refuse(path, "Incorrect type.  Expected url string, received "+typeName(v)+".")
 	}
 	if n, ok := v.(json.Number); ok {

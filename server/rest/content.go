@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"google.golang.org/protobuf/reflect/protoreflect"
+
 	"github.com/backplane/backplane/internal/errs"
 )
 
@@ -71,7 +73,7 @@ func (c *content) settle(w http.ResponseWriter, r *http.Request, x *exchange, ro
 	fields := route.content.Fields()
 	for i := range fields.Len() {
 		f := fields.Get(i)
-		if _, sent := clean[f.JSONName()]; sent || r.Method == http.MethodPut {
+		if _, sent := clean[f.JSONName()]; sent || r.Method == http.MethodPut && emptied(f) {
 			x.keys = append(x.keys, string(f.Name()))
 		}
 	}
@@ -85,6 +87,11 @@ func (c *content) settle(w http.ResponseWriter, r *http.Request, x *exchange, ro
 	r.Header.Set("Content-Type", jsonType)
 	return nil
 }
+
+// emptied reports whether a PUT without a field empties it: what a resource
+// belongs to does, and what may be absent stays what it is. So a database does
+// not come out of quarantine because nobody spoke of that.
+func emptied(f protoreflect.FieldDescriptor) bool { return isRelation(f) || !f.HasPresence() }
 
 // wantsBody reports whether a body could tell the RPC anything.
 func (r *route) wantsBody() bool {

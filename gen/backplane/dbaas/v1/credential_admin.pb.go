@@ -337,8 +337,8 @@ type UpdateCredentialRequest struct {
 	Id int64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The new values.
 	Credential *CredentialChange `protobuf:"bytes,2,opt,name=credential,proto3" json:"credential,omitempty"`
-	// The fields to change. Over REST PUT changes all of them, PATCH those in the
-	// body.
+	// The fields to change. Over REST PATCH changes those in the body; PUT also
+	// empties others, but for those that are optional and no URL.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -309,8 +309,8 @@ type UpdateDatabaseRequest struct {
 	Id int64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The new values.
 	Database *DatabaseChange `protobuf:"bytes,2,opt,name=database,proto3" json:"database,omitempty"`
-	// The fields to change. Over REST PUT changes all of them, PATCH those in the
-	// body.
+	// The fields to change. Over REST PATCH changes those in the body; PUT also
+	// empties others, but for those that are optional and no URL.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1210,8 +1210,8 @@ type UpdatePlanRequest struct {
 	Id int64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The new values.
 	Plan *PlanInput `protobuf:"bytes,2,opt,name=plan,proto3" json:"plan,omitempty"`
-	// The fields to change. Over REST PUT changes all of them, PATCH those in the
-	// body.
+	// The fields to change. Over REST PATCH changes those in the body; PUT also
+	// empties others, but for those that are optional and no URL.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1578,8 +1578,8 @@ type UpdateEnvironmentRequest struct {
 	Id int64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The new values.
 	Environment *EnvironmentInput `protobuf:"bytes,2,opt,name=environment,proto3" json:"environment,omitempty"`
-	// The fields to change. Over REST PUT changes all of them, PATCH those in the
-	// body.
+	// The fields to change. Over REST PATCH changes those in the body; PUT also
+	// empties others, but for those that are optional and no URL.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1946,8 +1946,8 @@ type UpdateDatabaseProjectRequest struct {
 	Id int64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The new values.
 	Project *ProjectInput `protobuf:"bytes,2,opt,name=project,proto3" json:"project,omitempty"`
-	// The fields to change. Over REST PUT changes all of them, PATCH those in the
-	// body.
+	// The fields to change. Over REST PATCH changes those in the body; PUT also
+	// empties others, but for those that are optional and no URL.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
