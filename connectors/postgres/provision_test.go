@@ -113,5 +113,12 @@ func TestProvisioner(t *testing.T) {
 func TestProvisionerWithoutSuperuser(t *testing.T) {
 	s := testbed.StartPostgres(t, testbed.PostgresOptions{})
 	s.Exec(t, "CREATE ROLE landlord LOGIN CREATEROLE CREATEDB PASSWORD "+pq.QuoteLiteral(testbed.NastyPassword))
-	conformance.Provisioner(t, subject(s, adminOf(s, "landlord", testbed.NastyPassword)))
+	sub := subject(s, adminOf(s, "landlord", testbed.NastyPassword))
+	const same = "does not depend on who the administrator is, and takes long"
+	sub.Skip = map[string]string{
+		"a hostile name of a database is quoted right or refused": same,
+		"a hostile name of a login is quoted right or refused":    same,
+		"a large dump is streamed":                                same,
+	}
+	conformance.Provisioner(t, sub)
 }
