@@ -1,6 +1,8 @@
 package dbaas
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,7 +58,8 @@ func (c column) value(s string) (any, bool) {
 func conditions[P ~func(*sql.Selector)](cols columns, filter map[string]string) ([]P, error) {
 	var out []P
 	var f faults
-	for name, value := range filter {
+	for _, name := range slices.Sorted(maps.Keys(filter)) {
+		value := filter[name]
 		field, lookup, _ := strings.Cut(name, "__")
 		c, ok := cols[field]
 		if !ok || !lookups[lookup] {
