@@ -2,6 +2,7 @@ package auth
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -33,16 +34,27 @@ type Rule struct {
 	Role  Role
 }
 
+// The rules that most methods have.
+var (
+	open   = Rule{Reach: Public}
+	anyone = Rule{Anyone, Viewer}
+	view   = Rule{InProject, Viewer}
+	edit   = Rule{InProject, Editor}
+	manage = Rule{InProject, Admin}
+	rule   = Rule{Everywhere, Admin}
+)
+
 // Access is the authorization table: who may call what, by full method name. A
 // method without a row cannot be served.
 func Access() map[string]Rule {
-	var (
-		view   = Rule{InProject, Viewer}
-		edit   = Rule{InProject, Editor}
-		anyone = Rule{Anyone, Viewer}
-		rule   = Rule{Everywhere, Admin}
-		open   = Rule{Reach: Public}
-	)
+	table := map[string]Rule{}
+	for _, part := range []map[string]Rule{catalogAccess(), identityAccess(), databaseAccess(), grpcAccess()} {
+		maps.Copy(table, part)
+	}
+	return table
+}
+
+func catalogAccess() map[string]Rule {
 	return map[string]Rule{
 		catalogv1.ServiceCatalog_GetHealth_FullMethodName:           open,
 		catalogv1.ServiceCatalog_ListServiceTypes_FullMethodName:    anyone,
@@ -61,7 +73,11 @@ func Access() map[string]Rule {
 		catalogv1.ServiceCatalog_TestConfig_FullMethodName:          edit,
 		catalogv1.ServiceCatalog_ActivateService_FullMethodName:     edit,
 		catalogv1.ServiceCatalog_DeactivateService_FullMethodName:   edit,
+	}
+}
 
+func identityAccess() map[string]Rule {
+	return map[string]Rule{
 		identityv1.IdentityAdmin_WhoAmI_FullMethodName:        anyone,
 		identityv1.IdentityAdmin_GetAuthToken_FullMethodName:  anyone,
 		identityv1.IdentityAdmin_ListRoles_FullMethodName:     anyone,
@@ -77,17 +93,21 @@ func Access() map[string]Rule {
 		identityv1.IdentityAdmin_DeleteUser_FullMethodName:    rule,
 		identityv1.IdentityAdmin_CreateProject_FullMethodName: rule,
 		identityv1.IdentityAdmin_DeleteProject_FullMethodName: rule,
-		identityv1.IdentityAdmin_ListAudit_FullMethodName:     {InProject, Admin},
-		identityv1.IdentityAdmin_WatchAudit_FullMethodName:    {InProject, Admin},
+		identityv1.IdentityAdmin_ListAudit_FullMethodName:     manage,
+		identityv1.IdentityAdmin_WatchAudit_FullMethodName:    manage,
 		identityv1.IdentityAdmin_VerifyAudit_FullMethodName:   rule,
 		identityv1.IdentityAdmin_RotateKeys_FullMethodName:    rule,
+	}
+}
 
+func databaseAccess() map[string]Rule {
+	return map[string]Rule{
 		dbaasv1.DatabaseAdmin_ListDatabases_FullMethodName:         view,
 		dbaasv1.DatabaseAdmin_GetDatabase_FullMethodName:           view,
 		dbaasv1.DatabaseAdmin_CreateDatabase_FullMethodName:        edit,
 		dbaasv1.DatabaseAdmin_UpdateDatabase_FullMethodName:        edit,
 		dbaasv1.DatabaseAdmin_DeleteDatabase_FullMethodName:        edit,
-		dbaasv1.DatabaseAdmin_RestoreDatabase_FullMethodName:       {InProject, Admin},
+		dbaasv1.DatabaseAdmin_RestoreDatabase_FullMethodName:       manage,
 		dbaasv1.DatabaseAdmin_CloneDatabase_FullMethodName:         edit,
 		dbaasv1.DatabaseAdmin_ListSnapshots_FullMethodName:         view,
 		dbaasv1.DatabaseAdmin_GetSnapshot_FullMethodName:           view,
@@ -120,20 +140,22 @@ func Access() map[string]Rule {
 		dbaasv1.DatabaseAdmin_WatchTasks_FullMethodName:            view,
 		dbaasv1.DatabaseAdmin_ListDifferences_FullMethodName:       rule,
 		dbaasv1.DatabaseAdmin_RepairDifferences_FullMethodName:     rule,
+		dbaasv1.CredentialAdmin_ListCredentials_FullMethodName:     view,
+		dbaasv1.CredentialAdmin_GetCredential_FullMethodName:       edit,
+		dbaasv1.CredentialAdmin_CreateCredential_FullMethodName:    edit,
+		dbaasv1.CredentialAdmin_UpdateCredential_FullMethodName:    edit,
+		dbaasv1.CredentialAdmin_DeleteCredential_FullMethodName:    edit,
+		dbaasv1.CredentialAdmin_ResetPassword_FullMethodName:       edit,
+		dbaasv1.CredentialAdmin_RotateCredential_FullMethodName:    edit,
+		dbaasv1.CredentialAdmin_RenewCredential_FullMethodName:     edit,
+	}
+}
 
-		dbaasv1.CredentialAdmin_ListCredentials_FullMethodName:  view,
-		dbaasv1.CredentialAdmin_GetCredential_FullMethodName:    edit,
-		dbaasv1.CredentialAdmin_CreateCredential_FullMethodName: edit,
-		dbaasv1.CredentialAdmin_UpdateCredential_FullMethodName: edit,
-		dbaasv1.CredentialAdmin_DeleteCredential_FullMethodName: edit,
-		dbaasv1.CredentialAdmin_ResetPassword_FullMethodName:    edit,
-		dbaasv1.CredentialAdmin_RotateCredential_FullMethodName: edit,
-		dbaasv1.CredentialAdmin_RenewCredential_FullMethodName:  edit,
-
-		"/grpc.health.v1.Health/Check": open,
-		"/grpc.health.v1.Health/List":  open,
-		"/grpc.health.v1.Health/Watch": open,
-
+func grpcAccess() map[string]Rule {
+	return map[string]Rule{
+		"/grpc.health.v1.Health/Check":                                   open,
+		"/grpc.health.v1.Health/List":                                    open,
+		"/grpc.health.v1.Health/Watch":                                   open,
 		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      anyone,
 		"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": anyone,
 	}

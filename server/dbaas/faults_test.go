@@ -300,7 +300,16 @@ func (w *faultyWorld) delete(ctx context.Context) error {
 
 func prepared(t *testing.T, w *faultyWorld) { good(t, w.create(servertest.Context(t), true)) }
 
+// scenarios lead to every kind of operation that a call begins.
 func scenarios() map[string]scenario {
+	all := map[string]scenario{}
+	for _, some := range []map[string]scenario{ofDatabases(), ofCredentials(), ofSnapshots(), ofDifferences()} {
+		maps.Copy(all, some)
+	}
+	return all
+}
+
+func ofDatabases() map[string]scenario {
 	quarantined := func(t *testing.T, w *faultyWorld) {
 		prepared(t, w)
 		good(t, w.delete(servertest.Context(t)))
@@ -336,6 +345,11 @@ func scenarios() map[string]scenario {
 			prepare: quarantined, check: gone,
 			act: func(ctx context.Context, w *faultyWorld) error { return w.delete(ctx) },
 		},
+	}
+}
+
+func ofCredentials() map[string]scenario {
+	return map[string]scenario{
 		"create_credential": {
 			prepare: prepared, check: has(2),
 			act: func(ctx context.Context, w *faultyWorld) error {
@@ -365,6 +379,11 @@ func scenarios() map[string]scenario {
 			prepare: prepared, check: has(1),
 			act: rotate("1s"),
 		},
+	}
+}
+
+func ofSnapshots() map[string]scenario {
+	return map[string]scenario{
 		"snapshot_database": {
 			prepare: prepared, act: func(ctx context.Context, w *faultyWorld) error { return w.takeSnapshot(ctx) },
 			check: func(t *testing.T, w *faultyWorld) { wantSnapshots(t, w, 1) },
@@ -393,6 +412,11 @@ func scenarios() map[string]scenario {
 			},
 			check: again,
 		},
+	}
+}
+
+func ofDifferences() map[string]scenario {
+	return map[string]scenario{
 		"repair_database": {
 			prepare: func(t *testing.T, w *faultyWorld) {
 				prepared(t, w)
