@@ -3,6 +3,7 @@ package dbaas
 import (
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -230,9 +231,17 @@ func (o *outflow) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// removeSnapshot takes away what was written of a snapshot.
+// removeSnapshot takes away what was written of a snapshot that cannot be made.
+// When the store refuses that, as it may have refused the snapshot, the
+// database is not kept locked until somebody talks it round.
 func (a *Admin) removeSnapshot(ctx context.Context, w *operation.Work) error {
-	return a.removeStored(ctx, w.Int("backup"))
+	err := a.removeStored(ctx, w.Int("backup"))
+	var refused *connectors.Failure
+	if errors.As(err, &refused) && !connectors.MayPass(err) {
+		a.Log.WarnContext(ctx, "what was written of a snapshot may be left", "task", w.ID, "error", err)
+		return nil
+	}
+	return err
 }
 
 func (a *Admin) removeStored(ctx context.Context, id int) error {
