@@ -108,3 +108,32 @@ func TestCredentialThatChangesMeanwhile(t *testing.T) {
 		w.wantPassword(k, row.ID, now.Sealed, "next second")
 	})
 }
+
+func TestRotateReachesSnapshots(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, w *world) {
+		k, ctx := w.open(), t.Context()
+		keys := map[int][]byte{}
+		end := k.Writing()
+		for i := range batch + 3 {
+			row := w.st.Backup.Create().SetDatabaseID(1).SetDatabaseName("orders").SetEngineType("postgresql").SetPlanID(1).
+				SetEnvironmentID(1).SetProject(store.DefaultProject).SetStartAt(1).SaveX(ctx)
+			if i == 0 {
+				continue // it has no key yet
+			}
+			keys[row.ID] = fmt.Append(nil, "key of ", row.ID)
+			w.st.Backup.UpdateOne(row).SetSealed(k.Seal(keys[row.ID], SnapshotPlace(row.ID))).ExecX(ctx)
+		}
+		end()
+		res, err := k.Rotate(ctx)
+		if err != nil || res.Resealed != len(keys)+1 { // and the key of the audit trail
+			t.Fatalf("%d are re-sealed, want %d: %v", res.Resealed, len(keys)+1, err)
+		}
+		for id, want := range keys {
+			row := w.st.Backup.GetX(ctx, id)
+			if got, err := k.Open(row.Sealed, SnapshotPlace(id)); err != nil || !bytes.Equal(got, want) || !k.UsesActive(row.Sealed) {
+				t.Errorf("the key of snapshot %d is %q, %v", id, got, err)
+			}
+		}
+	})
+}
