@@ -222,6 +222,10 @@ func (a *Admin) snapshotStore(ctx context.Context, name string) (*uuid.UUID, err
 		return nil, err
 	}
 	if fault == "" {
+		// Who may merely see a service may not have things written to it.
+		if err := auth.Allow(ctx, row.Project, missing); err != nil {
+			return nil, err
+		}
 		conn, _ := a.Registry.Lookup(row.ServiceType)
 		_, keeps := conn.(connectors.ObjectKeeper)
 		switch {
