@@ -73,7 +73,7 @@ func completeDatabases(schemas object, path string, item object) {
 		responses := at(op, "responses")
 		completeSuccess(schemas, path, verb, op, allow)
 		_, hasBody := op["requestBody"]
-		for _, status := range databaseFailures(verb, strings.Contains(path, "{"), hasBody, lists) {
+		for _, status := range databaseFailures(verb, strings.Contains(path, "{") || isWatch(path), hasBody, lists) {
 			responses[fmt.Sprint(status)] = databaseFailure(detailSchema, "Failure: "+strings.ToLower(http.StatusText(status))+".")
 		}
 		at(responses, "401")["headers"] = object{"WWW-Authenticate": header("How to log in: `Basic realm=\"api\"`.")}
@@ -147,7 +147,7 @@ func completeSuccess(schemas object, path, verb string, op, headers object) {
 	good["headers"] = headers
 	content := at(good, "content")
 	switch {
-	case strings.HasSuffix(path, "/watch"):
+	case isWatch(path):
 		good["content"] = object{"text/event-stream": object{"schema": object{"type": "string"}}}
 	case len(at(resolve(schemas, at(at(content, "application/json"), "schema")), "properties")) == 0:
 		status = "204"
@@ -160,6 +160,10 @@ func completeSuccess(schemas object, path, verb string, op, headers object) {
 	}
 	responses[status] = good
 }
+
+// isWatch reports whether a path is that of a watch, which may be one of a
+// resource that is not there.
+func isWatch(path string) bool { return strings.HasSuffix(path, "/watch") }
 
 // creates reports whether an operation makes a resource.
 func creates(op object) bool {
