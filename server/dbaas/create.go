@@ -230,9 +230,10 @@ func (a *Admin) make(ctx context.Context, w wanted) (row *ent.Database, err erro
 		if err != nil {
 			return err
 		}
-		if row, err = tx.Database.UpdateOneID(row.ID).SetOperationID(op.ID).Save(ctx); err != nil {
+		if err := tx.Database.Update().Where(database.ID(row.ID)).SetOperationID(op.ID).Exec(ctx); err != nil {
 			return err
 		}
+		row.OperationID = op.ID
 		tx.Audit(auditOfDatabase("CreateDatabase", row, nil, databaseFields(row)))
 		tx.Audit(auditOfCredential("CreateCredential", row, cred, nil, credentialFields(cred)))
 		return a.Keys.Guard(ctx, tx, cred.Sealed)
@@ -294,9 +295,11 @@ func (a *Admin) place(ctx context.Context, tx *store.Tx, w wanted) (uuid.UUID, e
 			held = true // for another environment
 			continue
 		}
-		count, err := tx.Database.Query().Where(database.ServiceID(s.ID)).Count(ctx)
-		if err != nil {
-			return uuid.Nil, err
+		count := 0
+		if w.plan.Capacity > 0 || len(services) > 1 { // it matters
+			if count, err = tx.Database.Query().Where(database.ServiceID(s.ID)).Count(ctx); err != nil {
+				return uuid.Nil, err
+			}
 		}
 		free := w.plan.Capacity - count
 		if w.plan.Capacity == 0 {
@@ -338,7 +341,8 @@ func (a *Admin) insertCredential(ctx context.Context, tx *store.Tx, rules connec
 	if err != nil {
 		return nil, err
 	}
-	if cred, err = tx.Credential.UpdateOneID(cred.ID).SetSealed(a.Keys.Seal([]byte(newPassword()), keys.CredentialPlace(cred.ID))).Save(ctx); err != nil {
+	cred.Sealed = a.Keys.Seal([]byte(newPassword()), keys.CredentialPlace(cred.ID))
+	if err := tx.Credential.Update().Where(credential.ID(cred.ID)).SetSealed(cred.Sealed).Exec(ctx); err != nil {
 		return nil, err
 	}
 	return cred, reserveLogin(ctx, tx, rules, db, cred.ID, user)
@@ -411,9 +415,9 @@ const stepLogin = "create the login"
 func (a *Admin) creation() []operation.Step {
 	return []operation.Step{
 		{Name: "check that the name is free", Do: a.checkFree, Record: a.takeLogin},
-		{Name: "create the database", Do: a.engineCreate, Undo: a.engineDrop},
-		{Name: stepLogin, Do: a.firstLogin, Undo: a.dropLogins, Record: a.loginReady},
-		{Name: "register", Do: a.register, Undo: a.unregister},
+		{Name: "create the database", Do: a.engineCreate, Undo: a.engineDrop, Joined: true},
+		{Name: stepLogin, Do: a.firstLogin, Undo: a.dropLogins, Record: a.loginReady, Joined: true},
+		{Name: "register", Do: a.register, Undo: a.unregister, Joined: true},
 		{Name: "hand over", Do: a.measure, Record: a.handOver},
 	}
 }
@@ -421,7 +425,7 @@ func (a *Admin) creation() []operation.Step {
 // checkFree makes sure that what is about to be made does not exist: from then
 // on, what exists is what was made. A login that was made by hand is evaded.
 func (a *Admin) checkFree(ctx context.Context, w *operation.Work) error {
-	row, err := a.loadDatabase(ctx, w.Subject.ID)
+	row, err := a.worksOn(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -500,9 +504,18 @@ func (a *Admin) engineDrop(ctx context.Context, w *operation.Work) error {
 	})
 }
 
+// worksOn is the database of an operation.
+func (a *Admin) worksOn(ctx context.Context, w *operation.Work) (*ent.Database, error) {
+	row, err := a.Store.Database.Get(ctx, w.Subject.ID)
+	if ent.IsNotFound(err) {
+		return nil, missing()
+	}
+	return row, err
+}
+
 // withDatabase runs fn with the database of an operation and its server.
 func (a *Admin) withDatabase(ctx context.Context, w *operation.Work, fn func(*ent.Database, backend, connectors.DatabaseServer) error) error {
-	row, err := a.loadDatabase(ctx, w.Subject.ID)
+	row, err := a.worksOn(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -536,7 +549,7 @@ func (a *Admin) loginOf(db *ent.Database, cred *ent.Credential) (connectors.Logi
 }
 
 func (a *Admin) loginReady(ctx context.Context, tx *store.Tx, w *operation.Work) error {
-	return tx.Credential.UpdateOneID(w.Int("credential")).SetReady(true).Exec(ctx)
+	return tx.Credential.Update().Where(credential.ID(w.Int("credential"))).SetReady(true).Exec(ctx)
 }
 
 // dropLogins removes every login of a database from its server.
@@ -566,7 +579,7 @@ func (a *Admin) measure(ctx context.Context, w *operation.Work) error {
 
 // handOver ends the making of a database: it is its owner's from now on.
 func (a *Admin) handOver(ctx context.Context, tx *store.Tx, w *operation.Work) error {
-	return tx.Database.UpdateOneID(w.Subject.ID).SetState(stateAlive).SetOperationID(0).SetEndpoint(w.String("endpoint")).
+	return tx.Database.Update().Where(database.ID(w.Subject.ID)).SetState(stateAlive).SetOperationID(0).SetEndpoint(w.String("endpoint")).
 		SetUsedSizeInBytes(int64(w.Int("size"))).SetMeasuredAt(time.Now().UnixMicro()).SetMissing(!w.Bool("exists")).Exec(ctx)
 }
 

@@ -98,8 +98,14 @@ func quarantineDay(text string) (at time.Time, fault string) {
 
 // DeleteDatabase implements the RPC.
 func (a *Admin) DeleteDatabase(ctx context.Context, req *dbaasv1.DeleteDatabaseRequest) (*dbaasv1.DeleteDatabaseResponse, error) {
-	row, err := a.databaseFor(ctx, req.GetId())
+	row, err := a.Store.Database.Get(ctx, int(req.GetId()))
+	if ent.IsNotFound(err) {
+		return nil, missing()
+	}
 	if err != nil {
+		return nil, err
+	}
+	if err := a.allowDatabase(ctx, row); err != nil {
 		return nil, err
 	}
 	switch row.State {
@@ -167,7 +173,7 @@ func (a *Admin) quarantine(ctx context.Context, id int, at time.Time) error {
 		for _, c := range creds {
 			fresh := a.Keys.Seal([]byte(newPassword()), keys.CredentialPlace(c.ID))
 			sealed = append(sealed, fresh)
-			if err := tx.Credential.UpdateOneID(c.ID).SetSealed(fresh).ClearPending().AddVersion(1).Exec(ctx); err != nil {
+			if err := tx.Credential.Update().Where(credential.ID(c.ID)).SetSealed(fresh).ClearPending().AddVersion(1).Exec(ctx); err != nil {
 				return nil, err
 			}
 		}
@@ -282,7 +288,7 @@ func (a *Admin) tryBegin(ctx context.Context, id int, kind string, fn change) (o
 		if op, err = a.ops.Begin(ctx, tx, kind, a.subject(row, row.Edges.Environment, row.Edges.Plan), data); err != nil {
 			return err
 		}
-		return tx.Database.UpdateOneID(id).SetOperationID(op.ID).Exec(ctx)
+		return tx.Database.Update().Where(database.ID(id)).SetOperationID(op.ID).Exec(ctx)
 	})
 	return op, err
 }

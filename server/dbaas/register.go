@@ -26,7 +26,7 @@ func (a *Admin) register(ctx context.Context, w *operation.Work) error {
 	if !w.Bool("register") {
 		return nil
 	}
-	row, err := a.loadDatabase(ctx, w.Subject.ID)
+	row, err := a.worksOn(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (a *Admin) registeredConfig(ctx context.Context, row *ent.Database, b backe
 // reregister brings the registered service of a database, if any, up to its
 // login.
 func (a *Admin) reregister(ctx context.Context, w *operation.Work) error {
-	row, err := a.loadDatabase(ctx, w.Subject.ID)
+	row, err := a.worksOn(ctx, w)
 	if err != nil || row.RegisteredID == nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (a *Admin) reregister(ctx context.Context, w *operation.Work) error {
 
 // unregister takes a database out of the catalogue again.
 func (a *Admin) unregister(ctx context.Context, w *operation.Work) error {
-	row, err := a.loadDatabase(ctx, w.Subject.ID)
+	row, err := a.worksOn(ctx, w)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,9 @@ const (
 	idleFor = 30 * time.Second
 	// maxIdle bounds the logins kept for one server.
 	maxIdle = 4
+	// sessionsAtOnce bounds the logins in use on one server, which has other
+	// clients too. Copies take up to two each; what is left is for the rest.
+	sessionsAtOnce = 2*copiesAtOnce + 8
 )
 
 // serverPool keeps administrators' logins for a short while, because a login
@@ -29,7 +32,14 @@ type serverPool struct {
 
 	mu     sync.Mutex
 	idle   map[serverKey][]idleServer
+	turns  map[uuid.UUID]*turns // of the servers in use
 	closed bool
+}
+
+// turns are the places on one server.
+type turns struct {
+	places chan struct{}
+	users  int // that have a place or wait for one
 }
 
 // serverKey is a service as it was configured when the login was made.
@@ -44,7 +54,33 @@ type idleServer struct {
 }
 
 func newServerPool(env connectors.Env) *serverPool {
-	return &serverPool{env: env, idle: map[serverKey][]idleServer{}}
+	return &serverPool{env: env, idle: map[serverKey][]idleServer{}, turns: map[uuid.UUID]*turns{}}
+}
+
+// enter waits for a place on a server, which leave gives back.
+func (p *serverPool) enter(ctx context.Context, id uuid.UUID) (leave func(), err error) {
+	p.mu.Lock()
+	t := p.turns[id]
+	if t == nil {
+		t = &turns{places: make(chan struct{}, sessionsAtOnce)}
+		p.turns[id] = t
+	}
+	t.users++
+	p.mu.Unlock()
+	gone := func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if t.users--; t.users == 0 {
+			delete(p.turns, id)
+		}
+	}
+	select {
+	case t.places <- struct{}{}:
+		return func() { <-t.places; gone() }, nil
+	case <-ctx.Done():
+		gone()
+		return nil, ctx.Err()
+	}
 }
 
 // take returns a kept login, or nil.
@@ -144,6 +180,11 @@ func (a *Admin) onServer(ctx context.Context, id uuid.UUID, fn func(b backend, s
 	if err != nil {
 		return err
 	}
+	leave, err := a.servers.enter(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	key := serverKey{id, b.row.Version}
 	if s := a.servers.take(key); s != nil {
 		err := fn(b, s)

@@ -95,7 +95,7 @@ func (a *Admin) filling(fill func(context.Context, *operation.Work) error) []ope
 	steps := a.creation()
 	at := slices.IndexFunc(steps, func(s operation.Step) bool { return s.Name == stepLogin })
 	load := operation.Step{Name: "load", Do: fill, Record: steps[at].Record, Timeout: copyTimeout}
-	steps[at].Record = nil
+	steps[at].Record, steps[at].Joined = nil, false // the content takes long
 	return slices.Insert(steps, at+1, load)
 }
 

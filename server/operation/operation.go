@@ -9,6 +9,7 @@ package operation
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/google/uuid"
@@ -41,6 +42,16 @@ type Kind struct {
 	Relevance string
 }
 
+// tried is how many steps may have had an effect when one was the last that was
+// begun: it, and those that it is joined with, which an earlier try may have
+// come to.
+func (k Kind) tried(step int) int {
+	for step < len(k.Steps)-1 && k.Steps[step].Joined {
+		step++
+	}
+	return min(step+1, len(k.Steps))
+}
+
 // Step is one step of a Kind.
 type Step struct {
 	Name string
@@ -52,6 +63,10 @@ type Step struct {
 	// Undo takes back Do, which may have been done in part or not at all. May
 	// be nil.
 	Undo func(ctx context.Context, w *Work) error
+	// Joined makes the store learn of the step together with the next one, which
+	// spares a quick step a transaction of its own. When the next one fails or is
+	// cut off, this one is done again too.
+	Joined bool
 	// Timeout of one try of Do or Undo; stepTimeout when 0.
 	Timeout time.Duration
 }
@@ -73,8 +88,8 @@ type Work struct {
 	Subject Subject
 	Actor   string
 	// Data is what the steps know: set when the operation began, and by Do and
-	// Record for later steps. It is kept in the store as JSON, so numbers come
-	// back as float64; it holds no secrets.
+	// Record for later steps. It holds texts, numbers and truths, and no secrets.
+	// It is kept in the store as JSON, so that numbers come back as float64.
 	Data map[string]any
 
 	progress func(done, total int64)
@@ -108,7 +123,7 @@ func (w *Work) Int(key string) int {
 func (w *Work) Bool(key string) bool { b, _ := w.Data[key].(bool); return b }
 
 func workOf(row *ent.Operation) *Work {
-	data := row.Data
+	data := maps.Clone(row.Data)
 	if data == nil {
 		data = map[string]any{}
 	}

@@ -122,7 +122,7 @@ func (r *Runner) start(ctx context.Context, row *ent.Operation) {
 	r.all.Go(func() {
 		select {
 		case r.slots <- struct{}{}:
-			a.err = r.carryOn(ctx, row.ID)
+			a.err = r.carryOn(ctx, row)
 			<-r.slots
 		case <-ctx.Done():
 			a.err = ctx.Err()
@@ -241,6 +241,12 @@ func (r *Runner) beginDue(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// holds reports whether this process has only just begun an operation, and so
+// is its holder without a claim.
+func (r *Runner) holds(row *ent.Operation) bool {
+	return row.Holder == r.holder && !row.Finished && row.HeldUntil > time.Now().Add(r.held/2).UnixMicro()
 }
 
 // claim makes this process the holder of an operation.

@@ -18,10 +18,11 @@ const progressEvery = time.Second
 
 // carryOn works on an operation from where it stands until it has ended, has
 // to wait, or ctx ends.
-func (r *Runner) carryOn(ctx context.Context, id int) error {
-	row, err := r.claim(ctx, id)
-	if err != nil {
-		return err
+func (r *Runner) carryOn(ctx context.Context, row *ent.Operation) (err error) {
+	if !r.holds(row) {
+		if row, err = r.claim(ctx, row.ID); err != nil {
+			return err
+		}
 	}
 	kind, ok := r.kinds[row.Kind]
 	if !ok {
@@ -31,6 +32,7 @@ func (r *Runner) carryOn(ctx context.Context, id int) error {
 	ctx = store.WithActor(ctx, store.Actor{Name: row.Actor})
 	held, lost := context.WithCancelCause(ctx)
 	defer lost(nil)
+	id := row.ID
 	r.all.Go(func() { r.keep(held, id, lost) })
 	var cause error
 	for !row.Finished {
@@ -60,27 +62,46 @@ func (r *Runner) advance(ctx context.Context, kind Kind, row *ent.Operation, cau
 		next, err := r.end(ctx, row, w, nil)
 		return next, nil, err
 	}
-	step := kind.Steps[row.Step]
-	if err := r.try(ctx, step, step.Do, w); err != nil {
-		return r.failed(ctx, kind, row, w, step, err)
+	return r.do(ctx, kind, row, w)
+}
+
+// do does the next step, and those that it is joined with, and records them.
+func (r *Runner) do(ctx context.Context, kind Kind, row *ent.Operation, w *Work) (*ent.Operation, error, error) {
+	first, at := row.Step, *row // at is the operation before each step
+	for {
+		step := kind.Steps[at.Step]
+		if err := r.try(ctx, step, step.Do, w); err != nil {
+			return r.failed(ctx, kind, &at, w, step, err)
+		}
+		faultPoint(kind.Name, step.Name, "done")
+		if !step.Joined || at.Step+1 == len(kind.Steps) {
+			break
+		}
+		at.Step++
 	}
-	faultPoint(kind.Name, step.Name, "done")
+	done := kind.Steps[first : at.Step+1]
+	last := done[len(done)-1]
 	next, err := r.record(ctx, row, func(tx *store.Tx, u *ent.OperationUpdate) error {
-		if step.Record != nil {
+		for _, step := range done {
+			if step.Record == nil {
+				continue
+			}
 			if err := step.Record(ctx, tx, w); err != nil {
 				return err
 			}
 		}
-		u.SetStep(row.Step + 1).SetStepName(step.Name).SetStatus(Running).SetAttempts(0).SetMessage("").SetNextAt(0).SetData(w.Data)
-		if row.Step+1 == len(kind.Steps) {
+		u.SetStep(at.Step + 1).SetStepName(last.Name).SetStatus(Running).SetAttempts(0).SetMessage("").SetNextAt(0).SetData(w.Data)
+		if at.Step+1 == len(kind.Steps) {
 			u.SetStatus(Success).SetFinished(true).SetEndedAt(time.Now().UnixMicro())
 		}
 		return nil
 	})
 	if err != nil {
-		return r.failed(ctx, kind, row, w, step, err)
+		return r.failed(ctx, kind, &at, w, last, err)
 	}
-	faultPoint(kind.Name, step.Name, "recorded")
+	for _, step := range done {
+		faultPoint(kind.Name, step.Name, "recorded")
+	}
 	return next, nil, nil
 }
 
@@ -113,8 +134,7 @@ func (r *Runner) failed(ctx context.Context, kind Kind, row *ent.Operation, w *W
 	}
 	r.Log.WarnContext(ctx, "an operation is undone", "task", row.ID, "kind", kind.Name, "step", step.Name, "error", cause)
 	next, err := r.record(ctx, row, func(_ *store.Tx, u *ent.OperationUpdate) error {
-		// The failed step may have had half of its effect.
-		u.SetUndoing(true).SetStep(row.Step + 1).SetStepName(step.Name).SetStatus(Running).SetAttempts(0).SetMessage(sentence(cause)).SetData(w.Data)
+		u.SetUndoing(true).SetStep(kind.tried(row.Step)).SetStepName(step.Name).SetStatus(Running).SetAttempts(0).SetMessage(sentence(cause)).SetData(w.Data)
 		return nil
 	})
 	return next, cause, err
@@ -259,18 +279,20 @@ func (r *Runner) GiveUp(ctx context.Context, id int) error {
 	if err != nil {
 		return err
 	}
-	if !r.kinds[row.Kind].Undo {
+	kind := r.kinds[row.Kind]
+	if !kind.Undo {
 		return errs.New(errs.InUse, "This task cannot be undone")
 	}
 	n, err := r.Store.Operation.Update().
 		Where(operation.ID(id), operation.Finished(false), operation.Undoing(false), operation.HeldUntil(0), operation.StatusEQ(Stuck)).
-		SetUndoing(true).SetStep(row.Step + 1).SetNextAt(0).SetAttempts(0).Save(ctx)
+		SetUndoing(true).SetStep(kind.tried(row.Step)).SetNextAt(0).SetAttempts(0).Save(ctx)
 	if err != nil {
 		return err
 	}
 	if n == 0 {
 		return errs.New(errs.InUse, "This task is being worked on")
 	}
+	row.HeldUntil = 0 // what was read is of before
 	r.Go(row)
 	return nil
 }
