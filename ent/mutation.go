@@ -13729,24 +13729,28 @@ func (m *PlanMutation) ResetEdge(name string) error {
 // ProjectMutation represents an operation that mutates the Project nodes in the graph.
 type ProjectMutation struct {
 	config
-	op               Op
-	typ              string
-	id               *string
-	number           *int
-	addnumber        *int
-	description      *string
-	created_at       *int64
-	addcreated_at    *int64
-	clearedFields    map[string]struct{}
-	services         map[uuid.UUID]struct{}
-	removedservices  map[uuid.UUID]struct{}
-	clearedservices  bool
-	databases        map[int]struct{}
-	removeddatabases map[int]struct{}
-	cleareddatabases bool
-	done             bool
-	oldValue         func(context.Context) (*Project, error)
-	predicates       []predicate.Project
+	op                       Op
+	typ                      string
+	id                       *string
+	number                   *int
+	addnumber                *int
+	description              *string
+	database_count           *int
+	adddatabase_count        *int
+	hidden_database_count    *int
+	addhidden_database_count *int
+	created_at               *int64
+	addcreated_at            *int64
+	clearedFields            map[string]struct{}
+	services                 map[uuid.UUID]struct{}
+	removedservices          map[uuid.UUID]struct{}
+	clearedservices          bool
+	databases                map[int]struct{}
+	removeddatabases         map[int]struct{}
+	cleareddatabases         bool
+	done                     bool
+	oldValue                 func(context.Context) (*Project, error)
+	predicates               []predicate.Project
 }
 
 var _ ent.Mutation = (*ProjectMutation)(nil)
@@ -13959,6 +13963,118 @@ func (m *ProjectMutation) ResetDescription() {
 	m.description = nil
 }
 
+// SetDatabaseCount sets the "database_count" field.
+func (m *ProjectMutation) SetDatabaseCount(i int) {
+	m.database_count = &i
+	m.adddatabase_count = nil
+}
+
+// DatabaseCount returns the value of the "database_count" field in the mutation.
+func (m *ProjectMutation) DatabaseCount() (r int, exists bool) {
+	v := m.database_count
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDatabaseCount returns the old "database_count" field's value of the Project entity.
+// If the Project object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProjectMutation) OldDatabaseCount(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDatabaseCount is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDatabaseCount requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDatabaseCount: %w", err)
+	}
+	return oldValue.DatabaseCount, nil
+}
+
+// AddDatabaseCount adds i to the "database_count" field.
+func (m *ProjectMutation) AddDatabaseCount(i int) {
+	if m.adddatabase_count != nil {
+		*m.adddatabase_count += i
+	} else {
+		m.adddatabase_count = &i
+	}
+}
+
+// AddedDatabaseCount returns the value that was added to the "database_count" field in this mutation.
+func (m *ProjectMutation) AddedDatabaseCount() (r int, exists bool) {
+	v := m.adddatabase_count
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetDatabaseCount resets all changes to the "database_count" field.
+func (m *ProjectMutation) ResetDatabaseCount() {
+	m.database_count = nil
+	m.adddatabase_count = nil
+}
+
+// SetHiddenDatabaseCount sets the "hidden_database_count" field.
+func (m *ProjectMutation) SetHiddenDatabaseCount(i int) {
+	m.hidden_database_count = &i
+	m.addhidden_database_count = nil
+}
+
+// HiddenDatabaseCount returns the value of the "hidden_database_count" field in the mutation.
+func (m *ProjectMutation) HiddenDatabaseCount() (r int, exists bool) {
+	v := m.hidden_database_count
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldHiddenDatabaseCount returns the old "hidden_database_count" field's value of the Project entity.
+// If the Project object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProjectMutation) OldHiddenDatabaseCount(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldHiddenDatabaseCount is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldHiddenDatabaseCount requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldHiddenDatabaseCount: %w", err)
+	}
+	return oldValue.HiddenDatabaseCount, nil
+}
+
+// AddHiddenDatabaseCount adds i to the "hidden_database_count" field.
+func (m *ProjectMutation) AddHiddenDatabaseCount(i int) {
+	if m.addhidden_database_count != nil {
+		*m.addhidden_database_count += i
+	} else {
+		m.addhidden_database_count = &i
+	}
+}
+
+// AddedHiddenDatabaseCount returns the value that was added to the "hidden_database_count" field in this mutation.
+func (m *ProjectMutation) AddedHiddenDatabaseCount() (r int, exists bool) {
+	v := m.addhidden_database_count
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetHiddenDatabaseCount resets all changes to the "hidden_database_count" field.
+func (m *ProjectMutation) ResetHiddenDatabaseCount() {
+	m.hidden_database_count = nil
+	m.addhidden_database_count = nil
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (m *ProjectMutation) SetCreatedAt(i int64) {
 	m.created_at = &i
@@ -14157,12 +14273,18 @@ func (m *ProjectMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ProjectMutation) Fields() []string {
-	fields := make([]string, 0, 3)
+	fields := make([]string, 0, 5)
 	if m.number != nil {
 		fields = append(fields, project.FieldNumber)
 	}
 	if m.description != nil {
 		fields = append(fields, project.FieldDescription)
+	}
+	if m.database_count != nil {
+		fields = append(fields, project.FieldDatabaseCount)
+	}
+	if m.hidden_database_count != nil {
+		fields = append(fields, project.FieldHiddenDatabaseCount)
 	}
 	if m.created_at != nil {
 		fields = append(fields, project.FieldCreatedAt)
@@ -14179,6 +14301,10 @@ func (m *ProjectMutation) Field(name string) (ent.Value, bool) {
 		return m.Number()
 	case project.FieldDescription:
 		return m.Description()
+	case project.FieldDatabaseCount:
+		return m.DatabaseCount()
+	case project.FieldHiddenDatabaseCount:
+		return m.HiddenDatabaseCount()
 	case project.FieldCreatedAt:
 		return m.CreatedAt()
 	}
@@ -14194,6 +14320,10 @@ func (m *ProjectMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldNumber(ctx)
 	case project.FieldDescription:
 		return m.OldDescription(ctx)
+	case project.FieldDatabaseCount:
+		return m.OldDatabaseCount(ctx)
+	case project.FieldHiddenDatabaseCount:
+		return m.OldHiddenDatabaseCount(ctx)
 	case project.FieldCreatedAt:
 		return m.OldCreatedAt(ctx)
 	}
@@ -14219,6 +14349,20 @@ func (m *ProjectMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetDescription(v)
 		return nil
+	case project.FieldDatabaseCount:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDatabaseCount(v)
+		return nil
+	case project.FieldHiddenDatabaseCount:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetHiddenDatabaseCount(v)
+		return nil
 	case project.FieldCreatedAt:
 		v, ok := value.(int64)
 		if !ok {
@@ -14237,6 +14381,12 @@ func (m *ProjectMutation) AddedFields() []string {
 	if m.addnumber != nil {
 		fields = append(fields, project.FieldNumber)
 	}
+	if m.adddatabase_count != nil {
+		fields = append(fields, project.FieldDatabaseCount)
+	}
+	if m.addhidden_database_count != nil {
+		fields = append(fields, project.FieldHiddenDatabaseCount)
+	}
 	if m.addcreated_at != nil {
 		fields = append(fields, project.FieldCreatedAt)
 	}
@@ -14250,6 +14400,10 @@ func (m *ProjectMutation) AddedField(name string) (ent.Value, bool) {
 	switch name {
 	case project.FieldNumber:
 		return m.AddedNumber()
+	case project.FieldDatabaseCount:
+		return m.AddedDatabaseCount()
+	case project.FieldHiddenDatabaseCount:
+		return m.AddedHiddenDatabaseCount()
 	case project.FieldCreatedAt:
 		return m.AddedCreatedAt()
 	}
@@ -14267,6 +14421,20 @@ func (m *ProjectMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddNumber(v)
+		return nil
+	case project.FieldDatabaseCount:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddDatabaseCount(v)
+		return nil
+	case project.FieldHiddenDatabaseCount:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddHiddenDatabaseCount(v)
 		return nil
 	case project.FieldCreatedAt:
 		v, ok := value.(int64)
@@ -14316,6 +14484,12 @@ func (m *ProjectMutation) ResetField(name string) error {
 		return nil
 	case project.FieldDescription:
 		m.ResetDescription()
+		return nil
+	case project.FieldDatabaseCount:
+		m.ResetDatabaseCount()
+		return nil
+	case project.FieldHiddenDatabaseCount:
+		m.ResetHiddenDatabaseCount()
 		return nil
 	case project.FieldCreatedAt:
 		m.ResetCreatedAt()

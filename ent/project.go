@@ -20,6 +20,10 @@ type Project struct {
 	Number *int `json:"number,omitempty"`
 	// Description holds the value of the "description" field.
 	Description string `json:"description,omitempty"`
+	// How many databases it has, so that a page of a list need not count them.
+	DatabaseCount int `json:"database_count,omitempty"`
+	// How many of these only admins see.
+	HiddenDatabaseCount int `json:"hidden_database_count,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt int64 `json:"created_at,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
@@ -62,7 +66,7 @@ func (*Project) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case project.FieldNumber, project.FieldCreatedAt:
+		case project.FieldNumber, project.FieldDatabaseCount, project.FieldHiddenDatabaseCount, project.FieldCreatedAt:
 			values[i] = new(sql.NullInt64)
 		case project.FieldID, project.FieldDescription:
 			values[i] = new(sql.NullString)
@@ -99,6 +103,18 @@ func (_m *Project) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field description", values[i])
 			} else if value.Valid {
 				_m.Description = value.String
+			}
+		case project.FieldDatabaseCount:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field database_count", values[i])
+			} else if value.Valid {
+				_m.DatabaseCount = int(value.Int64)
+			}
+		case project.FieldHiddenDatabaseCount:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field hidden_database_count", values[i])
+			} else if value.Valid {
+				_m.HiddenDatabaseCount = int(value.Int64)
 			}
 		case project.FieldCreatedAt:
 			if value, ok := values[i].(*sql.NullInt64); !ok {
@@ -159,6 +175,12 @@ func (_m *Project) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("description=")
 	builder.WriteString(_m.Description)
+	builder.WriteString(", ")
+	builder.WriteString("database_count=")
+	builder.WriteString(fmt.Sprintf("%v", _m.DatabaseCount))
+	builder.WriteString(", ")
+	builder.WriteString("hidden_database_count=")
+	builder.WriteString(fmt.Sprintf("%v", _m.HiddenDatabaseCount))
 	builder.WriteString(", ")
 	builder.WriteString("created_at=")
 	builder.WriteString(fmt.Sprintf("%v", _m.CreatedAt))

@@ -50,6 +50,34 @@ func (_c *ProjectCreate) SetNillableDescription(v *string) *ProjectCreate {
 	return _c
 }
 
+// SetDatabaseCount sets the "database_count" field.
+func (_c *ProjectCreate) SetDatabaseCount(v int) *ProjectCreate {
+	_c.mutation.SetDatabaseCount(v)
+	return _c
+}
+
+// SetNillableDatabaseCount sets the "database_count" field if the given value is not nil.
+func (_c *ProjectCreate) SetNillableDatabaseCount(v *int) *ProjectCreate {
+	if v != nil {
+		_c.SetDatabaseCount(*v)
+	}
+	return _c
+}
+
+// SetHiddenDatabaseCount sets the "hidden_database_count" field.
+func (_c *ProjectCreate) SetHiddenDatabaseCount(v int) *ProjectCreate {
+	_c.mutation.SetHiddenDatabaseCount(v)
+	return _c
+}
+
+// SetNillableHiddenDatabaseCount sets the "hidden_database_count" field if the given value is not nil.
+func (_c *ProjectCreate) SetNillableHiddenDatabaseCount(v *int) *ProjectCreate {
+	if v != nil {
+		_c.SetHiddenDatabaseCount(*v)
+	}
+	return _c
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (_c *ProjectCreate) SetCreatedAt(v int64) *ProjectCreate {
 	_c.mutation.SetCreatedAt(v)
@@ -131,12 +159,26 @@ func (_c *ProjectCreate) defaults() {
 		v := project.DefaultDescription
 		_c.mutation.SetDescription(v)
 	}
+	if _, ok := _c.mutation.DatabaseCount(); !ok {
+		v := project.DefaultDatabaseCount
+		_c.mutation.SetDatabaseCount(v)
+	}
+	if _, ok := _c.mutation.HiddenDatabaseCount(); !ok {
+		v := project.DefaultHiddenDatabaseCount
+		_c.mutation.SetHiddenDatabaseCount(v)
+	}
 }
 
 // check runs all checks and user-defined validators on the builder.
 func (_c *ProjectCreate) check() error {
 	if _, ok := _c.mutation.Description(); !ok {
 		return &ValidationError{Name: "description", err: errors.New(`ent: missing required field "Project.description"`)}
+	}
+	if _, ok := _c.mutation.DatabaseCount(); !ok {
+		return &ValidationError{Name: "database_count", err: errors.New(`ent: missing required field "Project.database_count"`)}
+	}
+	if _, ok := _c.mutation.HiddenDatabaseCount(); !ok {
+		return &ValidationError{Name: "hidden_database_count", err: errors.New(`ent: missing required field "Project.hidden_database_count"`)}
 	}
 	if _, ok := _c.mutation.CreatedAt(); !ok {
 		return &ValidationError{Name: "created_at", err: errors.New(`ent: missing required field "Project.created_at"`)}
@@ -188,6 +230,14 @@ func (_c *ProjectCreate) createSpec() (*Project, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Description(); ok {
 		_spec.SetField(project.FieldDescription, field.TypeString, value)
 		_node.Description = value
+	}
+	if value, ok := _c.mutation.DatabaseCount(); ok {
+		_spec.SetField(project.FieldDatabaseCount, field.TypeInt, value)
+		_node.DatabaseCount = value
+	}
+	if value, ok := _c.mutation.HiddenDatabaseCount(); ok {
+		_spec.SetField(project.FieldHiddenDatabaseCount, field.TypeInt, value)
+		_node.HiddenDatabaseCount = value
 	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(project.FieldCreatedAt, field.TypeInt64, value)

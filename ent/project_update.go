@@ -72,6 +72,48 @@ func (_u *ProjectUpdate) SetNillableDescription(v *string) *ProjectUpdate {
 	return _u
 }
 
+// SetDatabaseCount sets the "database_count" field.
+func (_u *ProjectUpdate) SetDatabaseCount(v int) *ProjectUpdate {
+	_u.mutation.ResetDatabaseCount()
+	_u.mutation.SetDatabaseCount(v)
+	return _u
+}
+
+// SetNillableDatabaseCount sets the "database_count" field if the given value is not nil.
+func (_u *ProjectUpdate) SetNillableDatabaseCount(v *int) *ProjectUpdate {
+	if v != nil {
+		_u.SetDatabaseCount(*v)
+	}
+	return _u
+}
+
+// AddDatabaseCount adds value to the "database_count" field.
+func (_u *ProjectUpdate) AddDatabaseCount(v int) *ProjectUpdate {
+	_u.mutation.AddDatabaseCount(v)
+	return _u
+}
+
+// SetHiddenDatabaseCount sets the "hidden_database_count" field.
+func (_u *ProjectUpdate) SetHiddenDatabaseCount(v int) *ProjectUpdate {
+	_u.mutation.ResetHiddenDatabaseCount()
+	_u.mutation.SetHiddenDatabaseCount(v)
+	return _u
+}
+
+// SetNillableHiddenDatabaseCount sets the "hidden_database_count" field if the given value is not nil.
+func (_u *ProjectUpdate) SetNillableHiddenDatabaseCount(v *int) *ProjectUpdate {
+	if v != nil {
+		_u.SetHiddenDatabaseCount(*v)
+	}
+	return _u
+}
+
+// AddHiddenDatabaseCount adds value to the "hidden_database_count" field.
+func (_u *ProjectUpdate) AddHiddenDatabaseCount(v int) *ProjectUpdate {
+	_u.mutation.AddHiddenDatabaseCount(v)
+	return _u
+}
+
 // AddServiceIDs adds the "services" edge to the Service entity by IDs.
 func (_u *ProjectUpdate) AddServiceIDs(ids ...uuid.UUID) *ProjectUpdate {
 	_u.mutation.AddServiceIDs(ids...)
@@ -202,6 +244,18 @@ func (_u *ProjectUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.Description(); ok {
 		_spec.SetField(project.FieldDescription, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.DatabaseCount(); ok {
+		_spec.SetField(project.FieldDatabaseCount, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedDatabaseCount(); ok {
+		_spec.AddField(project.FieldDatabaseCount, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.HiddenDatabaseCount(); ok {
+		_spec.SetField(project.FieldHiddenDatabaseCount, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedHiddenDatabaseCount(); ok {
+		_spec.AddField(project.FieldHiddenDatabaseCount, field.TypeInt, value)
 	}
 	if _u.mutation.ServicesCleared() {
 		edge := &sqlgraph.EdgeSpec{
@@ -353,6 +407,48 @@ func (_u *ProjectUpdateOne) SetNillableDescription(v *string) *ProjectUpdateOne 
 	if v != nil {
 		_u.SetDescription(*v)
 	}
+	return _u
+}
+
+// SetDatabaseCount sets the "database_count" field.
+func (_u *ProjectUpdateOne) SetDatabaseCount(v int) *ProjectUpdateOne {
+	_u.mutation.ResetDatabaseCount()
+	_u.mutation.SetDatabaseCount(v)
+	return _u
+}
+
+// SetNillableDatabaseCount sets the "database_count" field if the given value is not nil.
+func (_u *ProjectUpdateOne) SetNillableDatabaseCount(v *int) *ProjectUpdateOne {
+	if v != nil {
+		_u.SetDatabaseCount(*v)
+	}
+	return _u
+}
+
+// AddDatabaseCount adds value to the "database_count" field.
+func (_u *ProjectUpdateOne) AddDatabaseCount(v int) *ProjectUpdateOne {
+	_u.mutation.AddDatabaseCount(v)
+	return _u
+}
+
+// SetHiddenDatabaseCount sets the "hidden_database_count" field.
+func (_u *ProjectUpdateOne) SetHiddenDatabaseCount(v int) *ProjectUpdateOne {
+	_u.mutation.ResetHiddenDatabaseCount()
+	_u.mutation.SetHiddenDatabaseCount(v)
+	return _u
+}
+
+// SetNillableHiddenDatabaseCount sets the "hidden_database_count" field if the given value is not nil.
+func (_u *ProjectUpdateOne) SetNillableHiddenDatabaseCount(v *int) *ProjectUpdateOne {
+	if v != nil {
+		_u.SetHiddenDatabaseCount(*v)
+	}
+	return _u
+}
+
+// AddHiddenDatabaseCount adds value to the "hidden_database_count" field.
+func (_u *ProjectUpdateOne) AddHiddenDatabaseCount(v int) *ProjectUpdateOne {
+	_u.mutation.AddHiddenDatabaseCount(v)
 	return _u
 }
 
@@ -516,6 +612,18 @@ func (_u *ProjectUpdateOne) sqlSave(ctx context.Context) (_node *Project, err er
 	}
 	if value, ok := _u.mutation.Description(); ok {
 		_spec.SetField(project.FieldDescription, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.DatabaseCount(); ok {
+		_spec.SetField(project.FieldDatabaseCount, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedDatabaseCount(); ok {
+		_spec.AddField(project.FieldDatabaseCount, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.HiddenDatabaseCount(); ok {
+		_spec.SetField(project.FieldHiddenDatabaseCount, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedHiddenDatabaseCount(); ok {
+		_spec.AddField(project.FieldHiddenDatabaseCount, field.TypeInt, value)
 	}
 	if _u.mutation.ServicesCleared() {
 		edge := &sqlgraph.EdgeSpec{

@@ -549,6 +549,14 @@ func init() {
 	projectDescDescription := projectFields[2].Descriptor()
 	// project.DefaultDescription holds the default value on creation for the description field.
 	project.DefaultDescription = projectDescDescription.Default.(string)
+	// projectDescDatabaseCount is the schema descriptor for database_count field.
+	projectDescDatabaseCount := projectFields[3].Descriptor()
+	// project.DefaultDatabaseCount holds the default value on creation for the database_count field.
+	project.DefaultDatabaseCount = projectDescDatabaseCount.Default.(int)
+	// projectDescHiddenDatabaseCount is the schema descriptor for hidden_database_count field.
+	projectDescHiddenDatabaseCount := projectFields[4].Descriptor()
+	// project.DefaultHiddenDatabaseCount holds the default value on creation for the hidden_database_count field.
+	project.DefaultHiddenDatabaseCount = projectDescHiddenDatabaseCount.Default.(int)
 	// projectDescID is the schema descriptor for id field.
 	projectDescID := projectFields[0].Descriptor()
 	// project.IDValidator is a validator for the "id" field. It is called by the builders before save.

@@ -475,6 +475,8 @@ var (
 		{Name: "id", Type: field.TypeString, Size: 63},
 		{Name: "number", Type: field.TypeInt, Unique: true, Nullable: true},
 		{Name: "description", Type: field.TypeString, Size: 2147483647, Default: ""},
+		{Name: "database_count", Type: field.TypeInt, Default: 0},
+		{Name: "hidden_database_count", Type: field.TypeInt, Default: 0},
 		{Name: "created_at", Type: field.TypeInt64},
 	}
 	// ProjectsTable holds the schema information for the "projects" table.

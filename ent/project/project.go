@@ -16,6 +16,10 @@ const (
 	FieldNumber = "number"
 	// FieldDescription holds the string denoting the description field in the database.
 	FieldDescription = "description"
+	// FieldDatabaseCount holds the string denoting the database_count field in the database.
+	FieldDatabaseCount = "database_count"
+	// FieldHiddenDatabaseCount holds the string denoting the hidden_database_count field in the database.
+	FieldHiddenDatabaseCount = "hidden_database_count"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
 	// EdgeServices holds the string denoting the services edge name in mutations.
@@ -45,6 +49,8 @@ var Columns = []string{
 	FieldID,
 	FieldNumber,
 	FieldDescription,
+	FieldDatabaseCount,
+	FieldHiddenDatabaseCount,
 	FieldCreatedAt,
 }
 
@@ -61,6 +67,10 @@ func ValidColumn(column string) bool {
 var (
 	// DefaultDescription holds the default value on creation for the "description" field.
 	DefaultDescription string
+	// DefaultDatabaseCount holds the default value on creation for the "database_count" field.
+	DefaultDatabaseCount int
+	// DefaultHiddenDatabaseCount holds the default value on creation for the "hidden_database_count" field.
+	DefaultHiddenDatabaseCount int
 	// IDValidator is a validator for the "id" field. It is called by the builders before save.
 	IDValidator func(string) error
 )
@@ -81,6 +91,16 @@ func ByNumber(opts ...sql.OrderTermOption) OrderOption {
 // ByDescription orders the results by the description field.
 func ByDescription(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldDescription, opts...).ToFunc()
+}
+
+// ByDatabaseCount orders the results by the database_count field.
+func ByDatabaseCount(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldDatabaseCount, opts...).ToFunc()
+}
+
+// ByHiddenDatabaseCount orders the results by the hidden_database_count field.
+func ByHiddenDatabaseCount(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldHiddenDatabaseCount, opts...).ToFunc()
 }
 
 // ByCreatedAt orders the results by the created_at field.

@@ -73,6 +73,16 @@ func Description(v string) predicate.Project {
 	return predicate.Project(sql.FieldEQ(FieldDescription, v))
 }
 
+// DatabaseCount applies equality check predicate on the "database_count" field. It's identical to DatabaseCountEQ.
+func DatabaseCount(v int) predicate.Project {
+	return predicate.Project(sql.FieldEQ(FieldDatabaseCount, v))
+}
+
+// HiddenDatabaseCount applies equality check predicate on the "hidden_database_count" field. It's identical to HiddenDatabaseCountEQ.
+func HiddenDatabaseCount(v int) predicate.Project {
+	return predicate.Project(sql.FieldEQ(FieldHiddenDatabaseCount, v))
+}
+
 // CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
 func CreatedAt(v int64) predicate.Project {
 	return predicate.Project(sql.FieldEQ(FieldCreatedAt, v))
@@ -191,6 +201,86 @@ func DescriptionEqualFold(v string) predicate.Project {
 // DescriptionContainsFold applies the ContainsFold predicate on the "description" field.
 func DescriptionContainsFold(v string) predicate.Project {
 	return predicate.Project(sql.FieldContainsFold(FieldDescription, v))
+}
+
+// DatabaseCountEQ applies the EQ predicate on the "database_count" field.
+func DatabaseCountEQ(v int) predicate.Project {
+	return predicate.Project(sql.FieldEQ(FieldDatabaseCount, v))
+}
+
+// DatabaseCountNEQ applies the NEQ predicate on the "database_count" field.
+func DatabaseCountNEQ(v int) predicate.Project {
+	return predicate.Project(sql.FieldNEQ(FieldDatabaseCount, v))
+}
+
+// DatabaseCountIn applies the In predicate on the "database_count" field.
+func DatabaseCountIn(vs ...int) predicate.Project {
+	return predicate.Project(sql.FieldIn(FieldDatabaseCount, vs...))
+}
+
+// DatabaseCountNotIn applies the NotIn predicate on the "database_count" field.
+func DatabaseCountNotIn(vs ...int) predicate.Project {
+	return predicate.Project(sql.FieldNotIn(FieldDatabaseCount, vs...))
+}
+
+// DatabaseCountGT applies the GT predicate on the "database_count" field.
+func DatabaseCountGT(v int) predicate.Project {
+	return predicate.Project(sql.FieldGT(FieldDatabaseCount, v))
+}
+
+// DatabaseCountGTE applies the GTE predicate on the "database_count" field.
+func DatabaseCountGTE(v int) predicate.Project {
+	return predicate.Project(sql.FieldGTE(FieldDatabaseCount, v))
+}
+
+// DatabaseCountLT applies the LT predicate on the "database_count" field.
+func DatabaseCountLT(v int) predicate.Project {
+	return predicate.Project(sql.FieldLT(FieldDatabaseCount, v))
+}
+
+// DatabaseCountLTE applies the LTE predicate on the "database_count" field.
+func DatabaseCountLTE(v int) predicate.Project {
+	return predicate.Project(sql.FieldLTE(FieldDatabaseCount, v))
+}
+
+// HiddenDatabaseCountEQ applies the EQ predicate on the "hidden_database_count" field.
+func HiddenDatabaseCountEQ(v int) predicate.Project {
+	return predicate.Project(sql.FieldEQ(FieldHiddenDatabaseCount, v))
+}
+
+// HiddenDatabaseCountNEQ applies the NEQ predicate on the "hidden_database_count" field.
+func HiddenDatabaseCountNEQ(v int) predicate.Project {
+	return predicate.Project(sql.FieldNEQ(FieldHiddenDatabaseCount, v))
+}
+
+// HiddenDatabaseCountIn applies the In predicate on the "hidden_database_count" field.
+func HiddenDatabaseCountIn(vs ...int) predicate.Project {
+	return predicate.Project(sql.FieldIn(FieldHiddenDatabaseCount, vs...))
+}
+
+// HiddenDatabaseCountNotIn applies the NotIn predicate on the "hidden_database_count" field.
+func HiddenDatabaseCountNotIn(vs ...int) predicate.Project {
+	return predicate.Project(sql.FieldNotIn(FieldHiddenDatabaseCount, vs...))
+}
+
+// HiddenDatabaseCountGT applies the GT predicate on the "hidden_database_count" field.
+func HiddenDatabaseCountGT(v int) predicate.Project {
+	return predicate.Project(sql.FieldGT(FieldHiddenDatabaseCount, v))
+}
+
+// HiddenDatabaseCountGTE applies the GTE predicate on the "hidden_database_count" field.
+func HiddenDatabaseCountGTE(v int) predicate.Project {
+	return predicate.Project(sql.FieldGTE(FieldHiddenDatabaseCount, v))
+}
+
+// HiddenDatabaseCountLT applies the LT predicate on the "hidden_database_count" field.
+func HiddenDatabaseCountLT(v int) predicate.Project {
+	return predicate.Project(sql.FieldLT(FieldHiddenDatabaseCount, v))
+}
+
+// HiddenDatabaseCountLTE applies the LTE predicate on the "hidden_database_count" field.
+func HiddenDatabaseCountLTE(v int) predicate.Project {
+	return predicate.Project(sql.FieldLTE(FieldHiddenDatabaseCount, v))
 }
 
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.

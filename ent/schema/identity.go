@@ -72,6 +72,8 @@ func (Project) Fields() []ent.Field {
 		field.Int("number").Optional().Nillable().Unique().
 			Comment("Its id for those who know projects by number. Only rows of old stores have none, until the next start."),
 		field.Text("description").Default(""),
+		field.Int("database_count").Default(0).Comment("How many databases it has, so that a page of a list need not count them."),
+		field.Int("hidden_database_count").Default(0).Comment("How many of these only admins see."),
 		field.Int64("created_at").Immutable(),
 	}
 }

@@ -3,9 +3,11 @@ package dbaas
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
+	"entgo.io/ent/dialect/sql"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/backplane/backplane/ent"
@@ -18,6 +20,7 @@ import (
 	"github.com/backplane/backplane/ent/project"
 	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
 	"github.com/backplane/backplane/server/auth"
+	"github.com/backplane/backplane/server/store"
 )
 
 // The states of a database.
@@ -41,29 +44,73 @@ func manages(ctx context.Context, project string) bool {
 	return auth.FromContext(ctx).Can(auth.Admin, project)
 }
 
-// visible limits a query to the databases that the caller may see: those of
-// its projects, and in quarantine those of projects that it is an admin of.
+// sight is what of the databases the caller sees.
+type sight struct {
+	scope   auth.Scope
+	manager bool     // of all projects
+	managed []string // projects that the caller is an admin of
+}
+
+func sightOf(ctx context.Context) (v sight, err error) {
+	if v.scope, err = auth.Where(ctx); err != nil {
+		return v, err
+	}
+	v.manager = v.scope.All && manages(ctx, "")
+	for _, b := range auth.FromContext(ctx).Roles {
+		if auth.Role(b.Role) == auth.Admin {
+			v.managed = append(v.managed, b.Project)
+		}
+	}
+	return v, nil
+}
+
+// where are the conditions of what is seen: the databases of the caller's
+// projects, and in quarantine those of projects that it is an admin of.
+func (v sight) where() (out []predicate.Database) {
+	if v.manager {
+		return nil
+	}
+	if !v.scope.All {
+		out = append(out, database.ProjectIn(v.scope.Projects...))
+	}
+	return append(out, database.Or(database.StateNotIn(store.HiddenStates()...), database.ProjectIn(v.managed...)))
+}
+
+// count is how many databases are seen, as the projects have it: the number
+// does not depend on how many there are.
+func (v sight) count(ctx context.Context, s *store.Store) (int, error) {
+	sum := func(column string, where ...predicate.Project) (n int, err error) {
+		if !v.scope.All {
+			where = append(where, project.IDIn(v.scope.Projects...))
+		}
+		var sums []int
+		err = s.Project.Query().Where(where...).Modify(func(q *sql.Selector) {
+			q.Select("COALESCE(SUM(" + q.C(column) + "), 0)")
+		}).Scan(ctx, &sums)
+		if err == nil && len(sums) == 1 {
+			n = sums[0]
+		}
+		return n, err
+	}
+	all, err := sum(project.FieldDatabaseCount)
+	if err != nil || v.manager {
+		return all, err
+	}
+	hidden, err := sum(project.FieldHiddenDatabaseCount, project.IDNotIn(v.managed...))
+	return all - hidden, err
+}
+
+// visible limits a query to the databases that the caller sees.
 func visible(ctx context.Context) (predicate.Database, error) {
-	scope, err := auth.Where(ctx)
+	v, err := sightOf(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if scope.All && manages(ctx, "") {
+	where := v.where()
+	if len(where) == 0 {
 		return database.IDGT(0), nil
 	}
-	var managed []string
-	for _, b := range auth.FromContext(ctx).Roles {
-		if auth.Role(b.Role) == auth.Admin {
-			managed = append(managed, b.Project)
-		}
-	}
-	in := database.IDGT(0)
-	if !scope.All {
-		in = database.ProjectIn(scope.Projects...)
-	}
-	return database.And(in, database.Or(
-		database.StateNotIn(stateQuarantined, stateDropping), database.ProjectIn(managed...),
-	)), nil
+	return database.And(where...), nil
 }
 
 // databaseFor is the database of a call, when the caller may see it and has
@@ -175,7 +222,7 @@ var databaseColumns = columns{
 
 // ListDatabases implements the RPC.
 func (a *Admin) ListDatabases(ctx context.Context, req *dbaasv1.ListDatabasesRequest) (*dbaasv1.ListDatabasesResponse, error) {
-	may, err := visible(ctx)
+	v, err := sightOf(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -183,8 +230,13 @@ func (a *Admin) ListDatabases(ctx context.Context, req *dbaasv1.ListDatabasesReq
 	if err != nil {
 		return nil, err
 	}
-	q := a.Store.Database.Query().Where(append(where, may)...)
-	count, err := q.Clone().Count(ctx)
+	q := a.Store.Database.Query().Where(append(where, v.where()...)...)
+	var count int
+	if len(where) == 0 {
+		count, err = v.count(ctx, a.Store)
+	} else {
+		count, err = q.Clone().Count(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -192,10 +244,14 @@ func (a *Admin) ListDatabases(ctx context.Context, req *dbaasv1.ListDatabasesReq
 	if err != nil {
 		return nil, err
 	}
-	q.Order(orders[database.OrderOption](databaseColumns, cmp.Or(req.GetOrdering(), "name"))...)
-	rows, err := withParts(q).Limit(p.size).Offset(p.offset()).All(ctx)
+	offset, limit, fromEnd := p.span()
+	q.Order(ordersOf[database.OrderOption](databaseColumns, cmp.Or(req.GetOrdering(), "name"), fromEnd)...)
+	rows, err := withParts(q).Limit(limit).Offset(offset).All(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if fromEnd {
+		slices.Reverse(rows)
 	}
 	out := &dbaasv1.ListDatabasesResponse{Links: p.links(ctx, databases)}
 	for _, row := range rows {

@@ -132,20 +132,27 @@ func (c column) condition(lookup, value string) (func(*sql.Selector), bool) {
 // orders turns `name,-id` into an order; names that are not columns are left
 // out. The id comes last, so that pages do not overlap.
 func orders[O ~func(*sql.Selector)](cols columns, ordering string) []O {
+	return ordersOf[O](cols, ordering, false)
+}
+
+// ordersOf is orders, or that read from the end.
+func ordersOf[O ~func(*sql.Selector)](cols columns, ordering string, fromEnd bool) []O {
 	var out []O
-	for _, name := range strings.Split(ordering, ",") {
-		name, down := strings.CutPrefix(strings.TrimSpace(name), "-")
-		c, ok := cols[name]
-		if !ok {
-			continue
-		}
+	by := func(name string, down bool) {
 		out = append(out, func(s *sql.Selector) {
 			if down {
-				s.OrderBy(sql.Desc(s.C(c.name)))
+				s.OrderBy(sql.Desc(s.C(name)))
 			} else {
-				s.OrderBy(s.C(c.name))
+				s.OrderBy(s.C(name))
 			}
 		})
 	}
-	return append(out, func(s *sql.Selector) { s.OrderBy(s.C("id")) })
+	for _, name := range strings.Split(ordering, ",") {
+		name, down := strings.CutPrefix(strings.TrimSpace(name), "-")
+		if c, ok := cols[name]; ok {
+			by(c.name, down != fromEnd)
+		}
+	}
+	by("id", fromEnd)
+	return out
 }

@@ -54,6 +54,17 @@ func (p page) pages() int { return max(1, (p.count+p.size-1)/p.size) }
 
 func (p page) offset() int { return (p.number - 1) * p.size }
 
+// span says which rows to read: so many, after others. Stores step over each row
+// before a page, so a page in the second half is read from the end.
+func (p page) span() (offset, limit int, fromEnd bool) {
+	offset = p.offset()
+	limit = max(0, min(p.size, p.count-offset))
+	if after := p.count - offset - limit; after < offset {
+		return after, limit, true
+	}
+	return offset, limit, false
+}
+
 // links are those of the page. collection is its path where no REST request
 // tells.
 func (p page) links(ctx context.Context, collection string) *dbaasv1.ListLinks {

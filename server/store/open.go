@@ -98,6 +98,7 @@ func connect(rawURL, dataDir string) (*Store, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s.Client = ent.NewClient(ent.Driver(newPreparing(s.dialect, s.db)))
+	s.Client.Database.Use(keepCounts)
 	return s, nil
 }
 
@@ -261,7 +262,10 @@ func (s *Store) seed(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.numberProjects(ctx)
+	if err := s.numberProjects(ctx); err != nil {
+		return err
+	}
+	return s.recount(ctx)
 }
 
 // numberProjects gives a number to the projects that have none: the default
