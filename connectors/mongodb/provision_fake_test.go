@@ -208,3 +208,14 @@ func TestEndpointAndConfiguration(t *testing.T) {
 		}
 	}
 }
+
+// A server, or what is in front of it, may say back what it was told.
+func TestPasswordsAreNotSaidBack(t *testing.T) {
+	_, s := played(t, map[string]bson.D{
+		"createUser": d("ok", 0, "code", 2, "codeName", "BadValue", "errmsg", `bad value in {pwd: "Secret-1"}`),
+	})
+	err := s.PutLogin(t.Context(), connectors.Login{Database: "shop", User: "u_shop", Password: "Secret-1", Privilege: connectors.Owner})
+	if err == nil || strings.Contains(err.Error(), "Secret-1") || !strings.Contains(err.Error(), "***") {
+		t.Errorf("got %v, want the password hidden in it", err)
+	}
+}

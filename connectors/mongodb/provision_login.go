@@ -89,7 +89,13 @@ func (s *server) PutLogin(ctx context.Context, l connectors.Login) error {
 	if err == nil {
 		s.put[connectors.LoginName{Database: l.Database, User: l.User}] = l
 	}
-	return s.failure(err)
+	return s.withoutPassword(err, l)
+}
+
+// withoutPassword is failure for a command that has a login's password in it: a
+// server, or what is in front of it, may say back what it was told.
+func (s *server) withoutPassword(err error, l connectors.Login) error {
+	return connectors.Classify(s.failure(err), s.uri.hosts[0], l.Password)
 }
 
 func (s *server) write(ctx context.Context, exists bool, l connectors.Login) error {
@@ -133,7 +139,7 @@ func (s *server) CutSessions(ctx context.Context, database, user string) error {
 			return s.failure(err)
 		}
 		if err := s.write(ctx, false, l); err != nil {
-			return s.failure(err)
+			return s.withoutPassword(err, l)
 		}
 	}
 	return s.failure(s.kill(ctx, name))

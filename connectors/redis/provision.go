@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -181,7 +182,13 @@ func (s *server) failure(err error) error {
 // primary is another for now.
 var passing = []string{"LOADING", "BUSY", "MASTERDOWN", "MISCONF", "OOM", "NOREPLICAS", "READONLY", "TRYAGAIN", "CLUSTERDOWN"}
 
+// passwordHashes are how rules name passwords.
+var passwordHashes = regexp.MustCompile(`#[0-9a-fA-F]{64}`)
+
 func (s *server) refused(r *replyError) error {
+	// A server, or what is in front of it, may say back what it was told; and of
+	// so short a password the hash says much.
+	r = &replyError{passwordHashes.ReplaceAllString(r.text, "#***")}
 	if slices.ContainsFunc(passing, r.hasCode) || strings.Contains(r.text, "max number of clients") {
 		return &connectors.Failure{Code: connectors.ServerBusy, Detail: r.text, Err: r}
 	}
