@@ -240,7 +240,7 @@ func atRest(t *testing.T, s *servertest.Server) {
 		var list struct {
 			Links struct{ Count int } `json:"_links"`
 		}
-		a := s.Do(t, "GET", "/api/task/?task_status__in=WAITING,RUNNING", nil)
+		a := s.Do(t, "GET", "/api/task/?task_status__in=WAITING,RUNNING,WARNING", nil)
 		if err := json.Unmarshal(a.Body, &list); err != nil {
 			t.Fatalf("%v: %s", err, a.Body)
 		}
