@@ -21,8 +21,14 @@ func (w *world) putCredentials(k *Keys, passwords ...string) []*ent.Credential {
 	engine := c.Engine.Create().SetEngineType("postgresql").SetVersion("15").SaveX(ctx)
 	plan := c.Plan.Create().SetName("small").SetEngineID(engine.ID).SetCreatedAt(1).SaveX(ctx)
 	env := c.Environment.Create().SetName("laboratory").SetCreatedAt(1).SaveX(ctx)
-	db := c.Database.Create().SetName("orders").SetPlanID(plan.ID).SetEnvironmentID(env.ID).SetServiceID(host).
-		SetProject(store.DefaultProject).SetCreatedAt(1).SaveX(ctx)
+	var db *ent.Database
+	if err := w.st.Change(ctx, func(tx *store.Tx) (err error) {
+		db, err = tx.Database.Create().SetName("orders").SetPlanID(plan.ID).SetEnvironmentID(env.ID).SetServiceID(host).
+			SetProject(store.DefaultProject).SetCreatedAt(1).Save(ctx)
+		return err
+	}); err != nil {
+		w.t.Fatal(err)
+	}
 	var out []*ent.Credential
 	defer k.Writing()()
 	for i, password := range passwords {
