@@ -21,9 +21,9 @@ func (a *Admin) endGraces(ctx context.Context) error {
 	}
 	return a.beginEach(ctx, rows, kindDropFormer, func(id int) change {
 		return func(ctx context.Context, tx *store.Tx, _ *ent.Database) (map[string]any, error) {
-			cred, err := tx.Credential.Get(ctx, id)
-			if ent.IsNotFound(err) || err == nil && (cred.FormerUser == "" || cred.FormerUntil > time.Now().UnixMicro()) {
-				return nil, errNotDue
+			cred, err := credentialIn(ctx, tx, id)
+			if err == nil && (cred.FormerUser == "" || cred.FormerUntil > time.Now().UnixMicro()) {
+				err = errNotDue
 			}
 			return map[string]any{"credential": id}, err
 		}

@@ -185,8 +185,12 @@ func TestPurge(t *testing.T) {
 		w.quarantined(young, 47*time.Hour)
 		// One on a server that is away, and before the others.
 		away := w.addService("away", w.host.serviceType, deny(t))
-		lost := w.Store.Database.Create().SetName("lost").SetPlanID(w.plan.ID).SetEnvironmentID(w.env.ID).SetServiceID(uuid.MustParse(away.GetId())).
-			SetProject(store.DefaultProject).SetState(stateQuarantined).SetQuarantinedAt(1).SetCreatedAt(1).SaveX(t.Context())
+		var lost *ent.Database
+		good(t, w.Store.Change(t.Context(), func(tx *store.Tx) (err error) {
+			lost, err = tx.Database.Create().SetName("lost").SetPlanID(w.plan.ID).SetEnvironmentID(w.env.ID).SetServiceID(uuid.MustParse(away.GetId())).
+				SetProject(store.DefaultProject).SetState(stateQuarantined).SetQuarantinedAt(1).SetCreatedAt(1).Save(t.Context())
+			return err
+		}))
 
 		good(t, w.purge(t.Context()))
 		eventually(t, "the old one is dropped", func() bool { return !w.Store.Database.Query().Where(database.ID(old.ID)).ExistX(t.Context()) })

@@ -18,6 +18,7 @@ import (
 	"github.com/backplane/backplane/ent/environment"
 	"github.com/backplane/backplane/ent/login"
 	"github.com/backplane/backplane/ent/plan"
+	"github.com/backplane/backplane/ent/predicate"
 	"github.com/backplane/backplane/ent/project"
 	"github.com/backplane/backplane/ent/service"
 	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
@@ -554,7 +555,12 @@ func (a *Admin) loginReady(ctx context.Context, tx *store.Tx, w *operation.Work)
 
 // dropLogins removes every login of a database from its server.
 func (a *Admin) dropLogins(ctx context.Context, w *operation.Work) error {
-	names, err := a.Store.Login.Query().Where(login.HasCredentialWith(credential.DatabaseID(w.Subject.ID))).All(ctx)
+	return a.dropLoginsOf(ctx, w, login.HasCredentialWith(credential.DatabaseID(w.Subject.ID)))
+}
+
+// dropLoginsOf removes logins that are for the database of an operation.
+func (a *Admin) dropLoginsOf(ctx context.Context, w *operation.Work, which predicate.Login) error {
+	names, err := a.Store.Login.Query().Where(which).Order(login.ByID()).All(ctx)
 	if err != nil {
 		return err
 	}

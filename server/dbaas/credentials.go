@@ -43,6 +43,15 @@ func (a *Admin) loadCredential(ctx context.Context, id int) (*ent.Credential, er
 	return row, err
 }
 
+// credentialIn is a credential as a transaction finds it.
+func credentialIn(ctx context.Context, tx *store.Tx, id int) (*ent.Credential, error) {
+	row, err := tx.Credential.Query().Unique(false).Where(credential.ID(id), store.Locked).Only(ctx)
+	if ent.IsNotFound(err) {
+		return nil, missing()
+	}
+	return row, err
+}
+
 // credentialToProto shows a credential, but for its password.
 func credentialToProto(l linker, row *ent.Credential) *dbaasv1.Credential {
 	out := &dbaasv1.Credential{
@@ -103,10 +112,7 @@ func (a *Admin) GetCredential(ctx context.Context, req *dbaasv1.GetCredentialReq
 func (a *Admin) changeCredential(ctx context.Context, row *ent.Credential, action string, fn func(now *ent.Credential, u *ent.CredentialUpdateOne) error) (*dbaasv1.Credential, error) {
 	db := row.Edges.Database
 	err := a.Store.Change(ctx, func(tx *store.Tx) error {
-		was, err := tx.Credential.Query().Unique(false).Where(credential.ID(row.ID), store.Locked).Only(ctx)
-		if ent.IsNotFound(err) {
-			return missing()
-		}
+		was, err := credentialIn(ctx, tx, row.ID)
 		if err != nil {
 			return err
 		}
@@ -179,7 +185,7 @@ var credentialColumns = columns{
 
 // ListCredentials implements the RPC.
 func (a *Admin) ListCredentials(ctx context.Context, req *dbaasv1.ListCredentialsRequest) (*dbaasv1.ListCredentialsResponse, error) {
-	may, err := visible(ctx)
+	sees, err := sightOf(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +193,10 @@ func (a *Admin) ListCredentials(ctx context.Context, req *dbaasv1.ListCredential
 	if err != nil {
 		return nil, err
 	}
-	q := a.Store.Credential.Query().Where(append(where, credential.HasDatabaseWith(may))...)
+	if may := sees.where(); len(may) > 0 {
+		where = append(where, credential.HasDatabaseWith(may...))
+	}
+	q := a.Store.Credential.Query().Where(where...)
 	count, err := q.Clone().Count(ctx)
 	if err != nil {
 		return nil, err
@@ -214,15 +223,31 @@ func orderCredentials(ordering string) []credential.OrderOption {
 	for _, name := range strings.Split(ordering, ",") {
 		switch strings.TrimSpace(name) {
 		case "database":
-			out = append(out, credential.ByDatabaseField(database.FieldName), credential.ByDatabaseID())
+			out = append(out, byDatabase(false))
 		case "-database":
-			out = append(out, credential.ByDatabaseField(database.FieldName, sql.OrderDesc()), credential.ByDatabaseID(sql.OrderDesc()))
+			out = append(out, byDatabase(true))
 		default:
 			all := orders[credential.OrderOption](credentialColumns, name)
 			out = append(out, all[:len(all)-1]...) // the id comes once, and last
 		}
 	}
 	return append(out, credential.ByID())
+}
+
+// byDatabase orders by the name of the database. Stores with an index of the
+// names read no more of them than a page takes.
+func byDatabase(down bool) credential.OrderOption {
+	return func(s *sql.Selector) {
+		t := sql.Table(database.Table)
+		s.Join(t).On(s.C(credential.FieldDatabaseID), t.C(database.FieldID))
+		for _, field := range []string{database.FieldName, database.FieldID} {
+			if down {
+				s.OrderBy(sql.Desc(t.C(field)))
+			} else {
+				s.OrderBy(t.C(field))
+			}
+		}
+	}
 }
 
 // filterCredentials are the conditions of a list: on columns, and on the

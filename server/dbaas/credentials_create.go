@@ -169,18 +169,7 @@ func (a *Admin) withCredential(ctx context.Context, w *operation.Work, fn func(*
 
 // dropCredentialLogins removes every login of a credential from its server.
 func (a *Admin) dropCredentialLogins(ctx context.Context, w *operation.Work) error {
-	names, err := a.Store.Login.Query().Where(login.CredentialID(w.Int("credential"))).Order(login.ByID()).All(ctx)
-	if err != nil {
-		return err
-	}
-	return a.withDatabase(ctx, w, func(row *ent.Database, _ backend, s connectors.DatabaseServer) error {
-		for _, l := range names {
-			if err := s.DropLogin(ctx, row.Name, l.User); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return a.dropLoginsOf(ctx, w, login.CredentialID(w.Int("credential")))
 }
 
 // forgetCredential ends the making of a credential that has failed.

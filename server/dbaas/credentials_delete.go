@@ -51,10 +51,7 @@ func (a *Admin) beingMade(ctx context.Context, db *ent.Database, cred *ent.Crede
 // toDelete begins the removal of a credential, if check lets it.
 func (a *Admin) toDelete(action string, id int, check func(*ent.Credential) error) change {
 	return func(ctx context.Context, tx *store.Tx, row *ent.Database) (map[string]any, error) {
-		cred, err := tx.Credential.Get(ctx, id)
-		if ent.IsNotFound(err) {
-			return nil, missing()
-		}
+		cred, err := credentialIn(ctx, tx, id)
 		if err != nil {
 			return nil, err
 		}

@@ -23,10 +23,7 @@ func (a *Admin) ResetPassword(ctx context.Context, req *dbaasv1.ResetPasswordReq
 		return nil, err
 	}
 	err = a.lockAnd(ctx, cred.DatabaseID, kindReset, false, func(ctx context.Context, tx *store.Tx, row *ent.Database) (map[string]any, error) {
-		now, err := tx.Credential.Get(ctx, cred.ID)
-		if ent.IsNotFound(err) {
-			return nil, missing()
-		}
+		now, err := credentialIn(ctx, tx, cred.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -69,7 +66,7 @@ func (a *Admin) pendingLogin(db *ent.Database, cred *ent.Credential) (connectors
 // changes besides. The row is locked, so that what is copied is not sealed
 // anew meanwhile.
 func adopt(ctx context.Context, tx *store.Tx, w *operation.Work, set func(*ent.Credential, *ent.CredentialUpdateOne)) error {
-	cred, err := tx.Credential.Query().Unique(false).Where(credential.ID(w.Int("credential")), store.Locked).Only(ctx)
+	cred, err := credentialIn(ctx, tx, w.Int("credential"))
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,26 @@ import (
 	"github.com/backplane/backplane/server/servertest"
 )
 
+// sees is how many credentials a caller sees.
+func (h *house) sees(t *testing.T, c dbaasv1.CredentialAdminClient) int64 {
+	t.Helper()
+	res, err := c.ListCredentials(h.ctx, &dbaasv1.ListCredentialsRequest{})
+	good(t, err)
+	return res.GetLinks().GetCount()
+}
+
+// tries is what comes of all that can be done with a credential.
+func (h *house) tries(c dbaasv1.CredentialAdminClient, id int64) map[string]error {
+	errors := map[string]error{}
+	_, errors["get"] = c.GetCredential(h.ctx, &dbaasv1.GetCredentialRequest{Id: id})
+	_, errors["update"] = c.UpdateCredential(h.ctx, &dbaasv1.UpdateCredentialRequest{Id: id})
+	_, errors["reset"] = c.ResetPassword(h.ctx, &dbaasv1.ResetPasswordRequest{Id: id})
+	_, errors["rotate"] = c.RotateCredential(h.ctx, &dbaasv1.RotateCredentialRequest{Id: id})
+	_, errors["renew"] = c.RenewCredential(h.ctx, &dbaasv1.RenewCredentialRequest{Id: id})
+	_, errors["delete"] = c.DeleteCredential(h.ctx, &dbaasv1.DeleteCredentialRequest{Id: id})
+	return errors
+}
+
 // TestWhoSeesCredentials has callers with each role, and a stranger, try all
 // there is to do with credentials.
 func TestWhoSeesCredentials(t *testing.T) {
@@ -19,29 +39,13 @@ func TestWhoSeesCredentials(t *testing.T) {
 	h.AddProject(t, "elsewhere")
 	db := h.addDatabase(t, "orders")
 	cred := number(t, db.GetCredentials()[0])
-	list := func(c dbaasv1.CredentialAdminClient) int64 {
-		t.Helper()
-		res, err := c.ListCredentials(h.ctx, &dbaasv1.ListCredentialsRequest{})
-		good(t, err)
-		return res.GetLinks().GetCount()
-	}
-	tries := func(c dbaasv1.CredentialAdminClient) map[string]error {
-		errors := map[string]error{}
-		_, errors["get"] = c.GetCredential(h.ctx, &dbaasv1.GetCredentialRequest{Id: cred})
-		_, errors["update"] = c.UpdateCredential(h.ctx, &dbaasv1.UpdateCredentialRequest{Id: cred})
-		_, errors["reset"] = c.ResetPassword(h.ctx, &dbaasv1.ResetPasswordRequest{Id: cred})
-		_, errors["rotate"] = c.RotateCredential(h.ctx, &dbaasv1.RotateCredentialRequest{Id: cred})
-		_, errors["renew"] = c.RenewCredential(h.ctx, &dbaasv1.RenewCredentialRequest{Id: cred})
-		_, errors["delete"] = c.DeleteCredential(h.ctx, &dbaasv1.DeleteCredentialRequest{Id: cred})
-		return errors
-	}
 	create := &dbaasv1.CreateCredentialRequest{User: "another", Database: db.GetLinks().GetSelf()}
 
 	viewer := h.credentialsAs(t, h.AddUser(t, "viewer", servertest.Role("viewer", "default")))
-	if n := list(viewer); n != 1 {
+	if n := h.sees(t, viewer); n != 1 {
 		t.Errorf("a viewer sees %d", n)
 	}
-	for _, err := range tries(viewer) {
+	for _, err := range h.tries(viewer, cred) {
 		refused(t, err, errs.PermissionDenied, "", "role editor")
 	}
 	_, err := viewer.CreateCredential(h.ctx, create)
@@ -53,10 +57,10 @@ func TestWhoSeesCredentials(t *testing.T) {
 	refused(t, err, errs.PermissionDenied, "", `role editor in project "default"`)
 
 	stranger := h.credentialsAs(t, h.AddUser(t, "stranger", servertest.Role("admin", "elsewhere")))
-	if n := list(stranger); n != 0 {
+	if n := h.sees(t, stranger); n != 0 {
 		t.Errorf("a stranger sees %d", n)
 	}
-	for _, err := range tries(stranger) {
+	for _, err := range h.tries(stranger, cred) {
 		notFound(t, err)
 	}
 	_, err = stranger.CreateCredential(h.ctx, create)
@@ -68,16 +72,16 @@ func TestWhoSeesCredentials(t *testing.T) {
 	good(t, err)
 	made, err := editor.CreateCredential(h.ctx, create)
 	good(t, err)
-	if list(editor) != 2 || read.GetPassword() == "" || made.GetUser() != "another" {
+	if h.sees(t, editor) != 2 || read.GetPassword() == "" || made.GetUser() != "another" {
 		t.Errorf("an editor gets %v and makes %v", read, made)
 	}
 
 	_, err = h.as(t, login).DeleteDatabase(h.ctx, &dbaasv1.DeleteDatabaseRequest{Id: db.GetId()})
 	good(t, err)
-	if n := list(editor); n != 0 {
+	if n := h.sees(t, editor); n != 0 {
 		t.Errorf("an editor sees %d in quarantine", n)
 	}
-	for _, err := range tries(editor) {
+	for _, err := range h.tries(editor, cred) {
 		notFound(t, err)
 	}
 	create.User = "third"
@@ -85,7 +89,7 @@ func TestWhoSeesCredentials(t *testing.T) {
 	refused(t, err, errs.ValidationFailed, "database", "Invalid hyperlink - object does not exist.")
 	_, err = h.Credentials.CreateCredential(h.ctx, create)
 	refused(t, err, errs.ValidationFailed, "database", "in quarantine")
-	if n := list(h.Credentials); n != 2 {
+	if n := h.sees(t, h.Credentials); n != 2 {
 		t.Errorf("an admin sees %d in quarantine", n)
 	}
 

@@ -47,10 +47,7 @@ func (a *Admin) RotateCredential(ctx context.Context, req *dbaasv1.RotateCredent
 // long the old login shall work.
 func (a *Admin) toRotate(id int, check func(*ent.Credential) (time.Duration, error)) change {
 	return func(ctx context.Context, tx *store.Tx, row *ent.Database) (map[string]any, error) {
-		cred, err := tx.Credential.Get(ctx, id)
-		if ent.IsNotFound(err) {
-			return nil, missing()
-		}
+		cred, err := credentialIn(ctx, tx, id)
 		if err != nil {
 			return nil, err
 		}

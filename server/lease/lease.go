@@ -14,45 +14,57 @@ import (
 )
 
 const (
-	ttl   = 30 * time.Second
-	renew = 10 * time.Second
-	// again is how soon work that has ended by itself is begun anew.
-	again = time.Second
+	usualTTL   = 30 * time.Second
+	usualRenew = 10 * time.Second
+	// usualPause is how long it takes until work that has ended by itself is
+	// begun anew.
+	usualPause = time.Second
 )
+
+// claim is one process's claim to a lease.
+type claim struct {
+	st                *store.Store
+	log               *slog.Logger
+	name, holder      string
+	ttl, renew, pause time.Duration
+}
 
 // Hold runs work while this process holds the named lease, again and again
 // until ctx ends. The context of work ends when the lease is lost. Where no
 // other process can use the store, there is nothing to wait for.
 func Hold(ctx context.Context, st *store.Store, log *slog.Logger, name string, work func(context.Context)) {
-	holder := uuid.NewString()
+	claim{st, log, name, uuid.NewString(), usualTTL, usualRenew, usualPause}.hold(ctx, work)
+}
+
+func (c claim) hold(ctx context.Context, work func(context.Context)) {
 	for ctx.Err() == nil {
-		if st.Exclusive() {
+		if c.st.Exclusive() {
 			work(ctx)
-			wait(ctx, again)
+			wait(ctx, c.pause)
 			continue
 		}
-		held, err := st.Acquire(ctx, name, holder, ttl)
+		held, err := c.st.Acquire(ctx, c.name, c.holder, c.ttl)
 		if err != nil && ctx.Err() == nil {
-			log.ErrorContext(ctx, "take a lease", "lease", name, "error", err)
+			c.log.ErrorContext(ctx, "take a lease", "lease", c.name, "error", err)
 		}
 		if !held {
-			wait(ctx, renew)
+			wait(ctx, c.renew)
 			continue
 		}
-		whileHeld(ctx, st, log, name, holder, work)
-		wait(ctx, again)
+		c.whileHeld(ctx, work)
+		wait(ctx, c.pause)
 	}
 }
 
-func whileHeld(ctx context.Context, st *store.Store, log *slog.Logger, name, holder string, work func(context.Context)) {
+func (c claim) whileHeld(ctx context.Context, work func(context.Context)) {
 	held, lost := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	all.Go(func() {
 		defer lost()
-		for wait(held, renew) {
-			if ok, err := st.Acquire(held, name, holder, ttl); !ok {
+		for wait(held, c.renew) {
+			if ok, err := c.st.Acquire(held, c.name, c.holder, c.ttl); !ok {
 				if err != nil && held.Err() == nil {
-					log.ErrorContext(held, "renew a lease", "lease", name, "error", err)
+					c.log.ErrorContext(held, "renew a lease", "lease", c.name, "error", err)
 				}
 				return
 			}
@@ -63,8 +75,8 @@ func whileHeld(ctx context.Context, st *store.Store, log *slog.Logger, name, hol
 	all.Wait()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	if err := st.Release(end, name, holder); err != nil {
-		log.WarnContext(ctx, "release a lease", "lease", name, "error", err)
+	if err := c.st.Release(end, c.name, c.holder); err != nil {
+		c.log.WarnContext(ctx, "release a lease", "lease", c.name, "error", err)
 	}
 }
 
