@@ -111,7 +111,7 @@ func setLocation(ctx context.Context, url string) error {
 func (a *Admin) resolve(ctx context.Context, w *wanted, planURL, environmentURL string, f *faults) error {
 	id, fault := relation(planURL, plans)
 	if fault == "" {
-		row, err := a.Store.Plan.Query().Where(plan.ID(id), plan.IsActive(true)).WithEngine().WithEnvironments().WithServices().Only(ctx)
+		row, err := a.Store.Plan.Query().Where(plan.ID(id), plan.IsActive(true)).WithEngine().WithEnvironments().Only(ctx)
 		switch {
 		case ent.IsNotFound(err):
 			fault = noSuchObject
@@ -208,6 +208,9 @@ func (a *Admin) make(ctx context.Context, w wanted) (row *ent.Database, err erro
 		if row, err = a.underway(ctx, tx, w, actor); err != nil || row != nil {
 			return err
 		}
+		if err := a.stillOffered(ctx, tx, w); err != nil {
+			return err
+		}
 		target, err := a.place(ctx, tx, w)
 		if err != nil {
 			return err
@@ -246,6 +249,20 @@ func (a *Admin) make(ctx context.Context, w wanted) (row *ent.Database, err erro
 		a.ops.Go(op)
 	}
 	return row, nil
+}
+
+// stillOffered makes sure that the plan has not changed since it was read, and
+// loads the services that it has now.
+func (a *Admin) stillOffered(ctx context.Context, tx *store.Tx, w wanted) error {
+	now, err := tx.Plan.Query().
+		Where(plan.ID(w.plan.ID), plan.IsActive(true), plan.HasEnvironmentsWith(environment.ID(w.environment.ID))).WithServices().Only(ctx)
+	if ent.IsNotFound(err) {
+		return refuse("Invalid plan for selected environment.")
+	}
+	if err == nil {
+		w.plan.Edges.Services = now.Edges.Services
+	}
+	return err
 }
 
 // underway finds the same database while the same caller's request for it is
