@@ -127,6 +127,10 @@ func TestDatabaseListsShowWhatMayBeSeen(t *testing.T) {
 	h := hold(t)
 	for _, p := range h.callers {
 		t.Run(p.name, func(t *testing.T) {
+			var wideners []string // tried by one of every kind
+			if slices.Contains([]string{"editor", "viewer-a", "admin-b", "powerless"}, p.name) {
+				wideners = h.wideners()
+			}
 			for collection := range lists {
 				want := h.holds(p, collection)
 				for _, ordering := range []string{"", "id", "-id", "name,-project", "-password", "database__project", "sealed,-pending,location"} {
@@ -136,7 +140,7 @@ func TestDatabaseListsShowWhatMayBeSeen(t *testing.T) {
 						t.Errorf("%s in the order %q shows %v of %d, want %v", collection, ordering, got.ids, got.count, want)
 					}
 				}
-				for _, query := range h.wideners() {
+				for _, query := range wideners {
 					got := h.page(t, p, collection, "page_size=100&"+query)
 					if got.count != len(got.ids) {
 						t.Errorf("%s?%s counts %d and shows %d", collection, query, got.count, len(got.ids))
