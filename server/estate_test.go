@@ -27,6 +27,9 @@ type estate struct {
 // redisPassword is that of the administrator of the Redis server.
 var redisPassword = marker("Zebra9admin")
 
+// serviceName is that of the Redis server in the catalogue.
+const serviceName = "redis of databases"
+
 // newEstate makes databases possible on a server.
 func newEstate(t *testing.T, s *servertest.Server) *estate {
 	t.Helper()
@@ -38,7 +41,7 @@ func newEstate(t *testing.T, s *servertest.Server) *estate {
 func estateAt(t *testing.T, s *servertest.Server, port int) *estate {
 	t.Helper()
 	e := &estate{Server: s, ctx: t.Context()}
-	e.service = s.Create(t, redisBody("redis of databases", port, "password", redisPassword))["id"].(string)
+	e.service = s.Create(t, redisBody(serviceName, port, "password", redisPassword))["id"].(string)
 	e.environment = e.addEnvironment(t, "laboratory")
 	plan, err := e.makePlan("small")
 	good(t, err)

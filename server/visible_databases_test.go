@@ -11,6 +11,7 @@ import (
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
 	"github.com/backplane/backplane/server/servertest"
+	"github.com/backplane/backplane/testbed"
 )
 
 // holdings are databases, and what belongs to them, in three projects.
@@ -349,27 +350,54 @@ func taskChangesUntil(t *testing.T, p *person, last string) func() []byte {
 }
 
 // TestServicesOfPlansAreHidden: which services a plan has its databases made on
-// is shown to global admins alone, and so are the services themselves.
+// is shown to global admins alone, and the services only to those who may see
+// them in the catalogue: not even their names are told by what is made on them,
+// or fails there.
 func TestServicesOfPlansAreHidden(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	s.AddProject(t, "a", "b")
 	callers := slices.DeleteFunc(people(t, s), func(p *person) bool { return p.stranger })
-	e := newEstate(t, s)
-	e.addDatabase(t, "a", "somewhere")
+	redis := testbed.StartRedis(t, testbed.RedisOptions{Password: redisPassword})
+	e := estateAt(t, s, redis.Port)
+	s.Create(t, sqlite("somewhere", "project", "a")) // takes the name in the catalogue
+	for _, name := range []string{"somewhere", "elsewhere"} {
+		a := s.Do(t, "POST", "/api/database/", object{
+			"name": name, "plan": e.plan, "environment": e.environment, "project": e.projectURL(t, "a"), "register": true,
+		})
+		if a.Status != 201 {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+	}
+	redis.Stop()
 	for _, p := range callers {
-		for _, path := range []string{"/api/plan/", e.plan, "/api/engine/", e.engine, "/api/database/", "/api/task/"} {
+		body := object{"name": "late_" + p.name, "plan": e.plan, "environment": e.environment}
+		if p.project == "a" {
+			body["project"] = e.projectURL(t, "a")
+		}
+		late := s.Do(t, "POST", "/api/database/", body, "Authorization", p.bearer)
+		if want := map[bool]int{true: 503, false: 403}[len(p.sees("editor")) > 0]; late.Status != want {
+			t.Errorf("%s makes a database on a server that is away: %d %s", p.name, late.Status, late.Body)
+		}
+		inCatalogue := slices.Contains(p.sees("viewer"), "default")
+		if !inCatalogue && strings.Contains(string(late.Body), serviceName) {
+			t.Errorf("%s is told the name of the service: %s", p.name, late.Body)
+		}
+		for _, path := range []string{"/api/plan/", e.plan, "/api/engine/", e.engine, "/api/database/", "/api/task/", "/api/services"} {
 			a := s.Do(t, "GET", path, nil, "Authorization", p.bearer)
 			if a.Status != 200 {
 				t.Fatalf("%s answers %d %s", path, a.Status, a.Body)
 			}
-			shown := strings.Contains(string(a.Body), e.service)
-			if want := p.name == "chief" && !strings.HasPrefix(path, "/api/database") && !strings.HasPrefix(path, "/api/task"); shown != want {
-				t.Errorf("%s: %s shows the service: %v, want %v", p.name, path, shown, want)
+			ofPlans := path != "/api/database/" && path != "/api/task/" && path != "/api/services"
+			if shown := strings.Contains(string(a.Body), e.service); shown != (p.name == "chief" && ofPlans || inCatalogue && path == "/api/services") {
+				t.Errorf("%s: %s shows the service: %v\n%s", p.name, path, shown, a.Body)
+			}
+			if !inCatalogue && strings.Contains(string(a.Body), serviceName) {
+				t.Errorf("%s: %s shows the name of the service\n%s", p.name, path, a.Body)
 			}
 		}
 		_, err := catalogv1.NewServiceCatalogClient(p.conns[p.bearer]).GetService(e.ctx, &catalogv1.GetServiceRequest{Id: e.service})
-		if want := slices.Contains(p.sees("viewer"), "default"); (err == nil) != want {
+		if (err == nil) != inCatalogue {
 			t.Errorf("%s: the service itself: %v", p.name, err)
 		}
 	}

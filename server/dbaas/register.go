@@ -22,6 +22,7 @@ import (
 const registeredLabel = "backplane.database"
 
 // register puts a new database into the catalogue, when that was asked for.
+// What its server is called there is not for everybody who may see it.
 func (a *Admin) register(ctx context.Context, w *operation.Work) error {
 	if !w.Bool("register") {
 		return nil
@@ -46,11 +47,11 @@ func (a *Admin) register(ctx context.Context, w *operation.Work) error {
 	for n := 0; id == uuid.Nil; n++ {
 		name := row.Name
 		if n > 0 {
-			name = fmt.Sprintf("%s (%s %d)", row.Name, b.row.Name, n)
+			name = fmt.Sprintf("%s (database %d)", row.Name, n)
 		}
 		res, err := a.Catalog.CreateService(ctx, &catalogv1.CreateServiceRequest{Service: &catalogv1.Service{
 			Name: name, ServiceType: b.row.ServiceType, Project: row.Project, Config: config,
-			Labels: map[string]string{registeredLabel: label}, Description: fmt.Sprintf("The database %s of %s.", row.Name, b.row.Name),
+			Labels: map[string]string{registeredLabel: label}, Description: fmt.Sprintf("The database %s.", row.Name),
 		}})
 		if errs.Convert(err).Reason == errs.NameTaken && err != nil && n < 10 {
 			continue
