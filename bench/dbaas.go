@@ -27,13 +27,16 @@ const (
 // measureDatabases makes and drops databases through Backplane and by the same
 // statements sent straight to the engine, and lists many and few.
 func measureDatabases(o *owner, opts options) (rows []row) {
-	pg := testbed.StartPostgres(o, testbed.PostgresOptions{Durable: true})
+	// Both engines with their own default sizes: those of the testbed are small.
+	pg := testbed.StartPostgres(o, testbed.PostgresOptions{Durable: true, Settings: []string{"shared_buffers=128MB"}})
 	rows = append(rows, measureProvisioning(o, opts, provisioning{
 		name: "PostgreSQL", engine: "postgresql", serviceType: "postgres",
 		config:   map[string]any{"host": "127.0.0.1", "port": pg.Port, "database": "postgres", "username": pg.User, "password": pg.Password},
 		straight: func(o *owner) straight { return newPostgresStraight(o, pg) },
 	})...)
-	maria := testbed.StartMariaDB(o, testbed.MariaDBOptions{Durable: true})
+	maria := testbed.StartMariaDB(o, testbed.MariaDBOptions{Durable: true, Settings: []string{
+		"innodb-flush-method=O_DIRECT", "innodb-log-file-size=96M", "innodb-buffer-pool-size=128M",
+	}})
 	rows = append(rows, measureProvisioning(o, opts, provisioning{
 		name: "MariaDB", engine: "mysql", serviceType: "mysql",
 		config:   map[string]any{"host": "127.0.0.1", "port": maria.Port, "database": "mysql", "username": "root", "password": maria.Password},
