@@ -92,7 +92,10 @@ var databaseWalk = []walkStep{
 	{"DatabaseAdmin_GetDatabase", "$database", "", []apiCall{{status: 200}, {headers: stranger, status: 401}}},
 	{"DatabaseAdmin_GetDatabase", "$none", "", []apiCall{{status: 404}}},
 	{"DatabaseAdmin_UpdateDatabase", "$database", "", []apiCall{{body: `{"project":"/api/project/$project/","quarantine_dt":null}`, status: 200}, {body: `{"project":"/api/plan/1/"}`, status: 400}}},
-	{"DatabaseAdmin_UpdateDatabase_1", "$database", "", []apiCall{{body: `{"description":"e"}`, status: 200}, {body: `{"quarantine_dt":"tomorrow"}`, status: 400}}},
+	{"DatabaseAdmin_UpdateDatabase_1", "$database", "", []apiCall{
+		{body: `{"description":"e"}`, status: 200}, {body: `{"quarantine_dt":"tomorrow"}`, status: 400},
+		{body: `{"description":"a\u0000"}`, status: 400}, {body: `{"project":null}`, status: 400}, // it is registered where it is
+	}},
 
 	{"CredentialAdmin_CreateCredential", "", "$credential", []apiCall{
 		{body: `{"user":"walker","database":"/api/database/$database/","role":"read-only","lease":"1h","rotate_every":"30d"}`, status: 201},

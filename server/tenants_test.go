@@ -314,3 +314,53 @@ func TestSnapshotsAreWrittenWhereTheCallerMayWrite(t *testing.T) {
 		}
 	}
 }
+
+// TestRegistrationsAreNotTaken: a database that is registered in the catalogue
+// gives its login to a service of its own project alone, whatever labels others
+// have put on theirs, and leaves no such service behind in another project.
+func TestRegistrationsAreNotTaken(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.AddProject(t, "a", "b")
+	e := newEstate(t, s)
+	ann := e.addTenant(t, "ann", "a")
+	trap := map[string]bool{}
+	for n := range 5 { // the numbers of databases can be guessed
+		trap[s.Create(t, object{
+			"name": fmt.Sprint("trap ", n), "service_type": "redis", "project": "b", "config": object{"host": "127.0.0.1", "port": 1},
+			"labels": object{"backplane.database": fmt.Sprint(n + 1)},
+		})["id"].(string)] = true
+	}
+	db, err := ann.databases.CreateDatabase(e.ctx, &dbaasv1.CreateDatabaseRequest{Name: "registered", Plan: e.plan, Environment: e.environment, Register: true})
+	good(t, err)
+	if trap[db.GetService()] || s.Get(t, db.GetService())["project"] != "a" {
+		t.Errorf("the database is registered as %v", s.Get(t, db.GetService()))
+	}
+	_, err = ann.credentials.ResetPassword(e.ctx, &dbaasv1.ResetPasswordRequest{Id: int64(number(t, tail(db.GetCredentials()[0])))})
+	good(t, err)
+	for id := range trap {
+		if got := s.Get(t, id); got["version"] != 1.0 || got["secrets_set"] != nil && len(got["secrets_set"].([]any)) > 0 {
+			t.Errorf("a service of another project has become %v", got)
+		}
+	}
+
+	move := func() servertest.Answer {
+		return s.Do(t, "PATCH", db.GetLinks().GetSelf(), object{"project": e.projectURL(t, "b")})
+	}
+	if a := move(); a.Status != 400 || !strings.Contains(string(a.Body), `"project":["The database is registered`) {
+		t.Errorf("a registered database goes to another project: %d %s", a.Status, a.Body)
+	}
+	s.Do(t, "DELETE", "/api/services/"+db.GetService(), nil).Good(t)
+	if a := move(); a.Status != 200 {
+		t.Errorf("a database that is registered no more: %d %s", a.Status, a.Body)
+	}
+	if a := s.Do(t, "GET", db.GetLinks().GetSelf(), nil, "Authorization", ann.bearer); a.Status != 404 {
+		t.Errorf("who is not in the project any more gets %d %s", a.Status, a.Body)
+	}
+	for range 2 { // into quarantine, and away
+		e.deleteDatabase(t, db.GetId())
+	}
+	for id := range trap {
+		s.Get(t, id) // is still there
+	}
+}

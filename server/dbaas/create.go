@@ -73,6 +73,7 @@ func (a *Admin) CreateDatabase(ctx context.Context, req *dbaasv1.CreateDatabaseR
 	if err := a.resolve(ctx, &w, req.GetPlan(), req.GetEnvironment(), &f); err != nil {
 		return nil, err
 	}
+	f.add("description", checkDescription(req.GetDescription()))
 	if err := a.chooseProject(ctx, &w, req.GetProject(), req.GetTeam(), &f); err != nil {
 		return nil, err
 	}

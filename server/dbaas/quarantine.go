@@ -3,8 +3,10 @@ package dbaas
 import (
 	"context"
 	"errors"
-	"slices"
+	"fmt"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/backplane/backplane/connectors"
 	"github.com/backplane/backplane/ent"
@@ -29,19 +31,17 @@ func (a *Admin) UpdateDatabase(ctx context.Context, req *dbaasv1.UpdateDatabaseR
 	if err != nil {
 		return nil, err
 	}
-	in, mask := req.GetDatabase(), req.GetUpdateMask().GetPaths()
-	has := func(field string) bool { return slices.Contains(mask, field) }
+	in := req.GetDatabase()
+	has := changed(in, req.GetUpdateMask().GetPaths())
 	var f faults
 	w := wanted{project: row.Project, named: row.ProjectNamed}
 	if has("project") {
-		w.project, w.named = store.DefaultProject, false
-		if in.GetProject() != "" {
-			if err := a.chooseProject(ctx, &w, in.GetProject(), "", &f); err != nil {
-				return nil, err
-			}
-		} else if err := auth.AllowIn(ctx, store.DefaultProject); err != nil {
+		if err := a.newProject(ctx, row, in.GetProject(), &w, &f); err != nil {
 			return nil, err
 		}
+	}
+	if has("description") {
+		f.add("description", checkDescription(in.GetDescription()))
 	}
 	quarantine := has("quarantine_dt")
 	at, fault := quarantineDay(in.GetQuarantineDt())
@@ -52,7 +52,21 @@ func (a *Admin) UpdateDatabase(ctx context.Context, req *dbaasv1.UpdateDatabaseR
 		return nil, errs.Invalid(f...)
 	}
 	err = a.Store.Change(ctx, func(tx *store.Tx) error {
-		u := tx.Database.UpdateOneID(row.ID).SetProject(w.project).SetProjectNamed(w.named)
+		was, err := tx.Database.Query().Unique(false).Where(database.ID(row.ID), store.Locked).Only(ctx)
+		if err != nil {
+			return orMissing(err)
+		}
+		switch moves := w.project != row.Project; {
+		case was.Project != row.Project:
+			return missing() // where the caller was allowed to change it
+		case moves && (was.OperationID != 0 || was.State != row.State):
+			// It may be being registered.
+			return errs.New(errs.InUse, "A task works on this database; try again when it has ended")
+		}
+		u := tx.Database.UpdateOneID(row.ID)
+		if has("project") {
+			u.SetProject(w.project).SetProjectNamed(w.named)
+		}
 		if has("description") {
 			u.SetDescription(in.GetDescription())
 		}
@@ -60,7 +74,7 @@ func (a *Admin) UpdateDatabase(ctx context.Context, req *dbaasv1.UpdateDatabaseR
 		if err != nil {
 			return err
 		}
-		tx.Audit(auditOfDatabase("UpdateDatabase", next, databaseFields(row), databaseFields(next)))
+		tx.Audit(auditOfDatabase("UpdateDatabase", next, databaseFields(was), databaseFields(next)))
 		return nil
 	})
 	if err != nil {
@@ -79,6 +93,30 @@ func (a *Admin) UpdateDatabase(ctx context.Context, req *dbaasv1.UpdateDatabaseR
 		return nil, err
 	}
 	return databaseToProto(linksOf(ctx), row), nil
+}
+
+// newProject finds the project that a database shall belong to: the one of the
+// URL, or the default one.
+func (a *Admin) newProject(ctx context.Context, row *ent.Database, projectURL string, w *wanted, f *faults) error {
+	if projectURL != "" {
+		if err := a.chooseProject(ctx, w, projectURL, "", f); err != nil {
+			return err
+		}
+	} else {
+		w.project, w.named = store.DefaultProject, false
+		if err := auth.AllowIn(ctx, store.DefaultProject); err != nil {
+			return err
+		}
+	}
+	if w.project == row.Project {
+		return nil
+	}
+	// A service stays in its project, where others could use the login.
+	id, err := a.registered(ctx, row)
+	if err == nil && id != uuid.Nil {
+		f.add("project", fmt.Sprintf("The database is registered in the catalogue as the service %s of its project; delete that first.", id))
+	}
+	return err
 }
 
 // quarantineDay reads a day that is not in the future; the zero time for none.

@@ -73,11 +73,18 @@ func (a *Admin) registered(ctx context.Context, row *ent.Database) (uuid.UUID, e
 			return *row.RegisteredID, err
 		}
 	}
-	rows, err := a.Store.ServiceLabel.Query().Where(servicelabel.Key(registeredLabel), servicelabel.Value(strconv.Itoa(row.ID))).All(ctx)
-	if err != nil || len(rows) == 0 {
-		return uuid.Nil, err
+	if row.State != stateCreating {
+		return uuid.Nil, nil // a registration that was cut off has been found by now
 	}
-	return rows[0].ServiceID, nil
+	// Anybody can put such a label on a service of their own; what belongs to the
+	// database is in its project.
+	id, err := a.Store.Service.Query().
+		Where(service.Project(row.Project), service.HasLabelRowsWith(servicelabel.Key(registeredLabel), servicelabel.Value(strconv.Itoa(row.ID)))).
+		Order(service.ByCreatedAt(), service.ByID()).FirstID(ctx)
+	if ent.IsNotFound(err) {
+		return uuid.Nil, nil
+	}
+	return id, err
 }
 
 // registeredConfig is how a database is reached with its oldest login: the
