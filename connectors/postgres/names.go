@@ -114,6 +114,16 @@ type picture struct {
 	places []string          // databases in which something depends on the login
 }
 
+// emptyPicture is that of a database that was just made.
+func emptyPicture(database string) *picture {
+	p := &picture{roles: rolesOf(database), exists: true, marks: map[string]string{}, groups: map[string]string{}}
+	p.holder = p.owner
+	for _, role := range p.all() {
+		p.marks[role] = groupMark + database
+	}
+	return p
+}
+
 // look takes the picture in one query. user may be "".
 func (s *server) look(ctx context.Context, database, user string) (*picture, error) {
 	p := &picture{roles: rolesOf(database), marks: map[string]string{}, groups: map[string]string{}}

@@ -44,6 +44,8 @@ type server struct {
 	main *session // on the configured database
 	// inside is the session on the database that was last worked in, or nil.
 	inside *session
+	// made is the database that was made last, and has no logins yet.
+	made string
 
 	version   int // such as 150012
 	text      string

@@ -62,7 +62,13 @@ func (s *server) createDatabase(ctx context.Context, name string) error {
 	})); err != nil {
 		return err
 	}
-	return s.within(ctx, name, batch(s.furnish(p.roles)))
+	if err := s.within(ctx, name, batch(s.furnish(p.roles))); err != nil {
+		return err
+	}
+	if !p.exists {
+		s.made = name
+	}
+	return nil
 }
 
 // furnish are the statements inside a new database. The schema public belongs
@@ -126,6 +132,7 @@ func (s *server) DropDatabase(ctx context.Context, name string) error {
 
 func (s *server) dropDatabase(ctx context.Context, name string) error {
 	s.leave()
+	s.made = ""
 	p, err := s.look(ctx, name, "")
 	if err != nil {
 		return err

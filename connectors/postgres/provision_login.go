@@ -19,6 +19,13 @@ func (s *server) PutLogin(ctx context.Context, l connectors.Login) error {
 	if err != nil {
 		return connectors.Fail(connectors.InvalidConfig, nil, "%v", err)
 	}
+	if s.made == l.Database {
+		s.made = ""
+		// Nothing has to be looked for. What fails is told by the usual way.
+		if s.put(ctx, emptyPicture(l.Database), l, secret) == nil {
+			return nil
+		}
+	}
 	return s.explain(ctx, s.putLogin(ctx, l, secret))
 }
 
@@ -33,6 +40,11 @@ func (s *server) putLogin(ctx context.Context, l connectors.Login, secret string
 	if p.has(l.User) && !p.isLogin(l.User) {
 		return taken("role", l.User)
 	}
+	return s.put(ctx, p, l, secret)
+}
+
+// put brings a login from what p shows to what is asked for.
+func (s *server) put(ctx context.Context, p *picture, l connectors.Login, secret string) error {
 	if err := s.main.exec(ctx, batch(s.grants(p, l, secret))); err != nil {
 		return err
 	}
@@ -138,21 +150,20 @@ func (s *server) CutSessions(ctx context.Context, database, user string) error {
 	if checkUser(user) != nil || !sayable(database) {
 		return nil
 	}
-	p, err := s.look(ctx, database, user)
-	if err == nil && p.isLogin(user) {
-		err = s.cut(ctx, user)
-	}
-	return s.explain(ctx, err)
+	ours := "EXISTS (SELECT FROM pg_roles WHERE rolname = usename AND shobj_description(oid, 'pg_authid') = " + literal(loginMark+database) + ")"
+	return s.explain(ctx, s.cutWhere(ctx, user, ours))
 }
 
-// cut ends sessions and waits for that. A session that ends by itself meanwhile
+func (s *server) cut(ctx context.Context, user string) error { return s.cutWhere(ctx, user, "true") }
+
+// cutWhere ends sessions for which a condition holds and waits for that. A session that ends by itself meanwhile
 // counts as not ended, so whoever is left is asked for once more.
-func (s *server) cut(ctx context.Context, user string) error {
+func (s *server) cutWhere(ctx context.Context, user, condition string) error {
 	var left int
-	const of = " FROM pg_stat_activity WHERE usename = "
-	err := s.main.one(ctx, "SELECT count(*) FILTER (WHERE NOT pg_terminate_backend(pid, 5000))"+of+literal(user), &left)
+	of := " FROM pg_stat_activity WHERE usename = " + literal(user) + " AND " + condition
+	err := s.main.one(ctx, "SELECT count(*) FILTER (WHERE NOT pg_terminate_backend(pid, 5000))"+of, &left)
 	if err == nil && left > 0 {
-		err = s.main.one(ctx, "SELECT count(*)"+of+literal(user), &left)
+		err = s.main.one(ctx, "SELECT count(*)"+of, &left)
 	}
 	if err == nil && left > 0 {
 		return connectors.Fail(connectors.ServerBusy, nil, "%d sessions do not end", left)
