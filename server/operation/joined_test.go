@@ -21,6 +21,7 @@ func TestJoinedStepsAreRecordedTogether(t *testing.T) {
 	var j journal
 	steps := append(joined(j.step("a", nil), j.step("b", nil)), joined(j.step("c", nil), j.step("d", nil))...)
 	r := runner(openStore(t), Kind{Name: "k", Steps: steps})
+	r.held = patience
 	run(t, r)
 	row := begin(t, r, "k")
 	if err := r.Await(context.Background(), row.ID); err != nil {
@@ -46,6 +47,7 @@ func TestJoinedStepsAreUndoneTogether(t *testing.T) {
 	})
 	steps := append([]Step{j.step("a", nil)}, joined(b, j.step("c", times(1, down)), j.step("d", nil))...)
 	r := runner(openStore(t), Kind{Name: "k", Undo: true, Steps: steps})
+	r.held = patience
 	run(t, r)
 	row := begin(t, r, "k")
 	row = wait(t, r, row.ID, finished)
@@ -58,6 +60,7 @@ func TestJoinedStepsAreDoneAgain(t *testing.T) {
 	var j journal
 	steps := joined(j.step("a", nil), j.step("b", times(2, connectors.Fail(connectors.Refused, nil, "down"))))
 	r := runner(openStore(t), Kind{Name: "k", Steps: steps})
+	r.held = patience
 	run(t, r)
 	row := wait(t, r, begin(t, r, "k").ID, finished)
 	if got := j.String(); got != "a b a b a b +a +b" || row.Status != Success || row.Attempts != 0 {
@@ -72,6 +75,7 @@ func TestGivingUpUndoesJoinedSteps(t *testing.T) {
 		return connectors.Fail(connectors.Refused, nil, "down")
 	}))})
 	r.pause = lastPause
+	r.held = patience
 	run(t, r)
 	row := begin(t, r, "k")
 	wait(t, r, row.ID, func(row *ent.Operation) bool { return row.Status == Stuck })
@@ -87,6 +91,7 @@ func TestGivingUpUndoesJoinedSteps(t *testing.T) {
 // it has held for long is claimed anew.
 func TestHolding(t *testing.T) {
 	r := runner(openStore(t), Kind{Name: "k", Steps: []Step{{Name: "a"}}})
+	r.held = patience
 	row := begin(t, r, "k") // before Run, and so it waits
 	if !r.holds(row) {
 		t.Error("it does not hold what it began")
@@ -105,7 +110,7 @@ func TestHolding(t *testing.T) {
 	if _, err := r.claim(context.Background(), row.ID); err != nil {
 		t.Errorf("claim what it holds: %v", err)
 	}
-	if _, err := runner(r.Store).claim(context.Background(), row.ID); !errors.Is(err, errLost) {
+	if _, err := runner(r.Store, r.kinds["k"]).claim(context.Background(), row.ID); !errors.Is(err, errLost) {
 		t.Errorf("another process's claim: %v", err)
 	}
 }

@@ -102,6 +102,23 @@ func run(t *testing.T, r *Runner) (stop func()) {
 	return stop
 }
 
+// serves waits until a Runner begins what it is given.
+func serves(t *testing.T, r *Runner) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		r.mu.Lock()
+		serving := r.serving != nil
+		r.mu.Unlock()
+		if serving {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the runner does not begin")
+		}
+		<-time.After(time.Millisecond)
+	}
+}
+
 func begin(t *testing.T, r *Runner, kind string) *ent.Operation {
 	t.Helper()
 	var row *ent.Operation
@@ -259,9 +276,12 @@ func TestTwoProcessesDoNotDoTheSame(t *testing.T) {
 	var runners []*Runner
 	for range 2 {
 		r := runner(s, Kind{Name: "k", Steps: []Step{j.step("a", nil), j.step("b", nil)}})
-		r.every = time.Millisecond
+		r.every, r.held = time.Millisecond, patience
 		runners = append(runners, r)
 		run(t, r)
+	}
+	for _, r := range runners {
+		serves(t, r) // at its start it takes over everything: no other can be on SQLite
 	}
 	var rows []*ent.Operation
 	for i := range 20 {
