@@ -177,8 +177,7 @@ func (w *world) quarantined(db *ent.Database, ago time.Duration) {
 
 func TestPurge(t *testing.T) {
 	t.Parallel()
-	eachHost(t, func(t *testing.T, w *world) {
-		w.Retention = 48 * time.Hour
+	eachHostWith(t, Options{Retention: 48 * time.Hour}, func(t *testing.T, w *world) {
 		old, young, alive := w.database("old"), w.database("young"), w.database("alive")
 		owner := w.first(old)
 		w.quarantined(old, 49*time.Hour)

@@ -65,11 +65,15 @@ func mariadbHost(t *testing.T) host {
 }
 
 // eachHost runs a test on several kinds of servers.
-func eachHost(t *testing.T, test func(t *testing.T, w *world)) {
+func eachHost(t *testing.T, test func(t *testing.T, w *world)) { eachHostWith(t, Options{}, test) }
+
+// eachHostWith is eachHost with an Admin that has options: it reads them from
+// its start on.
+func eachHostWith(t *testing.T, o Options, test func(t *testing.T, w *world)) {
 	for name, start := range map[string]func(*testing.T) host{"postgres": postgresHost, "mariadb": mariadbHost} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(t, newWorld(t, start(t), Options{}))
+			test(t, newWorld(t, start(t), o))
 		})
 	}
 }
