@@ -71,7 +71,7 @@ func (tx *Tx) TakeTurn(ctx context.Context) error {
 // and audit records that fn leaves in it. fn may be run again when the store
 // asks for a retry.
 func (s *Store) Change(ctx context.Context, fn func(tx *Tx) error) error {
-	const attempts = 5
+	const attempts = 10
 	var err error
 	for try := range attempts {
 		if err = s.attempt(ctx, fn); err == nil || !retryable(err) || ctx.Err() != nil {

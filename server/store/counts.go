@@ -67,13 +67,12 @@ func keepCounts(next ent.Mutator) ent.Mutator {
 		if err != nil {
 			return nil, err
 		}
-		if row, one := v.(*ent.Database); one {
-			t.add(row.Project, row.State, 1)
-		} else if m.Op().Is(ent.OpUpdate) {
-			err = t.read(ctx, tx, ids, 1)
-		}
-		if err != nil {
-			return nil, err
+		if m.Op().Is(ent.OpUpdate | ent.OpUpdateOne) {
+			// Not from v: in MySQL that may be the row as it was before others
+			// changed it, where this change leaves it as it is.
+			if err := t.read(ctx, tx, ids, 1); err != nil {
+				return nil, err
+			}
 		}
 		return v, t.write(ctx, tx)
 	})
