@@ -20,9 +20,11 @@ type options struct {
 	each   time.Duration // how long one turn of a load lasts
 	large  int           // services in the large catalogue
 	small  int           // services in the small one
-	idle   time.Duration // how long a server rests before its memory is read
-	dir    string        // scratch folder
-	binary string        // the built program
+	// databases is how many there are in the long list of them.
+	databases int
+	idle      time.Duration // how long a server rests before its memory is read
+	dir       string        // scratch folder
+	binary    string        // the built program
 	// against is another build of the program to compare with, if any.
 	against string
 }
@@ -39,6 +41,7 @@ var measures = []measure{
 	{"auth", measureAuth},
 	{"create", measureCreate},
 	{"scale", measureScale},
+	{"dbaas", measureDatabases},
 }
 
 func main() {
@@ -61,12 +64,12 @@ func benchmark() error {
 		names = append(names, m.name)
 	}
 	only := flag.String("only", strings.Join(names, ","), "groups to measure")
-	short := flag.Bool("short", false, "fewer rounds and a catalogue of 20,000 instead of 200,000: for a first look")
+	short := flag.Bool("short", false, "fewer rounds, a catalogue of 20,000 instead of 200,000, a tenth of the databases: for a first look")
 	against := flag.String("against", "", "another build of Backplane, such as an older one, that the group auth compares a call with")
 	flag.Parse()
-	opts := options{rounds: 5, each: 2 * time.Second, large: 200_000, small: 1000, idle: 10 * time.Second, against: *against}
+	opts := options{rounds: 5, each: 2 * time.Second, large: 200_000, small: 1000, databases: 100_000, idle: 10 * time.Second, against: *against}
 	if *short {
-		opts.rounds, opts.each, opts.large, opts.idle = 2, time.Second, 20_000, 3*time.Second
+		opts.rounds, opts.each, opts.large, opts.databases, opts.idle = 2, time.Second, 20_000, 10_000, 3*time.Second
 	}
 	wanted := strings.Split(*only, ",")
 	for _, w := range wanted {

@@ -1,14 +1,17 @@
 package connectors
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Env is what the installation allows connectors to reach on this machine and
@@ -66,6 +69,27 @@ func (e Env) Resolve(path string) (string, error) {
 func (e Env) denies(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	return slices.ContainsFunc(e.Deny, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// Dial connects to an allowed address. Unlike a Probe's, the connection is not
+// bound to ctx once it is open.
+func (e Env) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	return e.dialer(func() {}).DialContext(ctx, network, address)
+}
+
+// dialer refuses addresses that are denied, as they were resolved.
+func (e Env) dialer(resolved func()) *net.Dialer {
+	return &net.Dialer{Control: func(_, addr string, _ syscall.RawConn) error {
+		resolved()
+		ap, err := netip.ParseAddrPort(addr)
+		if err != nil {
+			return fmt.Errorf("resolved address: %w", err)
+		}
+		if e.denies(ap.Addr()) {
+			return &deniedError{ap.Addr()}
+		}
+		return nil
+	}}
 }
 
 // realPath follows symbolic links as far as the path exists and appends the

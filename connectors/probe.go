@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -186,20 +185,8 @@ func (p *Probe) DialMore(ctx context.Context, network, address string) (net.Conn
 }
 
 func (p *Probe) dial(ctx context.Context, network, address string, resolved func()) (net.Conn, error) {
-	d := net.Dialer{
-		KeepAlive: -1,
-		Control: func(_, addr string, _ syscall.RawConn) error {
-			resolved()
-			ap, err := netip.ParseAddrPort(addr)
-			if err != nil {
-				return fmt.Errorf("resolved address: %w", err)
-			}
-			if p.Env.denies(ap.Addr()) {
-				return &deniedError{ap.Addr()}
-			}
-			return nil
-		},
-	}
+	d := p.Env.dialer(resolved)
+	d.KeepAlive = -1
 	raw, err := d.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err

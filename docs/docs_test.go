@@ -42,6 +42,11 @@ func blocks(t *testing.T) map[string]string {
 		"identity operations": identityAPI().operations(t),
 		"identity objects":    identityAPI().objects(t),
 		"rights":              rights(t),
+
+		"databases endpoints":  databasesAPI().endpoints(t),
+		"databases operations": databasesAPI().operations(t),
+		"databases objects":    databasesAPI().objects(t),
+		"engines":              engineTable(t),
 	}
 }
 

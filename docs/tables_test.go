@@ -129,6 +129,35 @@ func TestEveryTypeSaysWhatATestProves(t *testing.T) {
 	}
 }
 
+// engineTable is what the engines of databases as a service say of themselves.
+func engineTable(t *testing.T) string {
+	t.Helper()
+	var rows [][]string
+	r := registry(t)
+	for _, name := range r.Types() {
+		c, _ := r.Lookup(name)
+		p, ok := c.(connectors.Provisioner)
+		if !ok {
+			continue
+		}
+		rules := p.Rules()
+		logins := "of the server"
+		if rules.UsersPerDatabase {
+			logins = "of the database"
+		}
+		rows = append(rows, []string{"`" + rules.EngineType + "`", "`" + name + "`", codes(rules.Reserved), codes(rules.ReservedUsers), logins, "`" + rules.Format + "`"})
+	}
+	slices.SortFunc(rows, func(a, b []string) int { return cmp.Compare(a[0], b[0]) })
+	return table([]string{"`engine` of plans", "Type of service", "Names no database may have", "Names no login may have", "Names of logins are", "Snapshots are"}, rows...)
+}
+
+func codes(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return "`" + strings.Join(list, "`, `") + "`"
+}
+
 func fieldType(f connectors.Field) string {
 	kind := map[connectors.Kind]string{
 		connectors.String: "string", connectors.Integer: "integer", connectors.Boolean: "boolean", connectors.Strings: "list of strings",
@@ -186,7 +215,7 @@ var reasons = map[errs.Reason]string{
 	errs.TooLarge:         "The body is larger than 1 MiB.",
 	errs.UnsupportedType:  "There is a body, and its `Content-Type` is not JSON.",
 	errs.NameTaken:        "Another service of the project has this name (case does not count), or another user or project.",
-	errs.InUse:            "A project that something belongs to, the last global admin, or a rotation of the keys while another one runs.",
+	errs.InUse:            "A project that something belongs to, a service that databases are on, the last global admin, or a rotation of the keys while another one runs.",
 	errs.TypeImmutable:    "An update names another `service_type` than the service has.",
 	errs.Disabled:         "A disabled service cannot be activated or deactivated.",
 	errs.VersionMismatch:  "`If-Match` does not name the service's version, which the header `ETag` tells.",
@@ -199,6 +228,7 @@ var reasons = map[errs.Reason]string{
 	errs.Timeout:          "The call took longer than the caller's deadline.",
 	errs.Canceled:         "The caller has gone.",
 	errs.Unavailable:      "The server is shutting down, or cannot be reached; connect again.",
+	errs.BackendFailed:    "A database server refused what it was asked for. Of [databases](databases.md#errors) alone.",
 	errs.Internal:         "A fault of the server. The log has its cause, under the same `request_id`.",
 }
 

@@ -14,10 +14,18 @@ import (
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/backplane/backplane/ent/audithead"
 	"github.com/backplane/backplane/ent/auditrecord"
+	"github.com/backplane/backplane/ent/backup"
 	"github.com/backplane/backplane/ent/change"
+	"github.com/backplane/backplane/ent/credential"
+	"github.com/backplane/backplane/ent/database"
 	"github.com/backplane/backplane/ent/datakey"
+	"github.com/backplane/backplane/ent/engine"
+	"github.com/backplane/backplane/ent/environment"
 	"github.com/backplane/backplane/ent/healthentry"
 	"github.com/backplane/backplane/ent/lease"
+	"github.com/backplane/backplane/ent/login"
+	"github.com/backplane/backplane/ent/operation"
+	"github.com/backplane/backplane/ent/plan"
 	"github.com/backplane/backplane/ent/project"
 	"github.com/backplane/backplane/ent/revision"
 	"github.com/backplane/backplane/ent/service"
@@ -89,10 +97,18 @@ func checkColumn(t, c string) error {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
 			audithead.Table:      audithead.ValidColumn,
 			auditrecord.Table:    auditrecord.ValidColumn,
+			backup.Table:         backup.ValidColumn,
 			change.Table:         change.ValidColumn,
+			credential.Table:     credential.ValidColumn,
 			datakey.Table:        datakey.ValidColumn,
+			database.Table:       database.ValidColumn,
+			engine.Table:         engine.ValidColumn,
+			environment.Table:    environment.ValidColumn,
 			healthentry.Table:    healthentry.ValidColumn,
 			lease.Table:          lease.ValidColumn,
+			login.Table:          login.ValidColumn,
+			operation.Table:      operation.ValidColumn,
+			plan.Table:           plan.ValidColumn,
 			project.Table:        project.ValidColumn,
 			revision.Table:       revision.ValidColumn,
 			service.Table:        service.ValidColumn,

@@ -12,10 +12,18 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"github.com/backplane/backplane/ent/audithead"
 	"github.com/backplane/backplane/ent/auditrecord"
+	"github.com/backplane/backplane/ent/backup"
 	"github.com/backplane/backplane/ent/change"
+	"github.com/backplane/backplane/ent/credential"
+	"github.com/backplane/backplane/ent/database"
 	"github.com/backplane/backplane/ent/datakey"
+	"github.com/backplane/backplane/ent/engine"
+	"github.com/backplane/backplane/ent/environment"
 	"github.com/backplane/backplane/ent/healthentry"
 	"github.com/backplane/backplane/ent/lease"
+	"github.com/backplane/backplane/ent/login"
+	"github.com/backplane/backplane/ent/operation"
+	"github.com/backplane/backplane/ent/plan"
 	"github.com/backplane/backplane/ent/predicate"
 	"github.com/backplane/backplane/ent/project"
 	"github.com/backplane/backplane/ent/revision"
@@ -41,10 +49,18 @@ const (
 	// Node types.
 	TypeAuditHead      = "AuditHead"
 	TypeAuditRecord    = "AuditRecord"
+	TypeBackup         = "Backup"
 	TypeChange         = "Change"
+	TypeCredential     = "Credential"
 	TypeDataKey        = "DataKey"
+	TypeDatabase       = "Database"
+	TypeEngine         = "Engine"
+	TypeEnvironment    = "Environment"
 	TypeHealthEntry    = "HealthEntry"
 	TypeLease          = "Lease"
+	TypeLogin          = "Login"
+	TypeOperation      = "Operation"
+	TypePlan           = "Plan"
 	TypeProject        = "Project"
 	TypeRevision       = "Revision"
 	TypeService        = "Service"
@@ -1548,6 +1564,1477 @@ func (m *AuditRecordMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown AuditRecord edge %s", name)
 }
 
+// BackupMutation represents an operation that mutates the Backup nodes in the graph.
+type BackupMutation struct {
+	config
+	op                Op
+	typ               string
+	id                *int
+	database_id       *int
+	adddatabase_id    *int
+	database_name     *string
+	engine_type       *string
+	plan_id           *int
+	addplan_id        *int
+	environment_id    *int
+	addenvironment_id *int
+	project           *string
+	status            *string
+	store_service_id  *uuid.UUID
+	location          *string
+	sealed            *[]byte
+	format            *string
+	size              *int64
+	addsize           *int64
+	sha256            *string
+	operation_id      *int
+	addoperation_id   *int
+	created_by        *string
+	start_at          *int64
+	addstart_at       *int64
+	end_at            *int64
+	addend_at         *int64
+	clearedFields     map[string]struct{}
+	done              bool
+	oldValue          func(context.Context) (*Backup, error)
+	predicates        []predicate.Backup
+}
+
+var _ ent.Mutation = (*BackupMutation)(nil)
+
+// backupOption allows management of the mutation configuration using functional options.
+type backupOption func(*BackupMutation)
+
+// newBackupMutation creates new mutation for the Backup entity.
+func newBackupMutation(c config, op Op, opts ...backupOption) *BackupMutation {
+	m := &BackupMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeBackup,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withBackupID sets the ID field of the mutation.
+func withBackupID(id int) backupOption {
+	return func(m *BackupMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Backup
+		)
+		m.oldValue = func(ctx context.Context) (*Backup, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Backup.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withBackup sets the old Backup of the mutation.
+func withBackup(node *Backup) backupOption {
+	return func(m *BackupMutation) {
+		m.oldValue = func(context.Context) (*Backup, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m BackupMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m BackupMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Backup entities.
+func (m *BackupMutation) SetID(id int) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *BackupMutation) ID() (id int, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *BackupMutation) IDs(ctx context.Context) ([]int, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Backup.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetDatabaseID sets the "database_id" field.
+func (m *BackupMutation) SetDatabaseID(i int) {
+	m.database_id = &i
+	m.adddatabase_id = nil
+}
+
+// DatabaseID returns the value of the "database_id" field in the mutation.
+func (m *BackupMutation) DatabaseID() (r int, exists bool) {
+	v := m.database_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDatabaseID returns the old "database_id" field's value of the Backup entity.
+// If the Backup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BackupMutation) OldDatabaseID(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDatabaseID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDatabaseID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDatabaseID: %w", err)
+	}
+	return oldValue.DatabaseID, nil
+}
+
+// AddDatabaseID adds i to the "database_id" field.
+func (m *BackupMutation) AddDatabaseID(i int) {
+	if m.adddatabase_id != nil {
+		*m.adddatabase_id += i
+	} else {
+		m.adddatabase_id = &i
+	}
+}
+
+// AddedDatabaseID returns the value that was added to the "database_id" field in this mutation.
+func (m *BackupMutation) AddedDatabaseID() (r int, exists bool) {
+	v := m.adddatabase_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetDatabaseID resets all changes to the "database_id" field.
+func (m *BackupMutation) ResetDatabaseID() {
+	m.database_id = nil
+	m.adddatabase_id = nil
+}
+
+// SetDatabaseName sets the "database_name" field.
+func (m *BackupMutation) SetDatabaseName(s string) {
+	m.database_name = &s
+}
+
+// DatabaseName returns the value of the "database_name" field in the mutation.
+func (m *BackupMutation) DatabaseName() (r string, exists bool) {
+	v := m.database_name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDatabaseName returns the old "database_name" field's value of the Backup entity.
+// If the Backup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BackupMutation) OldDatabaseName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDatabaseName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDatabaseName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDatabaseName: %w", err)
+	}
+	return oldValue.DatabaseName, nil
+}
+
+// ResetDatabaseName resets all changes to the "database_name" field.
+func (m *BackupMutation) ResetDatabaseName() {
+	m.database_name = nil
+}
+
+// SetEngineType sets the "engine_type" field.
+func (m *BackupMutation) SetEngineType(s string) {
+	m.engine_type = &s
+}
+
+// EngineType returns the value of the "engine_type" field in the mutation.
+func (m *BackupMutation) EngineType() (r string, exists bool) {
+	v := m.engine_type
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEngineType returns the old "engine_type" field's value of the Backup entity.
+// If the Backup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BackupMutation) OldEngineType(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEngineType is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEngineType requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEngineType: %w", err)
+	}
+	return oldValue.EngineType, nil
+}
+
+// ResetEngineType resets all changes to the "engine_type" field.
+func (m *BackupMutation) ResetEngineType() {
+	m.engine_type = nil
+}
+
+// SetPlanID sets the "plan_id" field.
+func (m *BackupMutation) SetPlanID(i int) {
+	m.plan_id = &i
+	m.addplan_id = nil
+}
+
+// PlanID returns the value of the "plan_id" field in the mutation.
+func (m *BackupMutation) PlanID() (r int, exists bool) {
+	v := m.plan_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPlanID returns the old "plan_id" field's value of the Backup entity.
+// If the Backup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BackupMutation) OldPlanID(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPlanID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPlanID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPlanID: %w", err)
+	}
+	return oldValue.PlanID, nil
+}
+
+// AddPlanID adds i to the "plan_id" field.
+func (m *BackupMutation) AddPlanID(i int) {
+	if m.addplan_id != nil {
+		*m.addplan_id += i
+	} else {
+		m.addplan_id = &i
+	}
+}
+
+// AddedPlanID returns the value that was added to the "plan_id" field in this mutation.
+func (m *BackupMutation) AddedPlanID() (r int, exists bool) {
+	v := m.addplan_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetPlanID resets all changes to the "plan_id" field.
+func (m *BackupMutation) ResetPlanID() {
+	m.plan_id = nil
+	m.addplan_id = nil
+}
+
+// SetEnvironmentID sets the "environment_id" field.
+func (m *BackupMutation) SetEnvironmentID(i int) {
+	m.environment_id = &i
+	m.addenvironment_id = nil
+}
+
+// EnvironmentID returns the value of the "environment_id" field in the mutation.
+func (m *BackupMutation) EnvironmentID() (r int, exists bool) {
+	v := m.environment_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEnvironmentID returns the old "environment_id" field's value of the Backup entity.
+// If the Backup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BackupMutation) OldEnvironmentID(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEnvironmentID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEnvironmentID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEnvironmentID: %w", err)
+	}
+	return oldValue.EnvironmentID, nil
+}
+
+// AddEnvironmentID adds i to the "environment_id" field.
+func (m *BackupMutation) AddEnvironmentID(i int) {
+	if m.addenvironment_id != nil {
+		*m.addenvironment_id += i
+	} else {
+		m.addenvironment_id = &i
+	}
+}
+
+// AddedEnvironmentID returns the value that was added to the "environment_id" field in this mutation.
+func (m *BackupMutation) AddedEnvironmentID() (r int, exists bool) {
+	v := m.addenvironment_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetEnvironmentID resets all changes to the "environment_id" field.
+func (m *BackupMutation) ResetEnvironmentID() {
+	m.environment_id = nil
+	m.addenvironment_id = nil
+}
+
+// SetProject sets the "project" field.
+func (m *BackupMutation) SetProject(s string) {
+	m.project = &s
+}
+
+// Project returns the value of the "project" field in the mutation.
+func (m *BackupMutation) Project() (r string, exists bool) {
+	v := m.project
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldProject returns the old "project" field's value of the Backup entity.
+// If the Backup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BackupMutation) OldProject(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldProject is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldProject requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldProject: %w", err)
+	}
+	return oldValue.Project, nil
+}
+
+// ResetProject resets all changes to the "project" field.
+func (m *BackupMutation) ResetProject() {
+	m.project = nil
+}
+
+// SetStatus sets the "status" field.
+func (m *BackupMutation) SetStatus(s string) {
+	m.status = &s
+}
+
+// Status returns the value of the "status" field in the mutation.
+func (m *BackupMutation) Status() (r string, exists bool) {
+	v := m.status
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStatus returns the old "status" field's value of the Backup entity.
+// If the Backup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BackupMutation) OldStatus(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStatus is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStatus requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStatus: %w", err)
+	}
+	return oldValue.Status, nil
+}
+
+// ResetStatus resets all changes to the "status" field.
+func (m *BackupMutation) ResetStatus() {
+	m.status = nil
+}
+
+// SetStoreServiceID sets the "store_service_id" field.
+func (m *BackupMutation) SetStoreServiceID(u uuid.UUID) {
+	m.store_service_id = &u
+}
+
+// StoreServiceID returns the value of the "store_service_id" field in the mutation.
+func (m *BackupMutation) StoreServiceID() (r uuid.UUID, exists bool) {
+	v := m.store_service_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStoreServiceID returns the old "store_service_id" field's value of the Backup entity.
+// If the Backup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BackupMutation) OldStoreServiceID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStoreServiceID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStoreServiceID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStoreServiceID: %w", err)
+	}
+	return oldValue.StoreServiceID, nil
+}
+
+// ClearStoreServiceID clears the value of the "store_service_id" field.
+func (m *BackupMutation) ClearStoreServiceID() {
+	m.store_service_id = nil
+	m.clearedFields[backup.FieldStoreServiceID] = struct{}{}
+}
+
+// StoreServiceIDCleared returns if the "store_service_id" field was cleared in this mutation.
+func (m *BackupMutation) StoreServiceIDCleared() bool {
+	_, ok := m.clearedFields[backup.FieldStoreServiceID]
+	return ok
+}
+
+// ResetStoreServiceID resets all changes to the "store_service_id" field.
+func (m *BackupMutation) ResetStoreServiceID() {
+	m.store_service_id = nil
+	delete(m.clearedFields, backup.FieldStoreServiceID)
+}
+
+// SetLocation sets the "location" field.
+func (m *BackupMutation) SetLocation(s string) {
+	m.location = &s
+}
+
+// Location returns the value of the "location" field in the mutation.
+func (m *BackupMutation) Location() (r string, exists bool) {
+	v := m.location
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLocation returns the old "location" field's value of the Backup entity.
+// If the Backup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BackupMutation) OldLocation(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLocation is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLocation requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLocation: %w", err)
+	}
+	return oldValue.Location, nil
+}
+
+// ResetLocation resets all changes to the "location" field.
+func (m *BackupMutation) ResetLocation() {
+	m.location = nil
+}
+
+// SetSealed sets the "sealed" field.
+func (m *BackupMutation) SetSealed(b []byte) {
+	m.sealed = &b
+}
+
+// Sealed returns the value of the "sealed" field in the mutation.
+func (m *BackupMutation) Sealed() (r []byte, exists bool) {
+	v := m.sealed
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSealed returns the old "sealed" field's value of the Backup entity.
+// If the Backup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BackupMutation) OldSealed(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSealed is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSealed requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSealed: %w", err)
+	}
+	return oldValue.Sealed, nil
+}
+
+// ClearSealed clears the value of the "sealed" field.
+func (m *BackupMutation) ClearSealed() {
+	m.sealed = nil
+	m.clearedFields[backup.FieldSealed] = struct{}{}
+}
+
+// SealedCleared returns if the "sealed" field was cleared in this mutation.
+func (m *BackupMutation) SealedCleared() bool {
+	_, ok := m.clearedFields[backup.FieldSealed]
+	return ok
+}
+
+// ResetSealed resets all changes to the "sealed" field.
+func (m *BackupMutation) ResetSealed() {
+	m.sealed = nil
+	delete(m.clearedFields, backup.FieldSealed)
+}
+
+// SetFormat sets the "format" field.
+func (m *BackupMutation) SetFormat(s string) {
+	m.format = &s
+}
+
+// Format returns the value of the "format" field in the mutation.
+func (m *BackupMutation) Format() (r string, exists bool) {
+	v := m.format
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFormat returns the old "format" field's value of the Backup entity.
+// If the Backup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BackupMutation) OldFormat(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFormat is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFormat requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFormat: %w", err)
+	}
+	return oldValue.Format, nil
+}
+
+// ResetFormat resets all changes to the "format" field.
+func (m *BackupMutation) ResetFormat() {
+	m.format = nil
+}
+
+// SetSize sets the "size" field.
+func (m *BackupMutation) SetSize(i int64) {
+	m.size = &i
+	m.addsize = nil
+}
+
+// Size returns the value of the "size" field in the mutation.
+func (m *BackupMutation) Size() (r int64, exists bool) {
+	v := m.size
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSize returns the old "size" field's value of the Backup entity.
+// If the Backup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BackupMutation) OldSize(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSize is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSize requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSize: %w", err)
+	}
+	return oldValue.Size, nil
+}
+
+// AddSize adds i to the "size" field.
+func (m *BackupMutation) AddSize(i int64) {
+	if m.addsize != nil {
+		*m.addsize += i
+	} else {
+		m.addsize = &i
+	}
+}
+
+// AddedSize returns the value that was added to the "size" field in this mutation.
+func (m *BackupMutation) AddedSize() (r int64, exists bool) {
+	v := m.addsize
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetSize resets all changes to the "size" field.
+func (m *BackupMutation) ResetSize() {
+	m.size = nil
+	m.addsize = nil
+}
+
+// SetSha256 sets the "sha256" field.
+func (m *BackupMutation) SetSha256(s string) {
+	m.sha256 = &s
+}
+
+// Sha256 returns the value of the "sha256" field in the mutation.
+func (m *BackupMutation) Sha256() (r string, exists bool) {
+	v := m.sha256
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSha256 returns the old "sha256" field's value of the Backup entity.
+// If the Backup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BackupMutation) OldSha256(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSha256 is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSha256 requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSha256: %w", err)
+	}
+	return oldValue.Sha256, nil
+}
+
+// ResetSha256 resets all changes to the "sha256" field.
+func (m *BackupMutation) ResetSha256() {
+	m.sha256 = nil
+}
+
+// SetOperationID sets the "operation_id" field.
+func (m *BackupMutation) SetOperationID(i int) {
+	m.operation_id = &i
+	m.addoperation_id = nil
+}
+
+// OperationID returns the value of the "operation_id" field in the mutation.
+func (m *BackupMutation) OperationID() (r int, exists bool) {
+	v := m.operation_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOperationID returns the old "operation_id" field's value of the Backup entity.
+// If the Backup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BackupMutation) OldOperationID(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOperationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOperationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOperationID: %w", err)
+	}
+	return oldValue.OperationID, nil
+}
+
+// AddOperationID adds i to the "operation_id" field.
+func (m *BackupMutation) AddOperationID(i int) {
+	if m.addoperation_id != nil {
+		*m.addoperation_id += i
+	} else {
+		m.addoperation_id = &i
+	}
+}
+
+// AddedOperationID returns the value that was added to the "operation_id" field in this mutation.
+func (m *BackupMutation) AddedOperationID() (r int, exists bool) {
+	v := m.addoperation_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetOperationID resets all changes to the "operation_id" field.
+func (m *BackupMutation) ResetOperationID() {
+	m.operation_id = nil
+	m.addoperation_id = nil
+}
+
+// SetCreatedBy sets the "created_by" field.
+func (m *BackupMutation) SetCreatedBy(s string) {
+	m.created_by = &s
+}
+
+// CreatedBy returns the value of the "created_by" field in the mutation.
+func (m *BackupMutation) CreatedBy() (r string, exists bool) {
+	v := m.created_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedBy returns the old "created_by" field's value of the Backup entity.
+// If the Backup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BackupMutation) OldCreatedBy(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedBy: %w", err)
+	}
+	return oldValue.CreatedBy, nil
+}
+
+// ResetCreatedBy resets all changes to the "created_by" field.
+func (m *BackupMutation) ResetCreatedBy() {
+	m.created_by = nil
+}
+
+// SetStartAt sets the "start_at" field.
+func (m *BackupMutation) SetStartAt(i int64) {
+	m.start_at = &i
+	m.addstart_at = nil
+}
+
+// StartAt returns the value of the "start_at" field in the mutation.
+func (m *BackupMutation) StartAt() (r int64, exists bool) {
+	v := m.start_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStartAt returns the old "start_at" field's value of the Backup entity.
+// If the Backup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BackupMutation) OldStartAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStartAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStartAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStartAt: %w", err)
+	}
+	return oldValue.StartAt, nil
+}
+
+// AddStartAt adds i to the "start_at" field.
+func (m *BackupMutation) AddStartAt(i int64) {
+	if m.addstart_at != nil {
+		*m.addstart_at += i
+	} else {
+		m.addstart_at = &i
+	}
+}
+
+// AddedStartAt returns the value that was added to the "start_at" field in this mutation.
+func (m *BackupMutation) AddedStartAt() (r int64, exists bool) {
+	v := m.addstart_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetStartAt resets all changes to the "start_at" field.
+func (m *BackupMutation) ResetStartAt() {
+	m.start_at = nil
+	m.addstart_at = nil
+}
+
+// SetEndAt sets the "end_at" field.
+func (m *BackupMutation) SetEndAt(i int64) {
+	m.end_at = &i
+	m.addend_at = nil
+}
+
+// EndAt returns the value of the "end_at" field in the mutation.
+func (m *BackupMutation) EndAt() (r int64, exists bool) {
+	v := m.end_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEndAt returns the old "end_at" field's value of the Backup entity.
+// If the Backup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BackupMutation) OldEndAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEndAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEndAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEndAt: %w", err)
+	}
+	return oldValue.EndAt, nil
+}
+
+// AddEndAt adds i to the "end_at" field.
+func (m *BackupMutation) AddEndAt(i int64) {
+	if m.addend_at != nil {
+		*m.addend_at += i
+	} else {
+		m.addend_at = &i
+	}
+}
+
+// AddedEndAt returns the value that was added to the "end_at" field in this mutation.
+func (m *BackupMutation) AddedEndAt() (r int64, exists bool) {
+	v := m.addend_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetEndAt resets all changes to the "end_at" field.
+func (m *BackupMutation) ResetEndAt() {
+	m.end_at = nil
+	m.addend_at = nil
+}
+
+// Where appends a list predicates to the BackupMutation builder.
+func (m *BackupMutation) Where(ps ...predicate.Backup) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the BackupMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *BackupMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Backup, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *BackupMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *BackupMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Backup).
+func (m *BackupMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *BackupMutation) Fields() []string {
+	fields := make([]string, 0, 17)
+	if m.database_id != nil {
+		fields = append(fields, backup.FieldDatabaseID)
+	}
+	if m.database_name != nil {
+		fields = append(fields, backup.FieldDatabaseName)
+	}
+	if m.engine_type != nil {
+		fields = append(fields, backup.FieldEngineType)
+	}
+	if m.plan_id != nil {
+		fields = append(fields, backup.FieldPlanID)
+	}
+	if m.environment_id != nil {
+		fields = append(fields, backup.FieldEnvironmentID)
+	}
+	if m.project != nil {
+		fields = append(fields, backup.FieldProject)
+	}
+	if m.status != nil {
+		fields = append(fields, backup.FieldStatus)
+	}
+	if m.store_service_id != nil {
+		fields = append(fields, backup.FieldStoreServiceID)
+	}
+	if m.location != nil {
+		fields = append(fields, backup.FieldLocation)
+	}
+	if m.sealed != nil {
+		fields = append(fields, backup.FieldSealed)
+	}
+	if m.format != nil {
+		fields = append(fields, backup.FieldFormat)
+	}
+	if m.size != nil {
+		fields = append(fields, backup.FieldSize)
+	}
+	if m.sha256 != nil {
+		fields = append(fields, backup.FieldSha256)
+	}
+	if m.operation_id != nil {
+		fields = append(fields, backup.FieldOperationID)
+	}
+	if m.created_by != nil {
+		fields = append(fields, backup.FieldCreatedBy)
+	}
+	if m.start_at != nil {
+		fields = append(fields, backup.FieldStartAt)
+	}
+	if m.end_at != nil {
+		fields = append(fields, backup.FieldEndAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *BackupMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case backup.FieldDatabaseID:
+		return m.DatabaseID()
+	case backup.FieldDatabaseName:
+		return m.DatabaseName()
+	case backup.FieldEngineType:
+		return m.EngineType()
+	case backup.FieldPlanID:
+		return m.PlanID()
+	case backup.FieldEnvironmentID:
+		return m.EnvironmentID()
+	case backup.FieldProject:
+		return m.Project()
+	case backup.FieldStatus:
+		return m.Status()
+	case backup.FieldStoreServiceID:
+		return m.StoreServiceID()
+	case backup.FieldLocation:
+		return m.Location()
+	case backup.FieldSealed:
+		return m.Sealed()
+	case backup.FieldFormat:
+		return m.Format()
+	case backup.FieldSize:
+		return m.Size()
+	case backup.FieldSha256:
+		return m.Sha256()
+	case backup.FieldOperationID:
+		return m.OperationID()
+	case backup.FieldCreatedBy:
+		return m.CreatedBy()
+	case backup.FieldStartAt:
+		return m.StartAt()
+	case backup.FieldEndAt:
+		return m.EndAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *BackupMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case backup.FieldDatabaseID:
+		return m.OldDatabaseID(ctx)
+	case backup.FieldDatabaseName:
+		return m.OldDatabaseName(ctx)
+	case backup.FieldEngineType:
+		return m.OldEngineType(ctx)
+	case backup.FieldPlanID:
+		return m.OldPlanID(ctx)
+	case backup.FieldEnvironmentID:
+		return m.OldEnvironmentID(ctx)
+	case backup.FieldProject:
+		return m.OldProject(ctx)
+	case backup.FieldStatus:
+		return m.OldStatus(ctx)
+	case backup.FieldStoreServiceID:
+		return m.OldStoreServiceID(ctx)
+	case backup.FieldLocation:
+		return m.OldLocation(ctx)
+	case backup.FieldSealed:
+		return m.OldSealed(ctx)
+	case backup.FieldFormat:
+		return m.OldFormat(ctx)
+	case backup.FieldSize:
+		return m.OldSize(ctx)
+	case backup.FieldSha256:
+		return m.OldSha256(ctx)
+	case backup.FieldOperationID:
+		return m.OldOperationID(ctx)
+	case backup.FieldCreatedBy:
+		return m.OldCreatedBy(ctx)
+	case backup.FieldStartAt:
+		return m.OldStartAt(ctx)
+	case backup.FieldEndAt:
+		return m.OldEndAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Backup field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *BackupMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case backup.FieldDatabaseID:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDatabaseID(v)
+		return nil
+	case backup.FieldDatabaseName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDatabaseName(v)
+		return nil
+	case backup.FieldEngineType:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEngineType(v)
+		return nil
+	case backup.FieldPlanID:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPlanID(v)
+		return nil
+	case backup.FieldEnvironmentID:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEnvironmentID(v)
+		return nil
+	case backup.FieldProject:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetProject(v)
+		return nil
+	case backup.FieldStatus:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStatus(v)
+		return nil
+	case backup.FieldStoreServiceID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStoreServiceID(v)
+		return nil
+	case backup.FieldLocation:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLocation(v)
+		return nil
+	case backup.FieldSealed:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSealed(v)
+		return nil
+	case backup.FieldFormat:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFormat(v)
+		return nil
+	case backup.FieldSize:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSize(v)
+		return nil
+	case backup.FieldSha256:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSha256(v)
+		return nil
+	case backup.FieldOperationID:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOperationID(v)
+		return nil
+	case backup.FieldCreatedBy:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedBy(v)
+		return nil
+	case backup.FieldStartAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStartAt(v)
+		return nil
+	case backup.FieldEndAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEndAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Backup field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *BackupMutation) AddedFields() []string {
+	var fields []string
+	if m.adddatabase_id != nil {
+		fields = append(fields, backup.FieldDatabaseID)
+	}
+	if m.addplan_id != nil {
+		fields = append(fields, backup.FieldPlanID)
+	}
+	if m.addenvironment_id != nil {
+		fields = append(fields, backup.FieldEnvironmentID)
+	}
+	if m.addsize != nil {
+		fields = append(fields, backup.FieldSize)
+	}
+	if m.addoperation_id != nil {
+		fields = append(fields, backup.FieldOperationID)
+	}
+	if m.addstart_at != nil {
+		fields = append(fields, backup.FieldStartAt)
+	}
+	if m.addend_at != nil {
+		fields = append(fields, backup.FieldEndAt)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *BackupMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case backup.FieldDatabaseID:
+		return m.AddedDatabaseID()
+	case backup.FieldPlanID:
+		return m.AddedPlanID()
+	case backup.FieldEnvironmentID:
+		return m.AddedEnvironmentID()
+	case backup.FieldSize:
+		return m.AddedSize()
+	case backup.FieldOperationID:
+		return m.AddedOperationID()
+	case backup.FieldStartAt:
+		return m.AddedStartAt()
+	case backup.FieldEndAt:
+		return m.AddedEndAt()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *BackupMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case backup.FieldDatabaseID:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddDatabaseID(v)
+		return nil
+	case backup.FieldPlanID:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddPlanID(v)
+		return nil
+	case backup.FieldEnvironmentID:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddEnvironmentID(v)
+		return nil
+	case backup.FieldSize:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddSize(v)
+		return nil
+	case backup.FieldOperationID:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddOperationID(v)
+		return nil
+	case backup.FieldStartAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddStartAt(v)
+		return nil
+	case backup.FieldEndAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddEndAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Backup numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *BackupMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(backup.FieldStoreServiceID) {
+		fields = append(fields, backup.FieldStoreServiceID)
+	}
+	if m.FieldCleared(backup.FieldSealed) {
+		fields = append(fields, backup.FieldSealed)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *BackupMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *BackupMutation) ClearField(name string) error {
+	switch name {
+	case backup.FieldStoreServiceID:
+		m.ClearStoreServiceID()
+		return nil
+	case backup.FieldSealed:
+		m.ClearSealed()
+		return nil
+	}
+	return fmt.Errorf("unknown Backup nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *BackupMutation) ResetField(name string) error {
+	switch name {
+	case backup.FieldDatabaseID:
+		m.ResetDatabaseID()
+		return nil
+	case backup.FieldDatabaseName:
+		m.ResetDatabaseName()
+		return nil
+	case backup.FieldEngineType:
+		m.ResetEngineType()
+		return nil
+	case backup.FieldPlanID:
+		m.ResetPlanID()
+		return nil
+	case backup.FieldEnvironmentID:
+		m.ResetEnvironmentID()
+		return nil
+	case backup.FieldProject:
+		m.ResetProject()
+		return nil
+	case backup.FieldStatus:
+		m.ResetStatus()
+		return nil
+	case backup.FieldStoreServiceID:
+		m.ResetStoreServiceID()
+		return nil
+	case backup.FieldLocation:
+		m.ResetLocation()
+		return nil
+	case backup.FieldSealed:
+		m.ResetSealed()
+		return nil
+	case backup.FieldFormat:
+		m.ResetFormat()
+		return nil
+	case backup.FieldSize:
+		m.ResetSize()
+		return nil
+	case backup.FieldSha256:
+		m.ResetSha256()
+		return nil
+	case backup.FieldOperationID:
+		m.ResetOperationID()
+		return nil
+	case backup.FieldCreatedBy:
+		m.ResetCreatedBy()
+		return nil
+	case backup.FieldStartAt:
+		m.ResetStartAt()
+		return nil
+	case backup.FieldEndAt:
+		m.ResetEndAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Backup field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *BackupMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *BackupMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *BackupMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *BackupMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *BackupMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *BackupMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *BackupMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Backup unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *BackupMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Backup edge %s", name)
+}
+
 // ChangeMutation represents an operation that mutates the Change nodes in the graph.
 type ChangeMutation struct {
 	config
@@ -2042,6 +3529,1651 @@ func (m *ChangeMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Change edge %s", name)
 }
 
+// CredentialMutation represents an operation that mutates the Credential nodes in the graph.
+type CredentialMutation struct {
+	config
+	op                 Op
+	typ                string
+	id                 *int
+	user               *string
+	base_user          *string
+	other_user         *string
+	privilege          *string
+	sealed             *[]byte
+	pending            *[]byte
+	pending_user       *string
+	version            *int
+	addversion         *int
+	ready              *bool
+	former_user        *string
+	former_until       *int64
+	addformer_until    *int64
+	expires_at         *int64
+	addexpires_at      *int64
+	lease_us           *int64
+	addlease_us        *int64
+	rotate_every_us    *int64
+	addrotate_every_us *int64
+	rotated_at         *int64
+	addrotated_at      *int64
+	created_at         *int64
+	addcreated_at      *int64
+	created_by         *string
+	clearedFields      map[string]struct{}
+	database           *int
+	cleareddatabase    bool
+	logins             map[int]struct{}
+	removedlogins      map[int]struct{}
+	clearedlogins      bool
+	done               bool
+	oldValue           func(context.Context) (*Credential, error)
+	predicates         []predicate.Credential
+}
+
+var _ ent.Mutation = (*CredentialMutation)(nil)
+
+// credentialOption allows management of the mutation configuration using functional options.
+type credentialOption func(*CredentialMutation)
+
+// newCredentialMutation creates new mutation for the Credential entity.
+func newCredentialMutation(c config, op Op, opts ...credentialOption) *CredentialMutation {
+	m := &CredentialMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeCredential,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withCredentialID sets the ID field of the mutation.
+func withCredentialID(id int) credentialOption {
+	return func(m *CredentialMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Credential
+		)
+		m.oldValue = func(ctx context.Context) (*Credential, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Credential.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withCredential sets the old Credential of the mutation.
+func withCredential(node *Credential) credentialOption {
+	return func(m *CredentialMutation) {
+		m.oldValue = func(context.Context) (*Credential, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m CredentialMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m CredentialMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Credential entities.
+func (m *CredentialMutation) SetID(id int) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *CredentialMutation) ID() (id int, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *CredentialMutation) IDs(ctx context.Context) ([]int, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Credential.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetDatabaseID sets the "database_id" field.
+func (m *CredentialMutation) SetDatabaseID(i int) {
+	m.database = &i
+}
+
+// DatabaseID returns the value of the "database_id" field in the mutation.
+func (m *CredentialMutation) DatabaseID() (r int, exists bool) {
+	v := m.database
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDatabaseID returns the old "database_id" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldDatabaseID(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDatabaseID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDatabaseID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDatabaseID: %w", err)
+	}
+	return oldValue.DatabaseID, nil
+}
+
+// ResetDatabaseID resets all changes to the "database_id" field.
+func (m *CredentialMutation) ResetDatabaseID() {
+	m.database = nil
+}
+
+// SetUser sets the "user" field.
+func (m *CredentialMutation) SetUser(s string) {
+	m.user = &s
+}
+
+// User returns the value of the "user" field in the mutation.
+func (m *CredentialMutation) User() (r string, exists bool) {
+	v := m.user
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUser returns the old "user" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldUser(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUser is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUser requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUser: %w", err)
+	}
+	return oldValue.User, nil
+}
+
+// ResetUser resets all changes to the "user" field.
+func (m *CredentialMutation) ResetUser() {
+	m.user = nil
+}
+
+// SetBaseUser sets the "base_user" field.
+func (m *CredentialMutation) SetBaseUser(s string) {
+	m.base_user = &s
+}
+
+// BaseUser returns the value of the "base_user" field in the mutation.
+func (m *CredentialMutation) BaseUser() (r string, exists bool) {
+	v := m.base_user
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldBaseUser returns the old "base_user" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldBaseUser(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldBaseUser is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldBaseUser requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldBaseUser: %w", err)
+	}
+	return oldValue.BaseUser, nil
+}
+
+// ResetBaseUser resets all changes to the "base_user" field.
+func (m *CredentialMutation) ResetBaseUser() {
+	m.base_user = nil
+}
+
+// SetOtherUser sets the "other_user" field.
+func (m *CredentialMutation) SetOtherUser(s string) {
+	m.other_user = &s
+}
+
+// OtherUser returns the value of the "other_user" field in the mutation.
+func (m *CredentialMutation) OtherUser() (r string, exists bool) {
+	v := m.other_user
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOtherUser returns the old "other_user" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldOtherUser(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOtherUser is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOtherUser requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOtherUser: %w", err)
+	}
+	return oldValue.OtherUser, nil
+}
+
+// ResetOtherUser resets all changes to the "other_user" field.
+func (m *CredentialMutation) ResetOtherUser() {
+	m.other_user = nil
+}
+
+// SetPrivilege sets the "privilege" field.
+func (m *CredentialMutation) SetPrivilege(s string) {
+	m.privilege = &s
+}
+
+// Privilege returns the value of the "privilege" field in the mutation.
+func (m *CredentialMutation) Privilege() (r string, exists bool) {
+	v := m.privilege
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPrivilege returns the old "privilege" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldPrivilege(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPrivilege is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPrivilege requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPrivilege: %w", err)
+	}
+	return oldValue.Privilege, nil
+}
+
+// ResetPrivilege resets all changes to the "privilege" field.
+func (m *CredentialMutation) ResetPrivilege() {
+	m.privilege = nil
+}
+
+// SetSealed sets the "sealed" field.
+func (m *CredentialMutation) SetSealed(b []byte) {
+	m.sealed = &b
+}
+
+// Sealed returns the value of the "sealed" field in the mutation.
+func (m *CredentialMutation) Sealed() (r []byte, exists bool) {
+	v := m.sealed
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSealed returns the old "sealed" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldSealed(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSealed is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSealed requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSealed: %w", err)
+	}
+	return oldValue.Sealed, nil
+}
+
+// ResetSealed resets all changes to the "sealed" field.
+func (m *CredentialMutation) ResetSealed() {
+	m.sealed = nil
+}
+
+// SetPending sets the "pending" field.
+func (m *CredentialMutation) SetPending(b []byte) {
+	m.pending = &b
+}
+
+// Pending returns the value of the "pending" field in the mutation.
+func (m *CredentialMutation) Pending() (r []byte, exists bool) {
+	v := m.pending
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPending returns the old "pending" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldPending(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPending is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPending requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPending: %w", err)
+	}
+	return oldValue.Pending, nil
+}
+
+// ClearPending clears the value of the "pending" field.
+func (m *CredentialMutation) ClearPending() {
+	m.pending = nil
+	m.clearedFields[credential.FieldPending] = struct{}{}
+}
+
+// PendingCleared returns if the "pending" field was cleared in this mutation.
+func (m *CredentialMutation) PendingCleared() bool {
+	_, ok := m.clearedFields[credential.FieldPending]
+	return ok
+}
+
+// ResetPending resets all changes to the "pending" field.
+func (m *CredentialMutation) ResetPending() {
+	m.pending = nil
+	delete(m.clearedFields, credential.FieldPending)
+}
+
+// SetPendingUser sets the "pending_user" field.
+func (m *CredentialMutation) SetPendingUser(s string) {
+	m.pending_user = &s
+}
+
+// PendingUser returns the value of the "pending_user" field in the mutation.
+func (m *CredentialMutation) PendingUser() (r string, exists bool) {
+	v := m.pending_user
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPendingUser returns the old "pending_user" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldPendingUser(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPendingUser is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPendingUser requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPendingUser: %w", err)
+	}
+	return oldValue.PendingUser, nil
+}
+
+// ResetPendingUser resets all changes to the "pending_user" field.
+func (m *CredentialMutation) ResetPendingUser() {
+	m.pending_user = nil
+}
+
+// SetVersion sets the "version" field.
+func (m *CredentialMutation) SetVersion(i int) {
+	m.version = &i
+	m.addversion = nil
+}
+
+// Version returns the value of the "version" field in the mutation.
+func (m *CredentialMutation) Version() (r int, exists bool) {
+	v := m.version
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVersion returns the old "version" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldVersion(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVersion is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVersion requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVersion: %w", err)
+	}
+	return oldValue.Version, nil
+}
+
+// AddVersion adds i to the "version" field.
+func (m *CredentialMutation) AddVersion(i int) {
+	if m.addversion != nil {
+		*m.addversion += i
+	} else {
+		m.addversion = &i
+	}
+}
+
+// AddedVersion returns the value that was added to the "version" field in this mutation.
+func (m *CredentialMutation) AddedVersion() (r int, exists bool) {
+	v := m.addversion
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetVersion resets all changes to the "version" field.
+func (m *CredentialMutation) ResetVersion() {
+	m.version = nil
+	m.addversion = nil
+}
+
+// SetReady sets the "ready" field.
+func (m *CredentialMutation) SetReady(b bool) {
+	m.ready = &b
+}
+
+// Ready returns the value of the "ready" field in the mutation.
+func (m *CredentialMutation) Ready() (r bool, exists bool) {
+	v := m.ready
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReady returns the old "ready" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldReady(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReady is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReady requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReady: %w", err)
+	}
+	return oldValue.Ready, nil
+}
+
+// ResetReady resets all changes to the "ready" field.
+func (m *CredentialMutation) ResetReady() {
+	m.ready = nil
+}
+
+// SetFormerUser sets the "former_user" field.
+func (m *CredentialMutation) SetFormerUser(s string) {
+	m.former_user = &s
+}
+
+// FormerUser returns the value of the "former_user" field in the mutation.
+func (m *CredentialMutation) FormerUser() (r string, exists bool) {
+	v := m.former_user
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFormerUser returns the old "former_user" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldFormerUser(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFormerUser is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFormerUser requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFormerUser: %w", err)
+	}
+	return oldValue.FormerUser, nil
+}
+
+// ResetFormerUser resets all changes to the "former_user" field.
+func (m *CredentialMutation) ResetFormerUser() {
+	m.former_user = nil
+}
+
+// SetFormerUntil sets the "former_until" field.
+func (m *CredentialMutation) SetFormerUntil(i int64) {
+	m.former_until = &i
+	m.addformer_until = nil
+}
+
+// FormerUntil returns the value of the "former_until" field in the mutation.
+func (m *CredentialMutation) FormerUntil() (r int64, exists bool) {
+	v := m.former_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFormerUntil returns the old "former_until" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldFormerUntil(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFormerUntil is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFormerUntil requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFormerUntil: %w", err)
+	}
+	return oldValue.FormerUntil, nil
+}
+
+// AddFormerUntil adds i to the "former_until" field.
+func (m *CredentialMutation) AddFormerUntil(i int64) {
+	if m.addformer_until != nil {
+		*m.addformer_until += i
+	} else {
+		m.addformer_until = &i
+	}
+}
+
+// AddedFormerUntil returns the value that was added to the "former_until" field in this mutation.
+func (m *CredentialMutation) AddedFormerUntil() (r int64, exists bool) {
+	v := m.addformer_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetFormerUntil resets all changes to the "former_until" field.
+func (m *CredentialMutation) ResetFormerUntil() {
+	m.former_until = nil
+	m.addformer_until = nil
+}
+
+// SetExpiresAt sets the "expires_at" field.
+func (m *CredentialMutation) SetExpiresAt(i int64) {
+	m.expires_at = &i
+	m.addexpires_at = nil
+}
+
+// ExpiresAt returns the value of the "expires_at" field in the mutation.
+func (m *CredentialMutation) ExpiresAt() (r int64, exists bool) {
+	v := m.expires_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldExpiresAt returns the old "expires_at" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldExpiresAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldExpiresAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldExpiresAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldExpiresAt: %w", err)
+	}
+	return oldValue.ExpiresAt, nil
+}
+
+// AddExpiresAt adds i to the "expires_at" field.
+func (m *CredentialMutation) AddExpiresAt(i int64) {
+	if m.addexpires_at != nil {
+		*m.addexpires_at += i
+	} else {
+		m.addexpires_at = &i
+	}
+}
+
+// AddedExpiresAt returns the value that was added to the "expires_at" field in this mutation.
+func (m *CredentialMutation) AddedExpiresAt() (r int64, exists bool) {
+	v := m.addexpires_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetExpiresAt resets all changes to the "expires_at" field.
+func (m *CredentialMutation) ResetExpiresAt() {
+	m.expires_at = nil
+	m.addexpires_at = nil
+}
+
+// SetLeaseUs sets the "lease_us" field.
+func (m *CredentialMutation) SetLeaseUs(i int64) {
+	m.lease_us = &i
+	m.addlease_us = nil
+}
+
+// LeaseUs returns the value of the "lease_us" field in the mutation.
+func (m *CredentialMutation) LeaseUs() (r int64, exists bool) {
+	v := m.lease_us
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLeaseUs returns the old "lease_us" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldLeaseUs(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLeaseUs is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLeaseUs requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLeaseUs: %w", err)
+	}
+	return oldValue.LeaseUs, nil
+}
+
+// AddLeaseUs adds i to the "lease_us" field.
+func (m *CredentialMutation) AddLeaseUs(i int64) {
+	if m.addlease_us != nil {
+		*m.addlease_us += i
+	} else {
+		m.addlease_us = &i
+	}
+}
+
+// AddedLeaseUs returns the value that was added to the "lease_us" field in this mutation.
+func (m *CredentialMutation) AddedLeaseUs() (r int64, exists bool) {
+	v := m.addlease_us
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLeaseUs resets all changes to the "lease_us" field.
+func (m *CredentialMutation) ResetLeaseUs() {
+	m.lease_us = nil
+	m.addlease_us = nil
+}
+
+// SetRotateEveryUs sets the "rotate_every_us" field.
+func (m *CredentialMutation) SetRotateEveryUs(i int64) {
+	m.rotate_every_us = &i
+	m.addrotate_every_us = nil
+}
+
+// RotateEveryUs returns the value of the "rotate_every_us" field in the mutation.
+func (m *CredentialMutation) RotateEveryUs() (r int64, exists bool) {
+	v := m.rotate_every_us
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRotateEveryUs returns the old "rotate_every_us" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldRotateEveryUs(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRotateEveryUs is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRotateEveryUs requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRotateEveryUs: %w", err)
+	}
+	return oldValue.RotateEveryUs, nil
+}
+
+// AddRotateEveryUs adds i to the "rotate_every_us" field.
+func (m *CredentialMutation) AddRotateEveryUs(i int64) {
+	if m.addrotate_every_us != nil {
+		*m.addrotate_every_us += i
+	} else {
+		m.addrotate_every_us = &i
+	}
+}
+
+// AddedRotateEveryUs returns the value that was added to the "rotate_every_us" field in this mutation.
+func (m *CredentialMutation) AddedRotateEveryUs() (r int64, exists bool) {
+	v := m.addrotate_every_us
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRotateEveryUs resets all changes to the "rotate_every_us" field.
+func (m *CredentialMutation) ResetRotateEveryUs() {
+	m.rotate_every_us = nil
+	m.addrotate_every_us = nil
+}
+
+// SetRotatedAt sets the "rotated_at" field.
+func (m *CredentialMutation) SetRotatedAt(i int64) {
+	m.rotated_at = &i
+	m.addrotated_at = nil
+}
+
+// RotatedAt returns the value of the "rotated_at" field in the mutation.
+func (m *CredentialMutation) RotatedAt() (r int64, exists bool) {
+	v := m.rotated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRotatedAt returns the old "rotated_at" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldRotatedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRotatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRotatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRotatedAt: %w", err)
+	}
+	return oldValue.RotatedAt, nil
+}
+
+// AddRotatedAt adds i to the "rotated_at" field.
+func (m *CredentialMutation) AddRotatedAt(i int64) {
+	if m.addrotated_at != nil {
+		*m.addrotated_at += i
+	} else {
+		m.addrotated_at = &i
+	}
+}
+
+// AddedRotatedAt returns the value that was added to the "rotated_at" field in this mutation.
+func (m *CredentialMutation) AddedRotatedAt() (r int64, exists bool) {
+	v := m.addrotated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRotatedAt resets all changes to the "rotated_at" field.
+func (m *CredentialMutation) ResetRotatedAt() {
+	m.rotated_at = nil
+	m.addrotated_at = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *CredentialMutation) SetCreatedAt(i int64) {
+	m.created_at = &i
+	m.addcreated_at = nil
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *CredentialMutation) CreatedAt() (r int64, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldCreatedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// AddCreatedAt adds i to the "created_at" field.
+func (m *CredentialMutation) AddCreatedAt(i int64) {
+	if m.addcreated_at != nil {
+		*m.addcreated_at += i
+	} else {
+		m.addcreated_at = &i
+	}
+}
+
+// AddedCreatedAt returns the value that was added to the "created_at" field in this mutation.
+func (m *CredentialMutation) AddedCreatedAt() (r int64, exists bool) {
+	v := m.addcreated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *CredentialMutation) ResetCreatedAt() {
+	m.created_at = nil
+	m.addcreated_at = nil
+}
+
+// SetCreatedBy sets the "created_by" field.
+func (m *CredentialMutation) SetCreatedBy(s string) {
+	m.created_by = &s
+}
+
+// CreatedBy returns the value of the "created_by" field in the mutation.
+func (m *CredentialMutation) CreatedBy() (r string, exists bool) {
+	v := m.created_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedBy returns the old "created_by" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldCreatedBy(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedBy: %w", err)
+	}
+	return oldValue.CreatedBy, nil
+}
+
+// ResetCreatedBy resets all changes to the "created_by" field.
+func (m *CredentialMutation) ResetCreatedBy() {
+	m.created_by = nil
+}
+
+// ClearDatabase clears the "database" edge to the Database entity.
+func (m *CredentialMutation) ClearDatabase() {
+	m.cleareddatabase = true
+	m.clearedFields[credential.FieldDatabaseID] = struct{}{}
+}
+
+// DatabaseCleared reports if the "database" edge to the Database entity was cleared.
+func (m *CredentialMutation) DatabaseCleared() bool {
+	return m.cleareddatabase
+}
+
+// DatabaseIDs returns the "database" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// DatabaseID instead. It exists only for internal usage by the builders.
+func (m *CredentialMutation) DatabaseIDs() (ids []int) {
+	if id := m.database; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetDatabase resets all changes to the "database" edge.
+func (m *CredentialMutation) ResetDatabase() {
+	m.database = nil
+	m.cleareddatabase = false
+}
+
+// AddLoginIDs adds the "logins" edge to the Login entity by ids.
+func (m *CredentialMutation) AddLoginIDs(ids ...int) {
+	if m.logins == nil {
+		m.logins = make(map[int]struct{})
+	}
+	for i := range ids {
+		m.logins[ids[i]] = struct{}{}
+	}
+}
+
+// ClearLogins clears the "logins" edge to the Login entity.
+func (m *CredentialMutation) ClearLogins() {
+	m.clearedlogins = true
+}
+
+// LoginsCleared reports if the "logins" edge to the Login entity was cleared.
+func (m *CredentialMutation) LoginsCleared() bool {
+	return m.clearedlogins
+}
+
+// RemoveLoginIDs removes the "logins" edge to the Login entity by IDs.
+func (m *CredentialMutation) RemoveLoginIDs(ids ...int) {
+	if m.removedlogins == nil {
+		m.removedlogins = make(map[int]struct{})
+	}
+	for i := range ids {
+		delete(m.logins, ids[i])
+		m.removedlogins[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedLogins returns the removed IDs of the "logins" edge to the Login entity.
+func (m *CredentialMutation) RemovedLoginsIDs() (ids []int) {
+	for id := range m.removedlogins {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// LoginsIDs returns the "logins" edge IDs in the mutation.
+func (m *CredentialMutation) LoginsIDs() (ids []int) {
+	for id := range m.logins {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetLogins resets all changes to the "logins" edge.
+func (m *CredentialMutation) ResetLogins() {
+	m.logins = nil
+	m.clearedlogins = false
+	m.removedlogins = nil
+}
+
+// Where appends a list predicates to the CredentialMutation builder.
+func (m *CredentialMutation) Where(ps ...predicate.Credential) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the CredentialMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *CredentialMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Credential, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *CredentialMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *CredentialMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Credential).
+func (m *CredentialMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *CredentialMutation) Fields() []string {
+	fields := make([]string, 0, 18)
+	if m.database != nil {
+		fields = append(fields, credential.FieldDatabaseID)
+	}
+	if m.user != nil {
+		fields = append(fields, credential.FieldUser)
+	}
+	if m.base_user != nil {
+		fields = append(fields, credential.FieldBaseUser)
+	}
+	if m.other_user != nil {
+		fields = append(fields, credential.FieldOtherUser)
+	}
+	if m.privilege != nil {
+		fields = append(fields, credential.FieldPrivilege)
+	}
+	if m.sealed != nil {
+		fields = append(fields, credential.FieldSealed)
+	}
+	if m.pending != nil {
+		fields = append(fields, credential.FieldPending)
+	}
+	if m.pending_user != nil {
+		fields = append(fields, credential.FieldPendingUser)
+	}
+	if m.version != nil {
+		fields = append(fields, credential.FieldVersion)
+	}
+	if m.ready != nil {
+		fields = append(fields, credential.FieldReady)
+	}
+	if m.former_user != nil {
+		fields = append(fields, credential.FieldFormerUser)
+	}
+	if m.former_until != nil {
+		fields = append(fields, credential.FieldFormerUntil)
+	}
+	if m.expires_at != nil {
+		fields = append(fields, credential.FieldExpiresAt)
+	}
+	if m.lease_us != nil {
+		fields = append(fields, credential.FieldLeaseUs)
+	}
+	if m.rotate_every_us != nil {
+		fields = append(fields, credential.FieldRotateEveryUs)
+	}
+	if m.rotated_at != nil {
+		fields = append(fields, credential.FieldRotatedAt)
+	}
+	if m.created_at != nil {
+		fields = append(fields, credential.FieldCreatedAt)
+	}
+	if m.created_by != nil {
+		fields = append(fields, credential.FieldCreatedBy)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *CredentialMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case credential.FieldDatabaseID:
+		return m.DatabaseID()
+	case credential.FieldUser:
+		return m.User()
+	case credential.FieldBaseUser:
+		return m.BaseUser()
+	case credential.FieldOtherUser:
+		return m.OtherUser()
+	case credential.FieldPrivilege:
+		return m.Privilege()
+	case credential.FieldSealed:
+		return m.Sealed()
+	case credential.FieldPending:
+		return m.Pending()
+	case credential.FieldPendingUser:
+		return m.PendingUser()
+	case credential.FieldVersion:
+		return m.Version()
+	case credential.FieldReady:
+		return m.Ready()
+	case credential.FieldFormerUser:
+		return m.FormerUser()
+	case credential.FieldFormerUntil:
+		return m.FormerUntil()
+	case credential.FieldExpiresAt:
+		return m.ExpiresAt()
+	case credential.FieldLeaseUs:
+		return m.LeaseUs()
+	case credential.FieldRotateEveryUs:
+		return m.RotateEveryUs()
+	case credential.FieldRotatedAt:
+		return m.RotatedAt()
+	case credential.FieldCreatedAt:
+		return m.CreatedAt()
+	case credential.FieldCreatedBy:
+		return m.CreatedBy()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *CredentialMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case credential.FieldDatabaseID:
+		return m.OldDatabaseID(ctx)
+	case credential.FieldUser:
+		return m.OldUser(ctx)
+	case credential.FieldBaseUser:
+		return m.OldBaseUser(ctx)
+	case credential.FieldOtherUser:
+		return m.OldOtherUser(ctx)
+	case credential.FieldPrivilege:
+		return m.OldPrivilege(ctx)
+	case credential.FieldSealed:
+		return m.OldSealed(ctx)
+	case credential.FieldPending:
+		return m.OldPending(ctx)
+	case credential.FieldPendingUser:
+		return m.OldPendingUser(ctx)
+	case credential.FieldVersion:
+		return m.OldVersion(ctx)
+	case credential.FieldReady:
+		return m.OldReady(ctx)
+	case credential.FieldFormerUser:
+		return m.OldFormerUser(ctx)
+	case credential.FieldFormerUntil:
+		return m.OldFormerUntil(ctx)
+	case credential.FieldExpiresAt:
+		return m.OldExpiresAt(ctx)
+	case credential.FieldLeaseUs:
+		return m.OldLeaseUs(ctx)
+	case credential.FieldRotateEveryUs:
+		return m.OldRotateEveryUs(ctx)
+	case credential.FieldRotatedAt:
+		return m.OldRotatedAt(ctx)
+	case credential.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case credential.FieldCreatedBy:
+		return m.OldCreatedBy(ctx)
+	}
+	return nil, fmt.Errorf("unknown Credential field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *CredentialMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case credential.FieldDatabaseID:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDatabaseID(v)
+		return nil
+	case credential.FieldUser:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUser(v)
+		return nil
+	case credential.FieldBaseUser:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetBaseUser(v)
+		return nil
+	case credential.FieldOtherUser:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOtherUser(v)
+		return nil
+	case credential.FieldPrivilege:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPrivilege(v)
+		return nil
+	case credential.FieldSealed:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSealed(v)
+		return nil
+	case credential.FieldPending:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPending(v)
+		return nil
+	case credential.FieldPendingUser:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPendingUser(v)
+		return nil
+	case credential.FieldVersion:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVersion(v)
+		return nil
+	case credential.FieldReady:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReady(v)
+		return nil
+	case credential.FieldFormerUser:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFormerUser(v)
+		return nil
+	case credential.FieldFormerUntil:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFormerUntil(v)
+		return nil
+	case credential.FieldExpiresAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetExpiresAt(v)
+		return nil
+	case credential.FieldLeaseUs:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLeaseUs(v)
+		return nil
+	case credential.FieldRotateEveryUs:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRotateEveryUs(v)
+		return nil
+	case credential.FieldRotatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRotatedAt(v)
+		return nil
+	case credential.FieldCreatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case credential.FieldCreatedBy:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedBy(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Credential field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *CredentialMutation) AddedFields() []string {
+	var fields []string
+	if m.addversion != nil {
+		fields = append(fields, credential.FieldVersion)
+	}
+	if m.addformer_until != nil {
+		fields = append(fields, credential.FieldFormerUntil)
+	}
+	if m.addexpires_at != nil {
+		fields = append(fields, credential.FieldExpiresAt)
+	}
+	if m.addlease_us != nil {
+		fields = append(fields, credential.FieldLeaseUs)
+	}
+	if m.addrotate_every_us != nil {
+		fields = append(fields, credential.FieldRotateEveryUs)
+	}
+	if m.addrotated_at != nil {
+		fields = append(fields, credential.FieldRotatedAt)
+	}
+	if m.addcreated_at != nil {
+		fields = append(fields, credential.FieldCreatedAt)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *CredentialMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case credential.FieldVersion:
+		return m.AddedVersion()
+	case credential.FieldFormerUntil:
+		return m.AddedFormerUntil()
+	case credential.FieldExpiresAt:
+		return m.AddedExpiresAt()
+	case credential.FieldLeaseUs:
+		return m.AddedLeaseUs()
+	case credential.FieldRotateEveryUs:
+		return m.AddedRotateEveryUs()
+	case credential.FieldRotatedAt:
+		return m.AddedRotatedAt()
+	case credential.FieldCreatedAt:
+		return m.AddedCreatedAt()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *CredentialMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case credential.FieldVersion:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddVersion(v)
+		return nil
+	case credential.FieldFormerUntil:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddFormerUntil(v)
+		return nil
+	case credential.FieldExpiresAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddExpiresAt(v)
+		return nil
+	case credential.FieldLeaseUs:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLeaseUs(v)
+		return nil
+	case credential.FieldRotateEveryUs:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRotateEveryUs(v)
+		return nil
+	case credential.FieldRotatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRotatedAt(v)
+		return nil
+	case credential.FieldCreatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddCreatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Credential numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *CredentialMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(credential.FieldPending) {
+		fields = append(fields, credential.FieldPending)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *CredentialMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *CredentialMutation) ClearField(name string) error {
+	switch name {
+	case credential.FieldPending:
+		m.ClearPending()
+		return nil
+	}
+	return fmt.Errorf("unknown Credential nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *CredentialMutation) ResetField(name string) error {
+	switch name {
+	case credential.FieldDatabaseID:
+		m.ResetDatabaseID()
+		return nil
+	case credential.FieldUser:
+		m.ResetUser()
+		return nil
+	case credential.FieldBaseUser:
+		m.ResetBaseUser()
+		return nil
+	case credential.FieldOtherUser:
+		m.ResetOtherUser()
+		return nil
+	case credential.FieldPrivilege:
+		m.ResetPrivilege()
+		return nil
+	case credential.FieldSealed:
+		m.ResetSealed()
+		return nil
+	case credential.FieldPending:
+		m.ResetPending()
+		return nil
+	case credential.FieldPendingUser:
+		m.ResetPendingUser()
+		return nil
+	case credential.FieldVersion:
+		m.ResetVersion()
+		return nil
+	case credential.FieldReady:
+		m.ResetReady()
+		return nil
+	case credential.FieldFormerUser:
+		m.ResetFormerUser()
+		return nil
+	case credential.FieldFormerUntil:
+		m.ResetFormerUntil()
+		return nil
+	case credential.FieldExpiresAt:
+		m.ResetExpiresAt()
+		return nil
+	case credential.FieldLeaseUs:
+		m.ResetLeaseUs()
+		return nil
+	case credential.FieldRotateEveryUs:
+		m.ResetRotateEveryUs()
+		return nil
+	case credential.FieldRotatedAt:
+		m.ResetRotatedAt()
+		return nil
+	case credential.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case credential.FieldCreatedBy:
+		m.ResetCreatedBy()
+		return nil
+	}
+	return fmt.Errorf("unknown Credential field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *CredentialMutation) AddedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.database != nil {
+		edges = append(edges, credential.EdgeDatabase)
+	}
+	if m.logins != nil {
+		edges = append(edges, credential.EdgeLogins)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *CredentialMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case credential.EdgeDatabase:
+		if id := m.database; id != nil {
+			return []ent.Value{*id}
+		}
+	case credential.EdgeLogins:
+		ids := make([]ent.Value, 0, len(m.logins))
+		for id := range m.logins {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *CredentialMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.removedlogins != nil {
+		edges = append(edges, credential.EdgeLogins)
+	}
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *CredentialMutation) RemovedIDs(name string) []ent.Value {
+	switch name {
+	case credential.EdgeLogins:
+		ids := make([]ent.Value, 0, len(m.removedlogins))
+		for id := range m.removedlogins {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *CredentialMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.cleareddatabase {
+		edges = append(edges, credential.EdgeDatabase)
+	}
+	if m.clearedlogins {
+		edges = append(edges, credential.EdgeLogins)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *CredentialMutation) EdgeCleared(name string) bool {
+	switch name {
+	case credential.EdgeDatabase:
+		return m.cleareddatabase
+	case credential.EdgeLogins:
+		return m.clearedlogins
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *CredentialMutation) ClearEdge(name string) error {
+	switch name {
+	case credential.EdgeDatabase:
+		m.ClearDatabase()
+		return nil
+	}
+	return fmt.Errorf("unknown Credential unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *CredentialMutation) ResetEdge(name string) error {
+	switch name {
+	case credential.EdgeDatabase:
+		m.ResetDatabase()
+		return nil
+	case credential.EdgeLogins:
+		m.ResetLogins()
+		return nil
+	}
+	return fmt.Errorf("unknown Credential edge %s", name)
+}
+
 // DataKeyMutation represents an operation that mutates the DataKey nodes in the graph.
 type DataKeyMutation struct {
 	config
@@ -2516,6 +5648,3182 @@ func (m *DataKeyMutation) ClearEdge(name string) error {
 // It returns an error if the edge is not defined in the schema.
 func (m *DataKeyMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown DataKey edge %s", name)
+}
+
+// DatabaseMutation represents an operation that mutates the Database nodes in the graph.
+type DatabaseMutation struct {
+	config
+	op                     Op
+	typ                    string
+	id                     *int
+	name                   *string
+	project_named          *bool
+	description            *string
+	state                  *string
+	quarantined_at         *int64
+	addquarantined_at      *int64
+	quarantined_by         *string
+	endpoint               *string
+	total_size_in_bytes    *int64
+	addtotal_size_in_bytes *int64
+	used_size_in_bytes     *int64
+	addused_size_in_bytes  *int64
+	measured_at            *int64
+	addmeasured_at         *int64
+	missing                *bool
+	oversize               *bool
+	read_only              *bool
+	registered_id          *uuid.UUID
+	operation_id           *int
+	addoperation_id        *int
+	created_at             *int64
+	addcreated_at          *int64
+	created_by             *string
+	clearedFields          map[string]struct{}
+	plan                   *int
+	clearedplan            bool
+	environment            *int
+	clearedenvironment     bool
+	service                *uuid.UUID
+	clearedservice         bool
+	in_project             *string
+	clearedin_project      bool
+	credentials            map[int]struct{}
+	removedcredentials     map[int]struct{}
+	clearedcredentials     bool
+	done                   bool
+	oldValue               func(context.Context) (*Database, error)
+	predicates             []predicate.Database
+}
+
+var _ ent.Mutation = (*DatabaseMutation)(nil)
+
+// databaseOption allows management of the mutation configuration using functional options.
+type databaseOption func(*DatabaseMutation)
+
+// newDatabaseMutation creates new mutation for the Database entity.
+func newDatabaseMutation(c config, op Op, opts ...databaseOption) *DatabaseMutation {
+	m := &DatabaseMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeDatabase,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withDatabaseID sets the ID field of the mutation.
+func withDatabaseID(id int) databaseOption {
+	return func(m *DatabaseMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Database
+		)
+		m.oldValue = func(ctx context.Context) (*Database, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Database.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withDatabase sets the old Database of the mutation.
+func withDatabase(node *Database) databaseOption {
+	return func(m *DatabaseMutation) {
+		m.oldValue = func(context.Context) (*Database, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m DatabaseMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m DatabaseMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Database entities.
+func (m *DatabaseMutation) SetID(id int) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *DatabaseMutation) ID() (id int, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *DatabaseMutation) IDs(ctx context.Context) ([]int, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Database.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetName sets the "name" field.
+func (m *DatabaseMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *DatabaseMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the Database entity.
+// If the Database object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DatabaseMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *DatabaseMutation) ResetName() {
+	m.name = nil
+}
+
+// SetPlanID sets the "plan_id" field.
+func (m *DatabaseMutation) SetPlanID(i int) {
+	m.plan = &i
+}
+
+// PlanID returns the value of the "plan_id" field in the mutation.
+func (m *DatabaseMutation) PlanID() (r int, exists bool) {
+	v := m.plan
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPlanID returns the old "plan_id" field's value of the Database entity.
+// If the Database object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DatabaseMutation) OldPlanID(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPlanID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPlanID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPlanID: %w", err)
+	}
+	return oldValue.PlanID, nil
+}
+
+// ResetPlanID resets all changes to the "plan_id" field.
+func (m *DatabaseMutation) ResetPlanID() {
+	m.plan = nil
+}
+
+// SetEnvironmentID sets the "environment_id" field.
+func (m *DatabaseMutation) SetEnvironmentID(i int) {
+	m.environment = &i
+}
+
+// EnvironmentID returns the value of the "environment_id" field in the mutation.
+func (m *DatabaseMutation) EnvironmentID() (r int, exists bool) {
+	v := m.environment
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEnvironmentID returns the old "environment_id" field's value of the Database entity.
+// If the Database object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DatabaseMutation) OldEnvironmentID(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEnvironmentID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEnvironmentID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEnvironmentID: %w", err)
+	}
+	return oldValue.EnvironmentID, nil
+}
+
+// ResetEnvironmentID resets all changes to the "environment_id" field.
+func (m *DatabaseMutation) ResetEnvironmentID() {
+	m.environment = nil
+}
+
+// SetServiceID sets the "service_id" field.
+func (m *DatabaseMutation) SetServiceID(u uuid.UUID) {
+	m.service = &u
+}
+
+// ServiceID returns the value of the "service_id" field in the mutation.
+func (m *DatabaseMutation) ServiceID() (r uuid.UUID, exists bool) {
+	v := m.service
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldServiceID returns the old "service_id" field's value of the Database entity.
+// If the Database object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DatabaseMutation) OldServiceID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldServiceID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldServiceID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldServiceID: %w", err)
+	}
+	return oldValue.ServiceID, nil
+}
+
+// ResetServiceID resets all changes to the "service_id" field.
+func (m *DatabaseMutation) ResetServiceID() {
+	m.service = nil
+}
+
+// SetProject sets the "project" field.
+func (m *DatabaseMutation) SetProject(s string) {
+	m.in_project = &s
+}
+
+// Project returns the value of the "project" field in the mutation.
+func (m *DatabaseMutation) Project() (r string, exists bool) {
+	v := m.in_project
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldProject returns the old "project" field's value of the Database entity.
+// If the Database object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DatabaseMutation) OldProject(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldProject is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldProject requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldProject: %w", err)
+	}
+	return oldValue.Project, nil
+}
+
+// ResetProject resets all changes to the "project" field.
+func (m *DatabaseMutation) ResetProject() {
+	m.in_project = nil
+}
+
+// SetProjectNamed sets the "project_named" field.
+func (m *DatabaseMutation) SetProjectNamed(b bool) {
+	m.project_named = &b
+}
+
+// ProjectNamed returns the value of the "project_named" field in the mutation.
+func (m *DatabaseMutation) ProjectNamed() (r bool, exists bool) {
+	v := m.project_named
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldProjectNamed returns the old "project_named" field's value of the Database entity.
+// If the Database object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DatabaseMutation) OldProjectNamed(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldProjectNamed is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldProjectNamed requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldProjectNamed: %w", err)
+	}
+	return oldValue.ProjectNamed, nil
+}
+
+// ResetProjectNamed resets all changes to the "project_named" field.
+func (m *DatabaseMutation) ResetProjectNamed() {
+	m.project_named = nil
+}
+
+// SetDescription sets the "description" field.
+func (m *DatabaseMutation) SetDescription(s string) {
+	m.description = &s
+}
+
+// Description returns the value of the "description" field in the mutation.
+func (m *DatabaseMutation) Description() (r string, exists bool) {
+	v := m.description
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDescription returns the old "description" field's value of the Database entity.
+// If the Database object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DatabaseMutation) OldDescription(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDescription is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDescription requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDescription: %w", err)
+	}
+	return oldValue.Description, nil
+}
+
+// ResetDescription resets all changes to the "description" field.
+func (m *DatabaseMutation) ResetDescription() {
+	m.description = nil
+}
+
+// SetState sets the "state" field.
+func (m *DatabaseMutation) SetState(s string) {
+	m.state = &s
+}
+
+// State returns the value of the "state" field in the mutation.
+func (m *DatabaseMutation) State() (r string, exists bool) {
+	v := m.state
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldState returns the old "state" field's value of the Database entity.
+// If the Database object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DatabaseMutation) OldState(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldState is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldState requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldState: %w", err)
+	}
+	return oldValue.State, nil
+}
+
+// ResetState resets all changes to the "state" field.
+func (m *DatabaseMutation) ResetState() {
+	m.state = nil
+}
+
+// SetQuarantinedAt sets the "quarantined_at" field.
+func (m *DatabaseMutation) SetQuarantinedAt(i int64) {
+	m.quarantined_at = &i
+	m.addquarantined_at = nil
+}
+
+// QuarantinedAt returns the value of the "quarantined_at" field in the mutation.
+func (m *DatabaseMutation) QuarantinedAt() (r int64, exists bool) {
+	v := m.quarantined_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldQuarantinedAt returns the old "quarantined_at" field's value of the Database entity.
+// If the Database object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DatabaseMutation) OldQuarantinedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldQuarantinedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldQuarantinedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldQuarantinedAt: %w", err)
+	}
+	return oldValue.QuarantinedAt, nil
+}
+
+// AddQuarantinedAt adds i to the "quarantined_at" field.
+func (m *DatabaseMutation) AddQuarantinedAt(i int64) {
+	if m.addquarantined_at != nil {
+		*m.addquarantined_at += i
+	} else {
+		m.addquarantined_at = &i
+	}
+}
+
+// AddedQuarantinedAt returns the value that was added to the "quarantined_at" field in this mutation.
+func (m *DatabaseMutation) AddedQuarantinedAt() (r int64, exists bool) {
+	v := m.addquarantined_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetQuarantinedAt resets all changes to the "quarantined_at" field.
+func (m *DatabaseMutation) ResetQuarantinedAt() {
+	m.quarantined_at = nil
+	m.addquarantined_at = nil
+}
+
+// SetQuarantinedBy sets the "quarantined_by" field.
+func (m *DatabaseMutation) SetQuarantinedBy(s string) {
+	m.quarantined_by = &s
+}
+
+// QuarantinedBy returns the value of the "quarantined_by" field in the mutation.
+func (m *DatabaseMutation) QuarantinedBy() (r string, exists bool) {
+	v := m.quarantined_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldQuarantinedBy returns the old "quarantined_by" field's value of the Database entity.
+// If the Database object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DatabaseMutation) OldQuarantinedBy(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldQuarantinedBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldQuarantinedBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldQuarantinedBy: %w", err)
+	}
+	return oldValue.QuarantinedBy, nil
+}
+
+// ResetQuarantinedBy resets all changes to the "quarantined_by" field.
+func (m *DatabaseMutation) ResetQuarantinedBy() {
+	m.quarantined_by = nil
+}
+
+// SetEndpoint sets the "endpoint" field.
+func (m *DatabaseMutation) SetEndpoint(s string) {
+	m.endpoint = &s
+}
+
+// Endpoint returns the value of the "endpoint" field in the mutation.
+func (m *DatabaseMutation) Endpoint() (r string, exists bool) {
+	v := m.endpoint
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEndpoint returns the old "endpoint" field's value of the Database entity.
+// If the Database object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DatabaseMutation) OldEndpoint(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEndpoint is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEndpoint requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEndpoint: %w", err)
+	}
+	return oldValue.Endpoint, nil
+}
+
+// ResetEndpoint resets all changes to the "endpoint" field.
+func (m *DatabaseMutation) ResetEndpoint() {
+	m.endpoint = nil
+}
+
+// SetTotalSizeInBytes sets the "total_size_in_bytes" field.
+func (m *DatabaseMutation) SetTotalSizeInBytes(i int64) {
+	m.total_size_in_bytes = &i
+	m.addtotal_size_in_bytes = nil
+}
+
+// TotalSizeInBytes returns the value of the "total_size_in_bytes" field in the mutation.
+func (m *DatabaseMutation) TotalSizeInBytes() (r int64, exists bool) {
+	v := m.total_size_in_bytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTotalSizeInBytes returns the old "total_size_in_bytes" field's value of the Database entity.
+// If the Database object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DatabaseMutation) OldTotalSizeInBytes(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTotalSizeInBytes is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTotalSizeInBytes requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTotalSizeInBytes: %w", err)
+	}
+	return oldValue.TotalSizeInBytes, nil
+}
+
+// AddTotalSizeInBytes adds i to the "total_size_in_bytes" field.
+func (m *DatabaseMutation) AddTotalSizeInBytes(i int64) {
+	if m.addtotal_size_in_bytes != nil {
+		*m.addtotal_size_in_bytes += i
+	} else {
+		m.addtotal_size_in_bytes = &i
+	}
+}
+
+// AddedTotalSizeInBytes returns the value that was added to the "total_size_in_bytes" field in this mutation.
+func (m *DatabaseMutation) AddedTotalSizeInBytes() (r int64, exists bool) {
+	v := m.addtotal_size_in_bytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetTotalSizeInBytes resets all changes to the "total_size_in_bytes" field.
+func (m *DatabaseMutation) ResetTotalSizeInBytes() {
+	m.total_size_in_bytes = nil
+	m.addtotal_size_in_bytes = nil
+}
+
+// SetUsedSizeInBytes sets the "used_size_in_bytes" field.
+func (m *DatabaseMutation) SetUsedSizeInBytes(i int64) {
+	m.used_size_in_bytes = &i
+	m.addused_size_in_bytes = nil
+}
+
+// UsedSizeInBytes returns the value of the "used_size_in_bytes" field in the mutation.
+func (m *DatabaseMutation) UsedSizeInBytes() (r int64, exists bool) {
+	v := m.used_size_in_bytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUsedSizeInBytes returns the old "used_size_in_bytes" field's value of the Database entity.
+// If the Database object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DatabaseMutation) OldUsedSizeInBytes(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUsedSizeInBytes is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUsedSizeInBytes requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUsedSizeInBytes: %w", err)
+	}
+	return oldValue.UsedSizeInBytes, nil
+}
+
+// AddUsedSizeInBytes adds i to the "used_size_in_bytes" field.
+func (m *DatabaseMutation) AddUsedSizeInBytes(i int64) {
+	if m.addused_size_in_bytes != nil {
+		*m.addused_size_in_bytes += i
+	} else {
+		m.addused_size_in_bytes = &i
+	}
+}
+
+// AddedUsedSizeInBytes returns the value that was added to the "used_size_in_bytes" field in this mutation.
+func (m *DatabaseMutation) AddedUsedSizeInBytes() (r int64, exists bool) {
+	v := m.addused_size_in_bytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetUsedSizeInBytes resets all changes to the "used_size_in_bytes" field.
+func (m *DatabaseMutation) ResetUsedSizeInBytes() {
+	m.used_size_in_bytes = nil
+	m.addused_size_in_bytes = nil
+}
+
+// SetMeasuredAt sets the "measured_at" field.
+func (m *DatabaseMutation) SetMeasuredAt(i int64) {
+	m.measured_at = &i
+	m.addmeasured_at = nil
+}
+
+// MeasuredAt returns the value of the "measured_at" field in the mutation.
+func (m *DatabaseMutation) MeasuredAt() (r int64, exists bool) {
+	v := m.measured_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMeasuredAt returns the old "measured_at" field's value of the Database entity.
+// If the Database object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DatabaseMutation) OldMeasuredAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMeasuredAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMeasuredAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMeasuredAt: %w", err)
+	}
+	return oldValue.MeasuredAt, nil
+}
+
+// AddMeasuredAt adds i to the "measured_at" field.
+func (m *DatabaseMutation) AddMeasuredAt(i int64) {
+	if m.addmeasured_at != nil {
+		*m.addmeasured_at += i
+	} else {
+		m.addmeasured_at = &i
+	}
+}
+
+// AddedMeasuredAt returns the value that was added to the "measured_at" field in this mutation.
+func (m *DatabaseMutation) AddedMeasuredAt() (r int64, exists bool) {
+	v := m.addmeasured_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetMeasuredAt resets all changes to the "measured_at" field.
+func (m *DatabaseMutation) ResetMeasuredAt() {
+	m.measured_at = nil
+	m.addmeasured_at = nil
+}
+
+// SetMissing sets the "missing" field.
+func (m *DatabaseMutation) SetMissing(b bool) {
+	m.missing = &b
+}
+
+// Missing returns the value of the "missing" field in the mutation.
+func (m *DatabaseMutation) Missing() (r bool, exists bool) {
+	v := m.missing
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMissing returns the old "missing" field's value of the Database entity.
+// If the Database object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DatabaseMutation) OldMissing(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMissing is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMissing requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMissing: %w", err)
+	}
+	return oldValue.Missing, nil
+}
+
+// ResetMissing resets all changes to the "missing" field.
+func (m *DatabaseMutation) ResetMissing() {
+	m.missing = nil
+}
+
+// SetOversize sets the "oversize" field.
+func (m *DatabaseMutation) SetOversize(b bool) {
+	m.oversize = &b
+}
+
+// Oversize returns the value of the "oversize" field in the mutation.
+func (m *DatabaseMutation) Oversize() (r bool, exists bool) {
+	v := m.oversize
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOversize returns the old "oversize" field's value of the Database entity.
+// If the Database object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DatabaseMutation) OldOversize(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOversize is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOversize requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOversize: %w", err)
+	}
+	return oldValue.Oversize, nil
+}
+
+// ResetOversize resets all changes to the "oversize" field.
+func (m *DatabaseMutation) ResetOversize() {
+	m.oversize = nil
+}
+
+// SetReadOnly sets the "read_only" field.
+func (m *DatabaseMutation) SetReadOnly(b bool) {
+	m.read_only = &b
+}
+
+// ReadOnly returns the value of the "read_only" field in the mutation.
+func (m *DatabaseMutation) ReadOnly() (r bool, exists bool) {
+	v := m.read_only
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReadOnly returns the old "read_only" field's value of the Database entity.
+// If the Database object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DatabaseMutation) OldReadOnly(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReadOnly is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReadOnly requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReadOnly: %w", err)
+	}
+	return oldValue.ReadOnly, nil
+}
+
+// ResetReadOnly resets all changes to the "read_only" field.
+func (m *DatabaseMutation) ResetReadOnly() {
+	m.read_only = nil
+}
+
+// SetRegisteredID sets the "registered_id" field.
+func (m *DatabaseMutation) SetRegisteredID(u uuid.UUID) {
+	m.registered_id = &u
+}
+
+// RegisteredID returns the value of the "registered_id" field in the mutation.
+func (m *DatabaseMutation) RegisteredID() (r uuid.UUID, exists bool) {
+	v := m.registered_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRegisteredID returns the old "registered_id" field's value of the Database entity.
+// If the Database object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DatabaseMutation) OldRegisteredID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRegisteredID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRegisteredID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRegisteredID: %w", err)
+	}
+	return oldValue.RegisteredID, nil
+}
+
+// ClearRegisteredID clears the value of the "registered_id" field.
+func (m *DatabaseMutation) ClearRegisteredID() {
+	m.registered_id = nil
+	m.clearedFields[database.FieldRegisteredID] = struct{}{}
+}
+
+// RegisteredIDCleared returns if the "registered_id" field was cleared in this mutation.
+func (m *DatabaseMutation) RegisteredIDCleared() bool {
+	_, ok := m.clearedFields[database.FieldRegisteredID]
+	return ok
+}
+
+// ResetRegisteredID resets all changes to the "registered_id" field.
+func (m *DatabaseMutation) ResetRegisteredID() {
+	m.registered_id = nil
+	delete(m.clearedFields, database.FieldRegisteredID)
+}
+
+// SetOperationID sets the "operation_id" field.
+func (m *DatabaseMutation) SetOperationID(i int) {
+	m.operation_id = &i
+	m.addoperation_id = nil
+}
+
+// OperationID returns the value of the "operation_id" field in the mutation.
+func (m *DatabaseMutation) OperationID() (r int, exists bool) {
+	v := m.operation_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOperationID returns the old "operation_id" field's value of the Database entity.
+// If the Database object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DatabaseMutation) OldOperationID(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOperationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOperationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOperationID: %w", err)
+	}
+	return oldValue.OperationID, nil
+}
+
+// AddOperationID adds i to the "operation_id" field.
+func (m *DatabaseMutation) AddOperationID(i int) {
+	if m.addoperation_id != nil {
+		*m.addoperation_id += i
+	} else {
+		m.addoperation_id = &i
+	}
+}
+
+// AddedOperationID returns the value that was added to the "operation_id" field in this mutation.
+func (m *DatabaseMutation) AddedOperationID() (r int, exists bool) {
+	v := m.addoperation_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetOperationID resets all changes to the "operation_id" field.
+func (m *DatabaseMutation) ResetOperationID() {
+	m.operation_id = nil
+	m.addoperation_id = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *DatabaseMutation) SetCreatedAt(i int64) {
+	m.created_at = &i
+	m.addcreated_at = nil
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *DatabaseMutation) CreatedAt() (r int64, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Database entity.
+// If the Database object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DatabaseMutation) OldCreatedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// AddCreatedAt adds i to the "created_at" field.
+func (m *DatabaseMutation) AddCreatedAt(i int64) {
+	if m.addcreated_at != nil {
+		*m.addcreated_at += i
+	} else {
+		m.addcreated_at = &i
+	}
+}
+
+// AddedCreatedAt returns the value that was added to the "created_at" field in this mutation.
+func (m *DatabaseMutation) AddedCreatedAt() (r int64, exists bool) {
+	v := m.addcreated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *DatabaseMutation) ResetCreatedAt() {
+	m.created_at = nil
+	m.addcreated_at = nil
+}
+
+// SetCreatedBy sets the "created_by" field.
+func (m *DatabaseMutation) SetCreatedBy(s string) {
+	m.created_by = &s
+}
+
+// CreatedBy returns the value of the "created_by" field in the mutation.
+func (m *DatabaseMutation) CreatedBy() (r string, exists bool) {
+	v := m.created_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedBy returns the old "created_by" field's value of the Database entity.
+// If the Database object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DatabaseMutation) OldCreatedBy(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedBy: %w", err)
+	}
+	return oldValue.CreatedBy, nil
+}
+
+// ResetCreatedBy resets all changes to the "created_by" field.
+func (m *DatabaseMutation) ResetCreatedBy() {
+	m.created_by = nil
+}
+
+// ClearPlan clears the "plan" edge to the Plan entity.
+func (m *DatabaseMutation) ClearPlan() {
+	m.clearedplan = true
+	m.clearedFields[database.FieldPlanID] = struct{}{}
+}
+
+// PlanCleared reports if the "plan" edge to the Plan entity was cleared.
+func (m *DatabaseMutation) PlanCleared() bool {
+	return m.clearedplan
+}
+
+// PlanIDs returns the "plan" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// PlanID instead. It exists only for internal usage by the builders.
+func (m *DatabaseMutation) PlanIDs() (ids []int) {
+	if id := m.plan; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetPlan resets all changes to the "plan" edge.
+func (m *DatabaseMutation) ResetPlan() {
+	m.plan = nil
+	m.clearedplan = false
+}
+
+// ClearEnvironment clears the "environment" edge to the Environment entity.
+func (m *DatabaseMutation) ClearEnvironment() {
+	m.clearedenvironment = true
+	m.clearedFields[database.FieldEnvironmentID] = struct{}{}
+}
+
+// EnvironmentCleared reports if the "environment" edge to the Environment entity was cleared.
+func (m *DatabaseMutation) EnvironmentCleared() bool {
+	return m.clearedenvironment
+}
+
+// EnvironmentIDs returns the "environment" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// EnvironmentID instead. It exists only for internal usage by the builders.
+func (m *DatabaseMutation) EnvironmentIDs() (ids []int) {
+	if id := m.environment; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetEnvironment resets all changes to the "environment" edge.
+func (m *DatabaseMutation) ResetEnvironment() {
+	m.environment = nil
+	m.clearedenvironment = false
+}
+
+// ClearService clears the "service" edge to the Service entity.
+func (m *DatabaseMutation) ClearService() {
+	m.clearedservice = true
+	m.clearedFields[database.FieldServiceID] = struct{}{}
+}
+
+// ServiceCleared reports if the "service" edge to the Service entity was cleared.
+func (m *DatabaseMutation) ServiceCleared() bool {
+	return m.clearedservice
+}
+
+// ServiceIDs returns the "service" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// ServiceID instead. It exists only for internal usage by the builders.
+func (m *DatabaseMutation) ServiceIDs() (ids []uuid.UUID) {
+	if id := m.service; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetService resets all changes to the "service" edge.
+func (m *DatabaseMutation) ResetService() {
+	m.service = nil
+	m.clearedservice = false
+}
+
+// SetInProjectID sets the "in_project" edge to the Project entity by id.
+func (m *DatabaseMutation) SetInProjectID(id string) {
+	m.in_project = &id
+}
+
+// ClearInProject clears the "in_project" edge to the Project entity.
+func (m *DatabaseMutation) ClearInProject() {
+	m.clearedin_project = true
+	m.clearedFields[database.FieldProject] = struct{}{}
+}
+
+// InProjectCleared reports if the "in_project" edge to the Project entity was cleared.
+func (m *DatabaseMutation) InProjectCleared() bool {
+	return m.clearedin_project
+}
+
+// InProjectID returns the "in_project" edge ID in the mutation.
+func (m *DatabaseMutation) InProjectID() (id string, exists bool) {
+	if m.in_project != nil {
+		return *m.in_project, true
+	}
+	return
+}
+
+// InProjectIDs returns the "in_project" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// InProjectID instead. It exists only for internal usage by the builders.
+func (m *DatabaseMutation) InProjectIDs() (ids []string) {
+	if id := m.in_project; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetInProject resets all changes to the "in_project" edge.
+func (m *DatabaseMutation) ResetInProject() {
+	m.in_project = nil
+	m.clearedin_project = false
+}
+
+// AddCredentialIDs adds the "credentials" edge to the Credential entity by ids.
+func (m *DatabaseMutation) AddCredentialIDs(ids ...int) {
+	if m.credentials == nil {
+		m.credentials = make(map[int]struct{})
+	}
+	for i := range ids {
+		m.credentials[ids[i]] = struct{}{}
+	}
+}
+
+// ClearCredentials clears the "credentials" edge to the Credential entity.
+func (m *DatabaseMutation) ClearCredentials() {
+	m.clearedcredentials = true
+}
+
+// CredentialsCleared reports if the "credentials" edge to the Credential entity was cleared.
+func (m *DatabaseMutation) CredentialsCleared() bool {
+	return m.clearedcredentials
+}
+
+// RemoveCredentialIDs removes the "credentials" edge to the Credential entity by IDs.
+func (m *DatabaseMutation) RemoveCredentialIDs(ids ...int) {
+	if m.removedcredentials == nil {
+		m.removedcredentials = make(map[int]struct{})
+	}
+	for i := range ids {
+		delete(m.credentials, ids[i])
+		m.removedcredentials[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedCredentials returns the removed IDs of the "credentials" edge to the Credential entity.
+func (m *DatabaseMutation) RemovedCredentialsIDs() (ids []int) {
+	for id := range m.removedcredentials {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// CredentialsIDs returns the "credentials" edge IDs in the mutation.
+func (m *DatabaseMutation) CredentialsIDs() (ids []int) {
+	for id := range m.credentials {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetCredentials resets all changes to the "credentials" edge.
+func (m *DatabaseMutation) ResetCredentials() {
+	m.credentials = nil
+	m.clearedcredentials = false
+	m.removedcredentials = nil
+}
+
+// Where appends a list predicates to the DatabaseMutation builder.
+func (m *DatabaseMutation) Where(ps ...predicate.Database) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the DatabaseMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *DatabaseMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Database, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *DatabaseMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *DatabaseMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Database).
+func (m *DatabaseMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *DatabaseMutation) Fields() []string {
+	fields := make([]string, 0, 21)
+	if m.name != nil {
+		fields = append(fields, database.FieldName)
+	}
+	if m.plan != nil {
+		fields = append(fields, database.FieldPlanID)
+	}
+	if m.environment != nil {
+		fields = append(fields, database.FieldEnvironmentID)
+	}
+	if m.service != nil {
+		fields = append(fields, database.FieldServiceID)
+	}
+	if m.in_project != nil {
+		fields = append(fields, database.FieldProject)
+	}
+	if m.project_named != nil {
+		fields = append(fields, database.FieldProjectNamed)
+	}
+	if m.description != nil {
+		fields = append(fields, database.FieldDescription)
+	}
+	if m.state != nil {
+		fields = append(fields, database.FieldState)
+	}
+	if m.quarantined_at != nil {
+		fields = append(fields, database.FieldQuarantinedAt)
+	}
+	if m.quarantined_by != nil {
+		fields = append(fields, database.FieldQuarantinedBy)
+	}
+	if m.endpoint != nil {
+		fields = append(fields, database.FieldEndpoint)
+	}
+	if m.total_size_in_bytes != nil {
+		fields = append(fields, database.FieldTotalSizeInBytes)
+	}
+	if m.used_size_in_bytes != nil {
+		fields = append(fields, database.FieldUsedSizeInBytes)
+	}
+	if m.measured_at != nil {
+		fields = append(fields, database.FieldMeasuredAt)
+	}
+	if m.missing != nil {
+		fields = append(fields, database.FieldMissing)
+	}
+	if m.oversize != nil {
+		fields = append(fields, database.FieldOversize)
+	}
+	if m.read_only != nil {
+		fields = append(fields, database.FieldReadOnly)
+	}
+	if m.registered_id != nil {
+		fields = append(fields, database.FieldRegisteredID)
+	}
+	if m.operation_id != nil {
+		fields = append(fields, database.FieldOperationID)
+	}
+	if m.created_at != nil {
+		fields = append(fields, database.FieldCreatedAt)
+	}
+	if m.created_by != nil {
+		fields = append(fields, database.FieldCreatedBy)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *DatabaseMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case database.FieldName:
+		return m.Name()
+	case database.FieldPlanID:
+		return m.PlanID()
+	case database.FieldEnvironmentID:
+		return m.EnvironmentID()
+	case database.FieldServiceID:
+		return m.ServiceID()
+	case database.FieldProject:
+		return m.Project()
+	case database.FieldProjectNamed:
+		return m.ProjectNamed()
+	case database.FieldDescription:
+		return m.Description()
+	case database.FieldState:
+		return m.State()
+	case database.FieldQuarantinedAt:
+		return m.QuarantinedAt()
+	case database.FieldQuarantinedBy:
+		return m.QuarantinedBy()
+	case database.FieldEndpoint:
+		return m.Endpoint()
+	case database.FieldTotalSizeInBytes:
+		return m.TotalSizeInBytes()
+	case database.FieldUsedSizeInBytes:
+		return m.UsedSizeInBytes()
+	case database.FieldMeasuredAt:
+		return m.MeasuredAt()
+	case database.FieldMissing:
+		return m.Missing()
+	case database.FieldOversize:
+		return m.Oversize()
+	case database.FieldReadOnly:
+		return m.ReadOnly()
+	case database.FieldRegisteredID:
+		return m.RegisteredID()
+	case database.FieldOperationID:
+		return m.OperationID()
+	case database.FieldCreatedAt:
+		return m.CreatedAt()
+	case database.FieldCreatedBy:
+		return m.CreatedBy()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *DatabaseMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case database.FieldName:
+		return m.OldName(ctx)
+	case database.FieldPlanID:
+		return m.OldPlanID(ctx)
+	case database.FieldEnvironmentID:
+		return m.OldEnvironmentID(ctx)
+	case database.FieldServiceID:
+		return m.OldServiceID(ctx)
+	case database.FieldProject:
+		return m.OldProject(ctx)
+	case database.FieldProjectNamed:
+		return m.OldProjectNamed(ctx)
+	case database.FieldDescription:
+		return m.OldDescription(ctx)
+	case database.FieldState:
+		return m.OldState(ctx)
+	case database.FieldQuarantinedAt:
+		return m.OldQuarantinedAt(ctx)
+	case database.FieldQuarantinedBy:
+		return m.OldQuarantinedBy(ctx)
+	case database.FieldEndpoint:
+		return m.OldEndpoint(ctx)
+	case database.FieldTotalSizeInBytes:
+		return m.OldTotalSizeInBytes(ctx)
+	case database.FieldUsedSizeInBytes:
+		return m.OldUsedSizeInBytes(ctx)
+	case database.FieldMeasuredAt:
+		return m.OldMeasuredAt(ctx)
+	case database.FieldMissing:
+		return m.OldMissing(ctx)
+	case database.FieldOversize:
+		return m.OldOversize(ctx)
+	case database.FieldReadOnly:
+		return m.OldReadOnly(ctx)
+	case database.FieldRegisteredID:
+		return m.OldRegisteredID(ctx)
+	case database.FieldOperationID:
+		return m.OldOperationID(ctx)
+	case database.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case database.FieldCreatedBy:
+		return m.OldCreatedBy(ctx)
+	}
+	return nil, fmt.Errorf("unknown Database field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *DatabaseMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case database.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case database.FieldPlanID:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPlanID(v)
+		return nil
+	case database.FieldEnvironmentID:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEnvironmentID(v)
+		return nil
+	case database.FieldServiceID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetServiceID(v)
+		return nil
+	case database.FieldProject:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetProject(v)
+		return nil
+	case database.FieldProjectNamed:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetProjectNamed(v)
+		return nil
+	case database.FieldDescription:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDescription(v)
+		return nil
+	case database.FieldState:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetState(v)
+		return nil
+	case database.FieldQuarantinedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetQuarantinedAt(v)
+		return nil
+	case database.FieldQuarantinedBy:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetQuarantinedBy(v)
+		return nil
+	case database.FieldEndpoint:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEndpoint(v)
+		return nil
+	case database.FieldTotalSizeInBytes:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTotalSizeInBytes(v)
+		return nil
+	case database.FieldUsedSizeInBytes:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUsedSizeInBytes(v)
+		return nil
+	case database.FieldMeasuredAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMeasuredAt(v)
+		return nil
+	case database.FieldMissing:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMissing(v)
+		return nil
+	case database.FieldOversize:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOversize(v)
+		return nil
+	case database.FieldReadOnly:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReadOnly(v)
+		return nil
+	case database.FieldRegisteredID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRegisteredID(v)
+		return nil
+	case database.FieldOperationID:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOperationID(v)
+		return nil
+	case database.FieldCreatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case database.FieldCreatedBy:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedBy(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Database field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *DatabaseMutation) AddedFields() []string {
+	var fields []string
+	if m.addquarantined_at != nil {
+		fields = append(fields, database.FieldQuarantinedAt)
+	}
+	if m.addtotal_size_in_bytes != nil {
+		fields = append(fields, database.FieldTotalSizeInBytes)
+	}
+	if m.addused_size_in_bytes != nil {
+		fields = append(fields, database.FieldUsedSizeInBytes)
+	}
+	if m.addmeasured_at != nil {
+		fields = append(fields, database.FieldMeasuredAt)
+	}
+	if m.addoperation_id != nil {
+		fields = append(fields, database.FieldOperationID)
+	}
+	if m.addcreated_at != nil {
+		fields = append(fields, database.FieldCreatedAt)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *DatabaseMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case database.FieldQuarantinedAt:
+		return m.AddedQuarantinedAt()
+	case database.FieldTotalSizeInBytes:
+		return m.AddedTotalSizeInBytes()
+	case database.FieldUsedSizeInBytes:
+		return m.AddedUsedSizeInBytes()
+	case database.FieldMeasuredAt:
+		return m.AddedMeasuredAt()
+	case database.FieldOperationID:
+		return m.AddedOperationID()
+	case database.FieldCreatedAt:
+		return m.AddedCreatedAt()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *DatabaseMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case database.FieldQuarantinedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddQuarantinedAt(v)
+		return nil
+	case database.FieldTotalSizeInBytes:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddTotalSizeInBytes(v)
+		return nil
+	case database.FieldUsedSizeInBytes:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddUsedSizeInBytes(v)
+		return nil
+	case database.FieldMeasuredAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddMeasuredAt(v)
+		return nil
+	case database.FieldOperationID:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddOperationID(v)
+		return nil
+	case database.FieldCreatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddCreatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Database numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *DatabaseMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(database.FieldRegisteredID) {
+		fields = append(fields, database.FieldRegisteredID)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *DatabaseMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *DatabaseMutation) ClearField(name string) error {
+	switch name {
+	case database.FieldRegisteredID:
+		m.ClearRegisteredID()
+		return nil
+	}
+	return fmt.Errorf("unknown Database nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *DatabaseMutation) ResetField(name string) error {
+	switch name {
+	case database.FieldName:
+		m.ResetName()
+		return nil
+	case database.FieldPlanID:
+		m.ResetPlanID()
+		return nil
+	case database.FieldEnvironmentID:
+		m.ResetEnvironmentID()
+		return nil
+	case database.FieldServiceID:
+		m.ResetServiceID()
+		return nil
+	case database.FieldProject:
+		m.ResetProject()
+		return nil
+	case database.FieldProjectNamed:
+		m.ResetProjectNamed()
+		return nil
+	case database.FieldDescription:
+		m.ResetDescription()
+		return nil
+	case database.FieldState:
+		m.ResetState()
+		return nil
+	case database.FieldQuarantinedAt:
+		m.ResetQuarantinedAt()
+		return nil
+	case database.FieldQuarantinedBy:
+		m.ResetQuarantinedBy()
+		return nil
+	case database.FieldEndpoint:
+		m.ResetEndpoint()
+		return nil
+	case database.FieldTotalSizeInBytes:
+		m.ResetTotalSizeInBytes()
+		return nil
+	case database.FieldUsedSizeInBytes:
+		m.ResetUsedSizeInBytes()
+		return nil
+	case database.FieldMeasuredAt:
+		m.ResetMeasuredAt()
+		return nil
+	case database.FieldMissing:
+		m.ResetMissing()
+		return nil
+	case database.FieldOversize:
+		m.ResetOversize()
+		return nil
+	case database.FieldReadOnly:
+		m.ResetReadOnly()
+		return nil
+	case database.FieldRegisteredID:
+		m.ResetRegisteredID()
+		return nil
+	case database.FieldOperationID:
+		m.ResetOperationID()
+		return nil
+	case database.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case database.FieldCreatedBy:
+		m.ResetCreatedBy()
+		return nil
+	}
+	return fmt.Errorf("unknown Database field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *DatabaseMutation) AddedEdges() []string {
+	edges := make([]string, 0, 5)
+	if m.plan != nil {
+		edges = append(edges, database.EdgePlan)
+	}
+	if m.environment != nil {
+		edges = append(edges, database.EdgeEnvironment)
+	}
+	if m.service != nil {
+		edges = append(edges, database.EdgeService)
+	}
+	if m.in_project != nil {
+		edges = append(edges, database.EdgeInProject)
+	}
+	if m.credentials != nil {
+		edges = append(edges, database.EdgeCredentials)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *DatabaseMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case database.EdgePlan:
+		if id := m.plan; id != nil {
+			return []ent.Value{*id}
+		}
+	case database.EdgeEnvironment:
+		if id := m.environment; id != nil {
+			return []ent.Value{*id}
+		}
+	case database.EdgeService:
+		if id := m.service; id != nil {
+			return []ent.Value{*id}
+		}
+	case database.EdgeInProject:
+		if id := m.in_project; id != nil {
+			return []ent.Value{*id}
+		}
+	case database.EdgeCredentials:
+		ids := make([]ent.Value, 0, len(m.credentials))
+		for id := range m.credentials {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *DatabaseMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 5)
+	if m.removedcredentials != nil {
+		edges = append(edges, database.EdgeCredentials)
+	}
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *DatabaseMutation) RemovedIDs(name string) []ent.Value {
+	switch name {
+	case database.EdgeCredentials:
+		ids := make([]ent.Value, 0, len(m.removedcredentials))
+		for id := range m.removedcredentials {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *DatabaseMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 5)
+	if m.clearedplan {
+		edges = append(edges, database.EdgePlan)
+	}
+	if m.clearedenvironment {
+		edges = append(edges, database.EdgeEnvironment)
+	}
+	if m.clearedservice {
+		edges = append(edges, database.EdgeService)
+	}
+	if m.clearedin_project {
+		edges = append(edges, database.EdgeInProject)
+	}
+	if m.clearedcredentials {
+		edges = append(edges, database.EdgeCredentials)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *DatabaseMutation) EdgeCleared(name string) bool {
+	switch name {
+	case database.EdgePlan:
+		return m.clearedplan
+	case database.EdgeEnvironment:
+		return m.clearedenvironment
+	case database.EdgeService:
+		return m.clearedservice
+	case database.EdgeInProject:
+		return m.clearedin_project
+	case database.EdgeCredentials:
+		return m.clearedcredentials
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *DatabaseMutation) ClearEdge(name string) error {
+	switch name {
+	case database.EdgePlan:
+		m.ClearPlan()
+		return nil
+	case database.EdgeEnvironment:
+		m.ClearEnvironment()
+		return nil
+	case database.EdgeService:
+		m.ClearService()
+		return nil
+	case database.EdgeInProject:
+		m.ClearInProject()
+		return nil
+	}
+	return fmt.Errorf("unknown Database unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *DatabaseMutation) ResetEdge(name string) error {
+	switch name {
+	case database.EdgePlan:
+		m.ResetPlan()
+		return nil
+	case database.EdgeEnvironment:
+		m.ResetEnvironment()
+		return nil
+	case database.EdgeService:
+		m.ResetService()
+		return nil
+	case database.EdgeInProject:
+		m.ResetInProject()
+		return nil
+	case database.EdgeCredentials:
+		m.ResetCredentials()
+		return nil
+	}
+	return fmt.Errorf("unknown Database edge %s", name)
+}
+
+// EngineMutation represents an operation that mutates the Engine nodes in the graph.
+type EngineMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *int
+	engine_type   *string
+	version       *string
+	clearedFields map[string]struct{}
+	plans         map[int]struct{}
+	removedplans  map[int]struct{}
+	clearedplans  bool
+	done          bool
+	oldValue      func(context.Context) (*Engine, error)
+	predicates    []predicate.Engine
+}
+
+var _ ent.Mutation = (*EngineMutation)(nil)
+
+// engineOption allows management of the mutation configuration using functional options.
+type engineOption func(*EngineMutation)
+
+// newEngineMutation creates new mutation for the Engine entity.
+func newEngineMutation(c config, op Op, opts ...engineOption) *EngineMutation {
+	m := &EngineMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeEngine,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withEngineID sets the ID field of the mutation.
+func withEngineID(id int) engineOption {
+	return func(m *EngineMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Engine
+		)
+		m.oldValue = func(ctx context.Context) (*Engine, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Engine.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withEngine sets the old Engine of the mutation.
+func withEngine(node *Engine) engineOption {
+	return func(m *EngineMutation) {
+		m.oldValue = func(context.Context) (*Engine, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m EngineMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m EngineMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Engine entities.
+func (m *EngineMutation) SetID(id int) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *EngineMutation) ID() (id int, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *EngineMutation) IDs(ctx context.Context) ([]int, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Engine.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetEngineType sets the "engine_type" field.
+func (m *EngineMutation) SetEngineType(s string) {
+	m.engine_type = &s
+}
+
+// EngineType returns the value of the "engine_type" field in the mutation.
+func (m *EngineMutation) EngineType() (r string, exists bool) {
+	v := m.engine_type
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEngineType returns the old "engine_type" field's value of the Engine entity.
+// If the Engine object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *EngineMutation) OldEngineType(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEngineType is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEngineType requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEngineType: %w", err)
+	}
+	return oldValue.EngineType, nil
+}
+
+// ResetEngineType resets all changes to the "engine_type" field.
+func (m *EngineMutation) ResetEngineType() {
+	m.engine_type = nil
+}
+
+// SetVersion sets the "version" field.
+func (m *EngineMutation) SetVersion(s string) {
+	m.version = &s
+}
+
+// Version returns the value of the "version" field in the mutation.
+func (m *EngineMutation) Version() (r string, exists bool) {
+	v := m.version
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVersion returns the old "version" field's value of the Engine entity.
+// If the Engine object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *EngineMutation) OldVersion(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVersion is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVersion requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVersion: %w", err)
+	}
+	return oldValue.Version, nil
+}
+
+// ResetVersion resets all changes to the "version" field.
+func (m *EngineMutation) ResetVersion() {
+	m.version = nil
+}
+
+// AddPlanIDs adds the "plans" edge to the Plan entity by ids.
+func (m *EngineMutation) AddPlanIDs(ids ...int) {
+	if m.plans == nil {
+		m.plans = make(map[int]struct{})
+	}
+	for i := range ids {
+		m.plans[ids[i]] = struct{}{}
+	}
+}
+
+// ClearPlans clears the "plans" edge to the Plan entity.
+func (m *EngineMutation) ClearPlans() {
+	m.clearedplans = true
+}
+
+// PlansCleared reports if the "plans" edge to the Plan entity was cleared.
+func (m *EngineMutation) PlansCleared() bool {
+	return m.clearedplans
+}
+
+// RemovePlanIDs removes the "plans" edge to the Plan entity by IDs.
+func (m *EngineMutation) RemovePlanIDs(ids ...int) {
+	if m.removedplans == nil {
+		m.removedplans = make(map[int]struct{})
+	}
+	for i := range ids {
+		delete(m.plans, ids[i])
+		m.removedplans[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedPlans returns the removed IDs of the "plans" edge to the Plan entity.
+func (m *EngineMutation) RemovedPlansIDs() (ids []int) {
+	for id := range m.removedplans {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// PlansIDs returns the "plans" edge IDs in the mutation.
+func (m *EngineMutation) PlansIDs() (ids []int) {
+	for id := range m.plans {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetPlans resets all changes to the "plans" edge.
+func (m *EngineMutation) ResetPlans() {
+	m.plans = nil
+	m.clearedplans = false
+	m.removedplans = nil
+}
+
+// Where appends a list predicates to the EngineMutation builder.
+func (m *EngineMutation) Where(ps ...predicate.Engine) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the EngineMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *EngineMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Engine, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *EngineMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *EngineMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Engine).
+func (m *EngineMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *EngineMutation) Fields() []string {
+	fields := make([]string, 0, 2)
+	if m.engine_type != nil {
+		fields = append(fields, engine.FieldEngineType)
+	}
+	if m.version != nil {
+		fields = append(fields, engine.FieldVersion)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *EngineMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case engine.FieldEngineType:
+		return m.EngineType()
+	case engine.FieldVersion:
+		return m.Version()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *EngineMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case engine.FieldEngineType:
+		return m.OldEngineType(ctx)
+	case engine.FieldVersion:
+		return m.OldVersion(ctx)
+	}
+	return nil, fmt.Errorf("unknown Engine field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *EngineMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case engine.FieldEngineType:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEngineType(v)
+		return nil
+	case engine.FieldVersion:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVersion(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Engine field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *EngineMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *EngineMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *EngineMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown Engine numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *EngineMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *EngineMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *EngineMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown Engine nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *EngineMutation) ResetField(name string) error {
+	switch name {
+	case engine.FieldEngineType:
+		m.ResetEngineType()
+		return nil
+	case engine.FieldVersion:
+		m.ResetVersion()
+		return nil
+	}
+	return fmt.Errorf("unknown Engine field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *EngineMutation) AddedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.plans != nil {
+		edges = append(edges, engine.EdgePlans)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *EngineMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case engine.EdgePlans:
+		ids := make([]ent.Value, 0, len(m.plans))
+		for id := range m.plans {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *EngineMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.removedplans != nil {
+		edges = append(edges, engine.EdgePlans)
+	}
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *EngineMutation) RemovedIDs(name string) []ent.Value {
+	switch name {
+	case engine.EdgePlans:
+		ids := make([]ent.Value, 0, len(m.removedplans))
+		for id := range m.removedplans {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *EngineMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.clearedplans {
+		edges = append(edges, engine.EdgePlans)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *EngineMutation) EdgeCleared(name string) bool {
+	switch name {
+	case engine.EdgePlans:
+		return m.clearedplans
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *EngineMutation) ClearEdge(name string) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown Engine unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *EngineMutation) ResetEdge(name string) error {
+	switch name {
+	case engine.EdgePlans:
+		m.ResetPlans()
+		return nil
+	}
+	return fmt.Errorf("unknown Engine edge %s", name)
+}
+
+// EnvironmentMutation represents an operation that mutates the Environment nodes in the graph.
+type EnvironmentMutation struct {
+	config
+	op               Op
+	typ              string
+	id               *int
+	name             *string
+	stage            *int
+	addstage         *int
+	provisioner      *int
+	addprovisioner   *int
+	created_at       *int64
+	addcreated_at    *int64
+	clearedFields    map[string]struct{}
+	plans            map[int]struct{}
+	removedplans     map[int]struct{}
+	clearedplans     bool
+	databases        map[int]struct{}
+	removeddatabases map[int]struct{}
+	cleareddatabases bool
+	done             bool
+	oldValue         func(context.Context) (*Environment, error)
+	predicates       []predicate.Environment
+}
+
+var _ ent.Mutation = (*EnvironmentMutation)(nil)
+
+// environmentOption allows management of the mutation configuration using functional options.
+type environmentOption func(*EnvironmentMutation)
+
+// newEnvironmentMutation creates new mutation for the Environment entity.
+func newEnvironmentMutation(c config, op Op, opts ...environmentOption) *EnvironmentMutation {
+	m := &EnvironmentMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeEnvironment,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withEnvironmentID sets the ID field of the mutation.
+func withEnvironmentID(id int) environmentOption {
+	return func(m *EnvironmentMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Environment
+		)
+		m.oldValue = func(ctx context.Context) (*Environment, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Environment.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withEnvironment sets the old Environment of the mutation.
+func withEnvironment(node *Environment) environmentOption {
+	return func(m *EnvironmentMutation) {
+		m.oldValue = func(context.Context) (*Environment, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m EnvironmentMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m EnvironmentMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Environment entities.
+func (m *EnvironmentMutation) SetID(id int) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *EnvironmentMutation) ID() (id int, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *EnvironmentMutation) IDs(ctx context.Context) ([]int, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Environment.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetName sets the "name" field.
+func (m *EnvironmentMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *EnvironmentMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the Environment entity.
+// If the Environment object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *EnvironmentMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *EnvironmentMutation) ResetName() {
+	m.name = nil
+}
+
+// SetStage sets the "stage" field.
+func (m *EnvironmentMutation) SetStage(i int) {
+	m.stage = &i
+	m.addstage = nil
+}
+
+// Stage returns the value of the "stage" field in the mutation.
+func (m *EnvironmentMutation) Stage() (r int, exists bool) {
+	v := m.stage
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStage returns the old "stage" field's value of the Environment entity.
+// If the Environment object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *EnvironmentMutation) OldStage(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStage is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStage requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStage: %w", err)
+	}
+	return oldValue.Stage, nil
+}
+
+// AddStage adds i to the "stage" field.
+func (m *EnvironmentMutation) AddStage(i int) {
+	if m.addstage != nil {
+		*m.addstage += i
+	} else {
+		m.addstage = &i
+	}
+}
+
+// AddedStage returns the value that was added to the "stage" field in this mutation.
+func (m *EnvironmentMutation) AddedStage() (r int, exists bool) {
+	v := m.addstage
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetStage resets all changes to the "stage" field.
+func (m *EnvironmentMutation) ResetStage() {
+	m.stage = nil
+	m.addstage = nil
+}
+
+// SetProvisioner sets the "provisioner" field.
+func (m *EnvironmentMutation) SetProvisioner(i int) {
+	m.provisioner = &i
+	m.addprovisioner = nil
+}
+
+// Provisioner returns the value of the "provisioner" field in the mutation.
+func (m *EnvironmentMutation) Provisioner() (r int, exists bool) {
+	v := m.provisioner
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldProvisioner returns the old "provisioner" field's value of the Environment entity.
+// If the Environment object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *EnvironmentMutation) OldProvisioner(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldProvisioner is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldProvisioner requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldProvisioner: %w", err)
+	}
+	return oldValue.Provisioner, nil
+}
+
+// AddProvisioner adds i to the "provisioner" field.
+func (m *EnvironmentMutation) AddProvisioner(i int) {
+	if m.addprovisioner != nil {
+		*m.addprovisioner += i
+	} else {
+		m.addprovisioner = &i
+	}
+}
+
+// AddedProvisioner returns the value that was added to the "provisioner" field in this mutation.
+func (m *EnvironmentMutation) AddedProvisioner() (r int, exists bool) {
+	v := m.addprovisioner
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetProvisioner resets all changes to the "provisioner" field.
+func (m *EnvironmentMutation) ResetProvisioner() {
+	m.provisioner = nil
+	m.addprovisioner = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *EnvironmentMutation) SetCreatedAt(i int64) {
+	m.created_at = &i
+	m.addcreated_at = nil
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *EnvironmentMutation) CreatedAt() (r int64, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Environment entity.
+// If the Environment object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *EnvironmentMutation) OldCreatedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// AddCreatedAt adds i to the "created_at" field.
+func (m *EnvironmentMutation) AddCreatedAt(i int64) {
+	if m.addcreated_at != nil {
+		*m.addcreated_at += i
+	} else {
+		m.addcreated_at = &i
+	}
+}
+
+// AddedCreatedAt returns the value that was added to the "created_at" field in this mutation.
+func (m *EnvironmentMutation) AddedCreatedAt() (r int64, exists bool) {
+	v := m.addcreated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *EnvironmentMutation) ResetCreatedAt() {
+	m.created_at = nil
+	m.addcreated_at = nil
+}
+
+// AddPlanIDs adds the "plans" edge to the Plan entity by ids.
+func (m *EnvironmentMutation) AddPlanIDs(ids ...int) {
+	if m.plans == nil {
+		m.plans = make(map[int]struct{})
+	}
+	for i := range ids {
+		m.plans[ids[i]] = struct{}{}
+	}
+}
+
+// ClearPlans clears the "plans" edge to the Plan entity.
+func (m *EnvironmentMutation) ClearPlans() {
+	m.clearedplans = true
+}
+
+// PlansCleared reports if the "plans" edge to the Plan entity was cleared.
+func (m *EnvironmentMutation) PlansCleared() bool {
+	return m.clearedplans
+}
+
+// RemovePlanIDs removes the "plans" edge to the Plan entity by IDs.
+func (m *EnvironmentMutation) RemovePlanIDs(ids ...int) {
+	if m.removedplans == nil {
+		m.removedplans = make(map[int]struct{})
+	}
+	for i := range ids {
+		delete(m.plans, ids[i])
+		m.removedplans[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedPlans returns the removed IDs of the "plans" edge to the Plan entity.
+func (m *EnvironmentMutation) RemovedPlansIDs() (ids []int) {
+	for id := range m.removedplans {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// PlansIDs returns the "plans" edge IDs in the mutation.
+func (m *EnvironmentMutation) PlansIDs() (ids []int) {
+	for id := range m.plans {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetPlans resets all changes to the "plans" edge.
+func (m *EnvironmentMutation) ResetPlans() {
+	m.plans = nil
+	m.clearedplans = false
+	m.removedplans = nil
+}
+
+// AddDatabaseIDs adds the "databases" edge to the Database entity by ids.
+func (m *EnvironmentMutation) AddDatabaseIDs(ids ...int) {
+	if m.databases == nil {
+		m.databases = make(map[int]struct{})
+	}
+	for i := range ids {
+		m.databases[ids[i]] = struct{}{}
+	}
+}
+
+// ClearDatabases clears the "databases" edge to the Database entity.
+func (m *EnvironmentMutation) ClearDatabases() {
+	m.cleareddatabases = true
+}
+
+// DatabasesCleared reports if the "databases" edge to the Database entity was cleared.
+func (m *EnvironmentMutation) DatabasesCleared() bool {
+	return m.cleareddatabases
+}
+
+// RemoveDatabaseIDs removes the "databases" edge to the Database entity by IDs.
+func (m *EnvironmentMutation) RemoveDatabaseIDs(ids ...int) {
+	if m.removeddatabases == nil {
+		m.removeddatabases = make(map[int]struct{})
+	}
+	for i := range ids {
+		delete(m.databases, ids[i])
+		m.removeddatabases[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedDatabases returns the removed IDs of the "databases" edge to the Database entity.
+func (m *EnvironmentMutation) RemovedDatabasesIDs() (ids []int) {
+	for id := range m.removeddatabases {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// DatabasesIDs returns the "databases" edge IDs in the mutation.
+func (m *EnvironmentMutation) DatabasesIDs() (ids []int) {
+	for id := range m.databases {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetDatabases resets all changes to the "databases" edge.
+func (m *EnvironmentMutation) ResetDatabases() {
+	m.databases = nil
+	m.cleareddatabases = false
+	m.removeddatabases = nil
+}
+
+// Where appends a list predicates to the EnvironmentMutation builder.
+func (m *EnvironmentMutation) Where(ps ...predicate.Environment) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the EnvironmentMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *EnvironmentMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Environment, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *EnvironmentMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *EnvironmentMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Environment).
+func (m *EnvironmentMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *EnvironmentMutation) Fields() []string {
+	fields := make([]string, 0, 4)
+	if m.name != nil {
+		fields = append(fields, environment.FieldName)
+	}
+	if m.stage != nil {
+		fields = append(fields, environment.FieldStage)
+	}
+	if m.provisioner != nil {
+		fields = append(fields, environment.FieldProvisioner)
+	}
+	if m.created_at != nil {
+		fields = append(fields, environment.FieldCreatedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *EnvironmentMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case environment.FieldName:
+		return m.Name()
+	case environment.FieldStage:
+		return m.Stage()
+	case environment.FieldProvisioner:
+		return m.Provisioner()
+	case environment.FieldCreatedAt:
+		return m.CreatedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *EnvironmentMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case environment.FieldName:
+		return m.OldName(ctx)
+	case environment.FieldStage:
+		return m.OldStage(ctx)
+	case environment.FieldProvisioner:
+		return m.OldProvisioner(ctx)
+	case environment.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Environment field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *EnvironmentMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case environment.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case environment.FieldStage:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStage(v)
+		return nil
+	case environment.FieldProvisioner:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetProvisioner(v)
+		return nil
+	case environment.FieldCreatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Environment field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *EnvironmentMutation) AddedFields() []string {
+	var fields []string
+	if m.addstage != nil {
+		fields = append(fields, environment.FieldStage)
+	}
+	if m.addprovisioner != nil {
+		fields = append(fields, environment.FieldProvisioner)
+	}
+	if m.addcreated_at != nil {
+		fields = append(fields, environment.FieldCreatedAt)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *EnvironmentMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case environment.FieldStage:
+		return m.AddedStage()
+	case environment.FieldProvisioner:
+		return m.AddedProvisioner()
+	case environment.FieldCreatedAt:
+		return m.AddedCreatedAt()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *EnvironmentMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case environment.FieldStage:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddStage(v)
+		return nil
+	case environment.FieldProvisioner:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddProvisioner(v)
+		return nil
+	case environment.FieldCreatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddCreatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Environment numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *EnvironmentMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *EnvironmentMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *EnvironmentMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown Environment nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *EnvironmentMutation) ResetField(name string) error {
+	switch name {
+	case environment.FieldName:
+		m.ResetName()
+		return nil
+	case environment.FieldStage:
+		m.ResetStage()
+		return nil
+	case environment.FieldProvisioner:
+		m.ResetProvisioner()
+		return nil
+	case environment.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Environment field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *EnvironmentMutation) AddedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.plans != nil {
+		edges = append(edges, environment.EdgePlans)
+	}
+	if m.databases != nil {
+		edges = append(edges, environment.EdgeDatabases)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *EnvironmentMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case environment.EdgePlans:
+		ids := make([]ent.Value, 0, len(m.plans))
+		for id := range m.plans {
+			ids = append(ids, id)
+		}
+		return ids
+	case environment.EdgeDatabases:
+		ids := make([]ent.Value, 0, len(m.databases))
+		for id := range m.databases {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *EnvironmentMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.removedplans != nil {
+		edges = append(edges, environment.EdgePlans)
+	}
+	if m.removeddatabases != nil {
+		edges = append(edges, environment.EdgeDatabases)
+	}
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *EnvironmentMutation) RemovedIDs(name string) []ent.Value {
+	switch name {
+	case environment.EdgePlans:
+		ids := make([]ent.Value, 0, len(m.removedplans))
+		for id := range m.removedplans {
+			ids = append(ids, id)
+		}
+		return ids
+	case environment.EdgeDatabases:
+		ids := make([]ent.Value, 0, len(m.removeddatabases))
+		for id := range m.removeddatabases {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *EnvironmentMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.clearedplans {
+		edges = append(edges, environment.EdgePlans)
+	}
+	if m.cleareddatabases {
+		edges = append(edges, environment.EdgeDatabases)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *EnvironmentMutation) EdgeCleared(name string) bool {
+	switch name {
+	case environment.EdgePlans:
+		return m.clearedplans
+	case environment.EdgeDatabases:
+		return m.cleareddatabases
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *EnvironmentMutation) ClearEdge(name string) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown Environment unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *EnvironmentMutation) ResetEdge(name string) error {
+	switch name {
+	case environment.EdgePlans:
+		m.ResetPlans()
+		return nil
+	case environment.EdgeDatabases:
+		m.ResetDatabases()
+		return nil
+	}
+	return fmt.Errorf("unknown Environment edge %s", name)
 }
 
 // HealthEntryMutation represents an operation that mutates the HealthEntry nodes in the graph.
@@ -3659,22 +9967,3790 @@ func (m *LeaseMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Lease edge %s", name)
 }
 
+// LoginMutation represents an operation that mutates the Login nodes in the graph.
+type LoginMutation struct {
+	config
+	op                Op
+	typ               string
+	id                *int
+	service_id        *uuid.UUID
+	scope             *string
+	user              *string
+	clearedFields     map[string]struct{}
+	credential        *int
+	clearedcredential bool
+	done              bool
+	oldValue          func(context.Context) (*Login, error)
+	predicates        []predicate.Login
+}
+
+var _ ent.Mutation = (*LoginMutation)(nil)
+
+// loginOption allows management of the mutation configuration using functional options.
+type loginOption func(*LoginMutation)
+
+// newLoginMutation creates new mutation for the Login entity.
+func newLoginMutation(c config, op Op, opts ...loginOption) *LoginMutation {
+	m := &LoginMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeLogin,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withLoginID sets the ID field of the mutation.
+func withLoginID(id int) loginOption {
+	return func(m *LoginMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Login
+		)
+		m.oldValue = func(ctx context.Context) (*Login, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Login.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withLogin sets the old Login of the mutation.
+func withLogin(node *Login) loginOption {
+	return func(m *LoginMutation) {
+		m.oldValue = func(context.Context) (*Login, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m LoginMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m LoginMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Login entities.
+func (m *LoginMutation) SetID(id int) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *LoginMutation) ID() (id int, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *LoginMutation) IDs(ctx context.Context) ([]int, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Login.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCredentialID sets the "credential_id" field.
+func (m *LoginMutation) SetCredentialID(i int) {
+	m.credential = &i
+}
+
+// CredentialID returns the value of the "credential_id" field in the mutation.
+func (m *LoginMutation) CredentialID() (r int, exists bool) {
+	v := m.credential
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCredentialID returns the old "credential_id" field's value of the Login entity.
+// If the Login object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LoginMutation) OldCredentialID(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCredentialID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCredentialID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCredentialID: %w", err)
+	}
+	return oldValue.CredentialID, nil
+}
+
+// ResetCredentialID resets all changes to the "credential_id" field.
+func (m *LoginMutation) ResetCredentialID() {
+	m.credential = nil
+}
+
+// SetServiceID sets the "service_id" field.
+func (m *LoginMutation) SetServiceID(u uuid.UUID) {
+	m.service_id = &u
+}
+
+// ServiceID returns the value of the "service_id" field in the mutation.
+func (m *LoginMutation) ServiceID() (r uuid.UUID, exists bool) {
+	v := m.service_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldServiceID returns the old "service_id" field's value of the Login entity.
+// If the Login object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LoginMutation) OldServiceID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldServiceID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldServiceID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldServiceID: %w", err)
+	}
+	return oldValue.ServiceID, nil
+}
+
+// ResetServiceID resets all changes to the "service_id" field.
+func (m *LoginMutation) ResetServiceID() {
+	m.service_id = nil
+}
+
+// SetScope sets the "scope" field.
+func (m *LoginMutation) SetScope(s string) {
+	m.scope = &s
+}
+
+// Scope returns the value of the "scope" field in the mutation.
+func (m *LoginMutation) Scope() (r string, exists bool) {
+	v := m.scope
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldScope returns the old "scope" field's value of the Login entity.
+// If the Login object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LoginMutation) OldScope(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldScope is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldScope requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldScope: %w", err)
+	}
+	return oldValue.Scope, nil
+}
+
+// ResetScope resets all changes to the "scope" field.
+func (m *LoginMutation) ResetScope() {
+	m.scope = nil
+}
+
+// SetUser sets the "user" field.
+func (m *LoginMutation) SetUser(s string) {
+	m.user = &s
+}
+
+// User returns the value of the "user" field in the mutation.
+func (m *LoginMutation) User() (r string, exists bool) {
+	v := m.user
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUser returns the old "user" field's value of the Login entity.
+// If the Login object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LoginMutation) OldUser(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUser is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUser requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUser: %w", err)
+	}
+	return oldValue.User, nil
+}
+
+// ResetUser resets all changes to the "user" field.
+func (m *LoginMutation) ResetUser() {
+	m.user = nil
+}
+
+// ClearCredential clears the "credential" edge to the Credential entity.
+func (m *LoginMutation) ClearCredential() {
+	m.clearedcredential = true
+	m.clearedFields[login.FieldCredentialID] = struct{}{}
+}
+
+// CredentialCleared reports if the "credential" edge to the Credential entity was cleared.
+func (m *LoginMutation) CredentialCleared() bool {
+	return m.clearedcredential
+}
+
+// CredentialIDs returns the "credential" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// CredentialID instead. It exists only for internal usage by the builders.
+func (m *LoginMutation) CredentialIDs() (ids []int) {
+	if id := m.credential; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetCredential resets all changes to the "credential" edge.
+func (m *LoginMutation) ResetCredential() {
+	m.credential = nil
+	m.clearedcredential = false
+}
+
+// Where appends a list predicates to the LoginMutation builder.
+func (m *LoginMutation) Where(ps ...predicate.Login) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the LoginMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *LoginMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Login, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *LoginMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *LoginMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Login).
+func (m *LoginMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *LoginMutation) Fields() []string {
+	fields := make([]string, 0, 4)
+	if m.credential != nil {
+		fields = append(fields, login.FieldCredentialID)
+	}
+	if m.service_id != nil {
+		fields = append(fields, login.FieldServiceID)
+	}
+	if m.scope != nil {
+		fields = append(fields, login.FieldScope)
+	}
+	if m.user != nil {
+		fields = append(fields, login.FieldUser)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *LoginMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case login.FieldCredentialID:
+		return m.CredentialID()
+	case login.FieldServiceID:
+		return m.ServiceID()
+	case login.FieldScope:
+		return m.Scope()
+	case login.FieldUser:
+		return m.User()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *LoginMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case login.FieldCredentialID:
+		return m.OldCredentialID(ctx)
+	case login.FieldServiceID:
+		return m.OldServiceID(ctx)
+	case login.FieldScope:
+		return m.OldScope(ctx)
+	case login.FieldUser:
+		return m.OldUser(ctx)
+	}
+	return nil, fmt.Errorf("unknown Login field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *LoginMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case login.FieldCredentialID:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCredentialID(v)
+		return nil
+	case login.FieldServiceID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetServiceID(v)
+		return nil
+	case login.FieldScope:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetScope(v)
+		return nil
+	case login.FieldUser:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUser(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Login field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *LoginMutation) AddedFields() []string {
+	var fields []string
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *LoginMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *LoginMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown Login numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *LoginMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *LoginMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *LoginMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown Login nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *LoginMutation) ResetField(name string) error {
+	switch name {
+	case login.FieldCredentialID:
+		m.ResetCredentialID()
+		return nil
+	case login.FieldServiceID:
+		m.ResetServiceID()
+		return nil
+	case login.FieldScope:
+		m.ResetScope()
+		return nil
+	case login.FieldUser:
+		m.ResetUser()
+		return nil
+	}
+	return fmt.Errorf("unknown Login field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *LoginMutation) AddedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.credential != nil {
+		edges = append(edges, login.EdgeCredential)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *LoginMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case login.EdgeCredential:
+		if id := m.credential; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *LoginMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 1)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *LoginMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *LoginMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.clearedcredential {
+		edges = append(edges, login.EdgeCredential)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *LoginMutation) EdgeCleared(name string) bool {
+	switch name {
+	case login.EdgeCredential:
+		return m.clearedcredential
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *LoginMutation) ClearEdge(name string) error {
+	switch name {
+	case login.EdgeCredential:
+		m.ClearCredential()
+		return nil
+	}
+	return fmt.Errorf("unknown Login unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *LoginMutation) ResetEdge(name string) error {
+	switch name {
+	case login.EdgeCredential:
+		m.ResetCredential()
+		return nil
+	}
+	return fmt.Errorf("unknown Login edge %s", name)
+}
+
+// OperationMutation represents an operation that mutates the Operation nodes in the graph.
+type OperationMutation struct {
+	config
+	op             Op
+	typ            string
+	id             *int
+	task_id        *uuid.UUID
+	kind           *string
+	object_class   *string
+	object_id      *int
+	addobject_id   *int
+	database_name  *string
+	environment    *string
+	engine         *string
+	project        *string
+	actor          *string
+	relevance      *string
+	status         *string
+	step           *int
+	addstep        *int
+	step_name      *string
+	undoing        *bool
+	data           *map[string]interface{}
+	message        *string
+	done_bytes     *int64
+	adddone_bytes  *int64
+	total_bytes    *int64
+	addtotal_bytes *int64
+	attempts       *int
+	addattempts    *int
+	next_at        *int64
+	addnext_at     *int64
+	holder         *string
+	held_until     *int64
+	addheld_until  *int64
+	finished       *bool
+	created_at     *int64
+	addcreated_at  *int64
+	updated_at     *int64
+	addupdated_at  *int64
+	ended_at       *int64
+	addended_at    *int64
+	clearedFields  map[string]struct{}
+	done           bool
+	oldValue       func(context.Context) (*Operation, error)
+	predicates     []predicate.Operation
+}
+
+var _ ent.Mutation = (*OperationMutation)(nil)
+
+// operationOption allows management of the mutation configuration using functional options.
+type operationOption func(*OperationMutation)
+
+// newOperationMutation creates new mutation for the Operation entity.
+func newOperationMutation(c config, op Op, opts ...operationOption) *OperationMutation {
+	m := &OperationMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeOperation,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withOperationID sets the ID field of the mutation.
+func withOperationID(id int) operationOption {
+	return func(m *OperationMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Operation
+		)
+		m.oldValue = func(ctx context.Context) (*Operation, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Operation.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withOperation sets the old Operation of the mutation.
+func withOperation(node *Operation) operationOption {
+	return func(m *OperationMutation) {
+		m.oldValue = func(context.Context) (*Operation, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m OperationMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m OperationMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Operation entities.
+func (m *OperationMutation) SetID(id int) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *OperationMutation) ID() (id int, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *OperationMutation) IDs(ctx context.Context) ([]int, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Operation.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetTaskID sets the "task_id" field.
+func (m *OperationMutation) SetTaskID(u uuid.UUID) {
+	m.task_id = &u
+}
+
+// TaskID returns the value of the "task_id" field in the mutation.
+func (m *OperationMutation) TaskID() (r uuid.UUID, exists bool) {
+	v := m.task_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTaskID returns the old "task_id" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldTaskID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTaskID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTaskID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTaskID: %w", err)
+	}
+	return oldValue.TaskID, nil
+}
+
+// ResetTaskID resets all changes to the "task_id" field.
+func (m *OperationMutation) ResetTaskID() {
+	m.task_id = nil
+}
+
+// SetKind sets the "kind" field.
+func (m *OperationMutation) SetKind(s string) {
+	m.kind = &s
+}
+
+// Kind returns the value of the "kind" field in the mutation.
+func (m *OperationMutation) Kind() (r string, exists bool) {
+	v := m.kind
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKind returns the old "kind" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldKind(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKind is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKind requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKind: %w", err)
+	}
+	return oldValue.Kind, nil
+}
+
+// ResetKind resets all changes to the "kind" field.
+func (m *OperationMutation) ResetKind() {
+	m.kind = nil
+}
+
+// SetObjectClass sets the "object_class" field.
+func (m *OperationMutation) SetObjectClass(s string) {
+	m.object_class = &s
+}
+
+// ObjectClass returns the value of the "object_class" field in the mutation.
+func (m *OperationMutation) ObjectClass() (r string, exists bool) {
+	v := m.object_class
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldObjectClass returns the old "object_class" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldObjectClass(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldObjectClass is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldObjectClass requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldObjectClass: %w", err)
+	}
+	return oldValue.ObjectClass, nil
+}
+
+// ResetObjectClass resets all changes to the "object_class" field.
+func (m *OperationMutation) ResetObjectClass() {
+	m.object_class = nil
+}
+
+// SetObjectID sets the "object_id" field.
+func (m *OperationMutation) SetObjectID(i int) {
+	m.object_id = &i
+	m.addobject_id = nil
+}
+
+// ObjectID returns the value of the "object_id" field in the mutation.
+func (m *OperationMutation) ObjectID() (r int, exists bool) {
+	v := m.object_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldObjectID returns the old "object_id" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldObjectID(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldObjectID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldObjectID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldObjectID: %w", err)
+	}
+	return oldValue.ObjectID, nil
+}
+
+// AddObjectID adds i to the "object_id" field.
+func (m *OperationMutation) AddObjectID(i int) {
+	if m.addobject_id != nil {
+		*m.addobject_id += i
+	} else {
+		m.addobject_id = &i
+	}
+}
+
+// AddedObjectID returns the value that was added to the "object_id" field in this mutation.
+func (m *OperationMutation) AddedObjectID() (r int, exists bool) {
+	v := m.addobject_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetObjectID resets all changes to the "object_id" field.
+func (m *OperationMutation) ResetObjectID() {
+	m.object_id = nil
+	m.addobject_id = nil
+}
+
+// SetDatabaseName sets the "database_name" field.
+func (m *OperationMutation) SetDatabaseName(s string) {
+	m.database_name = &s
+}
+
+// DatabaseName returns the value of the "database_name" field in the mutation.
+func (m *OperationMutation) DatabaseName() (r string, exists bool) {
+	v := m.database_name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDatabaseName returns the old "database_name" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldDatabaseName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDatabaseName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDatabaseName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDatabaseName: %w", err)
+	}
+	return oldValue.DatabaseName, nil
+}
+
+// ResetDatabaseName resets all changes to the "database_name" field.
+func (m *OperationMutation) ResetDatabaseName() {
+	m.database_name = nil
+}
+
+// SetEnvironment sets the "environment" field.
+func (m *OperationMutation) SetEnvironment(s string) {
+	m.environment = &s
+}
+
+// Environment returns the value of the "environment" field in the mutation.
+func (m *OperationMutation) Environment() (r string, exists bool) {
+	v := m.environment
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEnvironment returns the old "environment" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldEnvironment(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEnvironment is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEnvironment requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEnvironment: %w", err)
+	}
+	return oldValue.Environment, nil
+}
+
+// ResetEnvironment resets all changes to the "environment" field.
+func (m *OperationMutation) ResetEnvironment() {
+	m.environment = nil
+}
+
+// SetEngine sets the "engine" field.
+func (m *OperationMutation) SetEngine(s string) {
+	m.engine = &s
+}
+
+// Engine returns the value of the "engine" field in the mutation.
+func (m *OperationMutation) Engine() (r string, exists bool) {
+	v := m.engine
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEngine returns the old "engine" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldEngine(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEngine is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEngine requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEngine: %w", err)
+	}
+	return oldValue.Engine, nil
+}
+
+// ResetEngine resets all changes to the "engine" field.
+func (m *OperationMutation) ResetEngine() {
+	m.engine = nil
+}
+
+// SetProject sets the "project" field.
+func (m *OperationMutation) SetProject(s string) {
+	m.project = &s
+}
+
+// Project returns the value of the "project" field in the mutation.
+func (m *OperationMutation) Project() (r string, exists bool) {
+	v := m.project
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldProject returns the old "project" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldProject(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldProject is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldProject requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldProject: %w", err)
+	}
+	return oldValue.Project, nil
+}
+
+// ResetProject resets all changes to the "project" field.
+func (m *OperationMutation) ResetProject() {
+	m.project = nil
+}
+
+// SetActor sets the "actor" field.
+func (m *OperationMutation) SetActor(s string) {
+	m.actor = &s
+}
+
+// Actor returns the value of the "actor" field in the mutation.
+func (m *OperationMutation) Actor() (r string, exists bool) {
+	v := m.actor
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldActor returns the old "actor" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldActor(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldActor is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldActor requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldActor: %w", err)
+	}
+	return oldValue.Actor, nil
+}
+
+// ResetActor resets all changes to the "actor" field.
+func (m *OperationMutation) ResetActor() {
+	m.actor = nil
+}
+
+// SetRelevance sets the "relevance" field.
+func (m *OperationMutation) SetRelevance(s string) {
+	m.relevance = &s
+}
+
+// Relevance returns the value of the "relevance" field in the mutation.
+func (m *OperationMutation) Relevance() (r string, exists bool) {
+	v := m.relevance
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRelevance returns the old "relevance" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldRelevance(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRelevance is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRelevance requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRelevance: %w", err)
+	}
+	return oldValue.Relevance, nil
+}
+
+// ResetRelevance resets all changes to the "relevance" field.
+func (m *OperationMutation) ResetRelevance() {
+	m.relevance = nil
+}
+
+// SetStatus sets the "status" field.
+func (m *OperationMutation) SetStatus(s string) {
+	m.status = &s
+}
+
+// Status returns the value of the "status" field in the mutation.
+func (m *OperationMutation) Status() (r string, exists bool) {
+	v := m.status
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStatus returns the old "status" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldStatus(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStatus is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStatus requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStatus: %w", err)
+	}
+	return oldValue.Status, nil
+}
+
+// ResetStatus resets all changes to the "status" field.
+func (m *OperationMutation) ResetStatus() {
+	m.status = nil
+}
+
+// SetStep sets the "step" field.
+func (m *OperationMutation) SetStep(i int) {
+	m.step = &i
+	m.addstep = nil
+}
+
+// Step returns the value of the "step" field in the mutation.
+func (m *OperationMutation) Step() (r int, exists bool) {
+	v := m.step
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStep returns the old "step" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldStep(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStep is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStep requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStep: %w", err)
+	}
+	return oldValue.Step, nil
+}
+
+// AddStep adds i to the "step" field.
+func (m *OperationMutation) AddStep(i int) {
+	if m.addstep != nil {
+		*m.addstep += i
+	} else {
+		m.addstep = &i
+	}
+}
+
+// AddedStep returns the value that was added to the "step" field in this mutation.
+func (m *OperationMutation) AddedStep() (r int, exists bool) {
+	v := m.addstep
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetStep resets all changes to the "step" field.
+func (m *OperationMutation) ResetStep() {
+	m.step = nil
+	m.addstep = nil
+}
+
+// SetStepName sets the "step_name" field.
+func (m *OperationMutation) SetStepName(s string) {
+	m.step_name = &s
+}
+
+// StepName returns the value of the "step_name" field in the mutation.
+func (m *OperationMutation) StepName() (r string, exists bool) {
+	v := m.step_name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStepName returns the old "step_name" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldStepName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStepName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStepName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStepName: %w", err)
+	}
+	return oldValue.StepName, nil
+}
+
+// ResetStepName resets all changes to the "step_name" field.
+func (m *OperationMutation) ResetStepName() {
+	m.step_name = nil
+}
+
+// SetUndoing sets the "undoing" field.
+func (m *OperationMutation) SetUndoing(b bool) {
+	m.undoing = &b
+}
+
+// Undoing returns the value of the "undoing" field in the mutation.
+func (m *OperationMutation) Undoing() (r bool, exists bool) {
+	v := m.undoing
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUndoing returns the old "undoing" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldUndoing(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUndoing is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUndoing requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUndoing: %w", err)
+	}
+	return oldValue.Undoing, nil
+}
+
+// ResetUndoing resets all changes to the "undoing" field.
+func (m *OperationMutation) ResetUndoing() {
+	m.undoing = nil
+}
+
+// SetData sets the "data" field.
+func (m *OperationMutation) SetData(value map[string]interface{}) {
+	m.data = &value
+}
+
+// Data returns the value of the "data" field in the mutation.
+func (m *OperationMutation) Data() (r map[string]interface{}, exists bool) {
+	v := m.data
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldData returns the old "data" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldData(ctx context.Context) (v map[string]interface{}, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldData is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldData requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldData: %w", err)
+	}
+	return oldValue.Data, nil
+}
+
+// ClearData clears the value of the "data" field.
+func (m *OperationMutation) ClearData() {
+	m.data = nil
+	m.clearedFields[operation.FieldData] = struct{}{}
+}
+
+// DataCleared returns if the "data" field was cleared in this mutation.
+func (m *OperationMutation) DataCleared() bool {
+	_, ok := m.clearedFields[operation.FieldData]
+	return ok
+}
+
+// ResetData resets all changes to the "data" field.
+func (m *OperationMutation) ResetData() {
+	m.data = nil
+	delete(m.clearedFields, operation.FieldData)
+}
+
+// SetMessage sets the "message" field.
+func (m *OperationMutation) SetMessage(s string) {
+	m.message = &s
+}
+
+// Message returns the value of the "message" field in the mutation.
+func (m *OperationMutation) Message() (r string, exists bool) {
+	v := m.message
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMessage returns the old "message" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldMessage(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMessage is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMessage requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMessage: %w", err)
+	}
+	return oldValue.Message, nil
+}
+
+// ResetMessage resets all changes to the "message" field.
+func (m *OperationMutation) ResetMessage() {
+	m.message = nil
+}
+
+// SetDoneBytes sets the "done_bytes" field.
+func (m *OperationMutation) SetDoneBytes(i int64) {
+	m.done_bytes = &i
+	m.adddone_bytes = nil
+}
+
+// DoneBytes returns the value of the "done_bytes" field in the mutation.
+func (m *OperationMutation) DoneBytes() (r int64, exists bool) {
+	v := m.done_bytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDoneBytes returns the old "done_bytes" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldDoneBytes(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDoneBytes is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDoneBytes requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDoneBytes: %w", err)
+	}
+	return oldValue.DoneBytes, nil
+}
+
+// AddDoneBytes adds i to the "done_bytes" field.
+func (m *OperationMutation) AddDoneBytes(i int64) {
+	if m.adddone_bytes != nil {
+		*m.adddone_bytes += i
+	} else {
+		m.adddone_bytes = &i
+	}
+}
+
+// AddedDoneBytes returns the value that was added to the "done_bytes" field in this mutation.
+func (m *OperationMutation) AddedDoneBytes() (r int64, exists bool) {
+	v := m.adddone_bytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetDoneBytes resets all changes to the "done_bytes" field.
+func (m *OperationMutation) ResetDoneBytes() {
+	m.done_bytes = nil
+	m.adddone_bytes = nil
+}
+
+// SetTotalBytes sets the "total_bytes" field.
+func (m *OperationMutation) SetTotalBytes(i int64) {
+	m.total_bytes = &i
+	m.addtotal_bytes = nil
+}
+
+// TotalBytes returns the value of the "total_bytes" field in the mutation.
+func (m *OperationMutation) TotalBytes() (r int64, exists bool) {
+	v := m.total_bytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTotalBytes returns the old "total_bytes" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldTotalBytes(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTotalBytes is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTotalBytes requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTotalBytes: %w", err)
+	}
+	return oldValue.TotalBytes, nil
+}
+
+// AddTotalBytes adds i to the "total_bytes" field.
+func (m *OperationMutation) AddTotalBytes(i int64) {
+	if m.addtotal_bytes != nil {
+		*m.addtotal_bytes += i
+	} else {
+		m.addtotal_bytes = &i
+	}
+}
+
+// AddedTotalBytes returns the value that was added to the "total_bytes" field in this mutation.
+func (m *OperationMutation) AddedTotalBytes() (r int64, exists bool) {
+	v := m.addtotal_bytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetTotalBytes resets all changes to the "total_bytes" field.
+func (m *OperationMutation) ResetTotalBytes() {
+	m.total_bytes = nil
+	m.addtotal_bytes = nil
+}
+
+// SetAttempts sets the "attempts" field.
+func (m *OperationMutation) SetAttempts(i int) {
+	m.attempts = &i
+	m.addattempts = nil
+}
+
+// Attempts returns the value of the "attempts" field in the mutation.
+func (m *OperationMutation) Attempts() (r int, exists bool) {
+	v := m.attempts
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAttempts returns the old "attempts" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldAttempts(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAttempts is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAttempts requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAttempts: %w", err)
+	}
+	return oldValue.Attempts, nil
+}
+
+// AddAttempts adds i to the "attempts" field.
+func (m *OperationMutation) AddAttempts(i int) {
+	if m.addattempts != nil {
+		*m.addattempts += i
+	} else {
+		m.addattempts = &i
+	}
+}
+
+// AddedAttempts returns the value that was added to the "attempts" field in this mutation.
+func (m *OperationMutation) AddedAttempts() (r int, exists bool) {
+	v := m.addattempts
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetAttempts resets all changes to the "attempts" field.
+func (m *OperationMutation) ResetAttempts() {
+	m.attempts = nil
+	m.addattempts = nil
+}
+
+// SetNextAt sets the "next_at" field.
+func (m *OperationMutation) SetNextAt(i int64) {
+	m.next_at = &i
+	m.addnext_at = nil
+}
+
+// NextAt returns the value of the "next_at" field in the mutation.
+func (m *OperationMutation) NextAt() (r int64, exists bool) {
+	v := m.next_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNextAt returns the old "next_at" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldNextAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNextAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNextAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNextAt: %w", err)
+	}
+	return oldValue.NextAt, nil
+}
+
+// AddNextAt adds i to the "next_at" field.
+func (m *OperationMutation) AddNextAt(i int64) {
+	if m.addnext_at != nil {
+		*m.addnext_at += i
+	} else {
+		m.addnext_at = &i
+	}
+}
+
+// AddedNextAt returns the value that was added to the "next_at" field in this mutation.
+func (m *OperationMutation) AddedNextAt() (r int64, exists bool) {
+	v := m.addnext_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetNextAt resets all changes to the "next_at" field.
+func (m *OperationMutation) ResetNextAt() {
+	m.next_at = nil
+	m.addnext_at = nil
+}
+
+// SetHolder sets the "holder" field.
+func (m *OperationMutation) SetHolder(s string) {
+	m.holder = &s
+}
+
+// Holder returns the value of the "holder" field in the mutation.
+func (m *OperationMutation) Holder() (r string, exists bool) {
+	v := m.holder
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldHolder returns the old "holder" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldHolder(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldHolder is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldHolder requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldHolder: %w", err)
+	}
+	return oldValue.Holder, nil
+}
+
+// ResetHolder resets all changes to the "holder" field.
+func (m *OperationMutation) ResetHolder() {
+	m.holder = nil
+}
+
+// SetHeldUntil sets the "held_until" field.
+func (m *OperationMutation) SetHeldUntil(i int64) {
+	m.held_until = &i
+	m.addheld_until = nil
+}
+
+// HeldUntil returns the value of the "held_until" field in the mutation.
+func (m *OperationMutation) HeldUntil() (r int64, exists bool) {
+	v := m.held_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldHeldUntil returns the old "held_until" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldHeldUntil(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldHeldUntil is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldHeldUntil requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldHeldUntil: %w", err)
+	}
+	return oldValue.HeldUntil, nil
+}
+
+// AddHeldUntil adds i to the "held_until" field.
+func (m *OperationMutation) AddHeldUntil(i int64) {
+	if m.addheld_until != nil {
+		*m.addheld_until += i
+	} else {
+		m.addheld_until = &i
+	}
+}
+
+// AddedHeldUntil returns the value that was added to the "held_until" field in this mutation.
+func (m *OperationMutation) AddedHeldUntil() (r int64, exists bool) {
+	v := m.addheld_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetHeldUntil resets all changes to the "held_until" field.
+func (m *OperationMutation) ResetHeldUntil() {
+	m.held_until = nil
+	m.addheld_until = nil
+}
+
+// SetFinished sets the "finished" field.
+func (m *OperationMutation) SetFinished(b bool) {
+	m.finished = &b
+}
+
+// Finished returns the value of the "finished" field in the mutation.
+func (m *OperationMutation) Finished() (r bool, exists bool) {
+	v := m.finished
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFinished returns the old "finished" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldFinished(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFinished is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFinished requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFinished: %w", err)
+	}
+	return oldValue.Finished, nil
+}
+
+// ResetFinished resets all changes to the "finished" field.
+func (m *OperationMutation) ResetFinished() {
+	m.finished = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *OperationMutation) SetCreatedAt(i int64) {
+	m.created_at = &i
+	m.addcreated_at = nil
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *OperationMutation) CreatedAt() (r int64, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldCreatedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// AddCreatedAt adds i to the "created_at" field.
+func (m *OperationMutation) AddCreatedAt(i int64) {
+	if m.addcreated_at != nil {
+		*m.addcreated_at += i
+	} else {
+		m.addcreated_at = &i
+	}
+}
+
+// AddedCreatedAt returns the value that was added to the "created_at" field in this mutation.
+func (m *OperationMutation) AddedCreatedAt() (r int64, exists bool) {
+	v := m.addcreated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *OperationMutation) ResetCreatedAt() {
+	m.created_at = nil
+	m.addcreated_at = nil
+}
+
+// SetUpdatedAt sets the "updated_at" field.
+func (m *OperationMutation) SetUpdatedAt(i int64) {
+	m.updated_at = &i
+	m.addupdated_at = nil
+}
+
+// UpdatedAt returns the value of the "updated_at" field in the mutation.
+func (m *OperationMutation) UpdatedAt() (r int64, exists bool) {
+	v := m.updated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpdatedAt returns the old "updated_at" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldUpdatedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpdatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpdatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpdatedAt: %w", err)
+	}
+	return oldValue.UpdatedAt, nil
+}
+
+// AddUpdatedAt adds i to the "updated_at" field.
+func (m *OperationMutation) AddUpdatedAt(i int64) {
+	if m.addupdated_at != nil {
+		*m.addupdated_at += i
+	} else {
+		m.addupdated_at = &i
+	}
+}
+
+// AddedUpdatedAt returns the value that was added to the "updated_at" field in this mutation.
+func (m *OperationMutation) AddedUpdatedAt() (r int64, exists bool) {
+	v := m.addupdated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetUpdatedAt resets all changes to the "updated_at" field.
+func (m *OperationMutation) ResetUpdatedAt() {
+	m.updated_at = nil
+	m.addupdated_at = nil
+}
+
+// SetEndedAt sets the "ended_at" field.
+func (m *OperationMutation) SetEndedAt(i int64) {
+	m.ended_at = &i
+	m.addended_at = nil
+}
+
+// EndedAt returns the value of the "ended_at" field in the mutation.
+func (m *OperationMutation) EndedAt() (r int64, exists bool) {
+	v := m.ended_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEndedAt returns the old "ended_at" field's value of the Operation entity.
+// If the Operation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperationMutation) OldEndedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEndedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEndedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEndedAt: %w", err)
+	}
+	return oldValue.EndedAt, nil
+}
+
+// AddEndedAt adds i to the "ended_at" field.
+func (m *OperationMutation) AddEndedAt(i int64) {
+	if m.addended_at != nil {
+		*m.addended_at += i
+	} else {
+		m.addended_at = &i
+	}
+}
+
+// AddedEndedAt returns the value that was added to the "ended_at" field in this mutation.
+func (m *OperationMutation) AddedEndedAt() (r int64, exists bool) {
+	v := m.addended_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetEndedAt resets all changes to the "ended_at" field.
+func (m *OperationMutation) ResetEndedAt() {
+	m.ended_at = nil
+	m.addended_at = nil
+}
+
+// Where appends a list predicates to the OperationMutation builder.
+func (m *OperationMutation) Where(ps ...predicate.Operation) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the OperationMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *OperationMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Operation, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *OperationMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *OperationMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Operation).
+func (m *OperationMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *OperationMutation) Fields() []string {
+	fields := make([]string, 0, 26)
+	if m.task_id != nil {
+		fields = append(fields, operation.FieldTaskID)
+	}
+	if m.kind != nil {
+		fields = append(fields, operation.FieldKind)
+	}
+	if m.object_class != nil {
+		fields = append(fields, operation.FieldObjectClass)
+	}
+	if m.object_id != nil {
+		fields = append(fields, operation.FieldObjectID)
+	}
+	if m.database_name != nil {
+		fields = append(fields, operation.FieldDatabaseName)
+	}
+	if m.environment != nil {
+		fields = append(fields, operation.FieldEnvironment)
+	}
+	if m.engine != nil {
+		fields = append(fields, operation.FieldEngine)
+	}
+	if m.project != nil {
+		fields = append(fields, operation.FieldProject)
+	}
+	if m.actor != nil {
+		fields = append(fields, operation.FieldActor)
+	}
+	if m.relevance != nil {
+		fields = append(fields, operation.FieldRelevance)
+	}
+	if m.status != nil {
+		fields = append(fields, operation.FieldStatus)
+	}
+	if m.step != nil {
+		fields = append(fields, operation.FieldStep)
+	}
+	if m.step_name != nil {
+		fields = append(fields, operation.FieldStepName)
+	}
+	if m.undoing != nil {
+		fields = append(fields, operation.FieldUndoing)
+	}
+	if m.data != nil {
+		fields = append(fields, operation.FieldData)
+	}
+	if m.message != nil {
+		fields = append(fields, operation.FieldMessage)
+	}
+	if m.done_bytes != nil {
+		fields = append(fields, operation.FieldDoneBytes)
+	}
+	if m.total_bytes != nil {
+		fields = append(fields, operation.FieldTotalBytes)
+	}
+	if m.attempts != nil {
+		fields = append(fields, operation.FieldAttempts)
+	}
+	if m.next_at != nil {
+		fields = append(fields, operation.FieldNextAt)
+	}
+	if m.holder != nil {
+		fields = append(fields, operation.FieldHolder)
+	}
+	if m.held_until != nil {
+		fields = append(fields, operation.FieldHeldUntil)
+	}
+	if m.finished != nil {
+		fields = append(fields, operation.FieldFinished)
+	}
+	if m.created_at != nil {
+		fields = append(fields, operation.FieldCreatedAt)
+	}
+	if m.updated_at != nil {
+		fields = append(fields, operation.FieldUpdatedAt)
+	}
+	if m.ended_at != nil {
+		fields = append(fields, operation.FieldEndedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *OperationMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case operation.FieldTaskID:
+		return m.TaskID()
+	case operation.FieldKind:
+		return m.Kind()
+	case operation.FieldObjectClass:
+		return m.ObjectClass()
+	case operation.FieldObjectID:
+		return m.ObjectID()
+	case operation.FieldDatabaseName:
+		return m.DatabaseName()
+	case operation.FieldEnvironment:
+		return m.Environment()
+	case operation.FieldEngine:
+		return m.Engine()
+	case operation.FieldProject:
+		return m.Project()
+	case operation.FieldActor:
+		return m.Actor()
+	case operation.FieldRelevance:
+		return m.Relevance()
+	case operation.FieldStatus:
+		return m.Status()
+	case operation.FieldStep:
+		return m.Step()
+	case operation.FieldStepName:
+		return m.StepName()
+	case operation.FieldUndoing:
+		return m.Undoing()
+	case operation.FieldData:
+		return m.Data()
+	case operation.FieldMessage:
+		return m.Message()
+	case operation.FieldDoneBytes:
+		return m.DoneBytes()
+	case operation.FieldTotalBytes:
+		return m.TotalBytes()
+	case operation.FieldAttempts:
+		return m.Attempts()
+	case operation.FieldNextAt:
+		return m.NextAt()
+	case operation.FieldHolder:
+		return m.Holder()
+	case operation.FieldHeldUntil:
+		return m.HeldUntil()
+	case operation.FieldFinished:
+		return m.Finished()
+	case operation.FieldCreatedAt:
+		return m.CreatedAt()
+	case operation.FieldUpdatedAt:
+		return m.UpdatedAt()
+	case operation.FieldEndedAt:
+		return m.EndedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *OperationMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case operation.FieldTaskID:
+		return m.OldTaskID(ctx)
+	case operation.FieldKind:
+		return m.OldKind(ctx)
+	case operation.FieldObjectClass:
+		return m.OldObjectClass(ctx)
+	case operation.FieldObjectID:
+		return m.OldObjectID(ctx)
+	case operation.FieldDatabaseName:
+		return m.OldDatabaseName(ctx)
+	case operation.FieldEnvironment:
+		return m.OldEnvironment(ctx)
+	case operation.FieldEngine:
+		return m.OldEngine(ctx)
+	case operation.FieldProject:
+		return m.OldProject(ctx)
+	case operation.FieldActor:
+		return m.OldActor(ctx)
+	case operation.FieldRelevance:
+		return m.OldRelevance(ctx)
+	case operation.FieldStatus:
+		return m.OldStatus(ctx)
+	case operation.FieldStep:
+		return m.OldStep(ctx)
+	case operation.FieldStepName:
+		return m.OldStepName(ctx)
+	case operation.FieldUndoing:
+		return m.OldUndoing(ctx)
+	case operation.FieldData:
+		return m.OldData(ctx)
+	case operation.FieldMessage:
+		return m.OldMessage(ctx)
+	case operation.FieldDoneBytes:
+		return m.OldDoneBytes(ctx)
+	case operation.FieldTotalBytes:
+		return m.OldTotalBytes(ctx)
+	case operation.FieldAttempts:
+		return m.OldAttempts(ctx)
+	case operation.FieldNextAt:
+		return m.OldNextAt(ctx)
+	case operation.FieldHolder:
+		return m.OldHolder(ctx)
+	case operation.FieldHeldUntil:
+		return m.OldHeldUntil(ctx)
+	case operation.FieldFinished:
+		return m.OldFinished(ctx)
+	case operation.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case operation.FieldUpdatedAt:
+		return m.OldUpdatedAt(ctx)
+	case operation.FieldEndedAt:
+		return m.OldEndedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Operation field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *OperationMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case operation.FieldTaskID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTaskID(v)
+		return nil
+	case operation.FieldKind:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKind(v)
+		return nil
+	case operation.FieldObjectClass:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetObjectClass(v)
+		return nil
+	case operation.FieldObjectID:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetObjectID(v)
+		return nil
+	case operation.FieldDatabaseName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDatabaseName(v)
+		return nil
+	case operation.FieldEnvironment:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEnvironment(v)
+		return nil
+	case operation.FieldEngine:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEngine(v)
+		return nil
+	case operation.FieldProject:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetProject(v)
+		return nil
+	case operation.FieldActor:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetActor(v)
+		return nil
+	case operation.FieldRelevance:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRelevance(v)
+		return nil
+	case operation.FieldStatus:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStatus(v)
+		return nil
+	case operation.FieldStep:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStep(v)
+		return nil
+	case operation.FieldStepName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStepName(v)
+		return nil
+	case operation.FieldUndoing:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUndoing(v)
+		return nil
+	case operation.FieldData:
+		v, ok := value.(map[string]interface{})
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetData(v)
+		return nil
+	case operation.FieldMessage:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMessage(v)
+		return nil
+	case operation.FieldDoneBytes:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDoneBytes(v)
+		return nil
+	case operation.FieldTotalBytes:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTotalBytes(v)
+		return nil
+	case operation.FieldAttempts:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAttempts(v)
+		return nil
+	case operation.FieldNextAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNextAt(v)
+		return nil
+	case operation.FieldHolder:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetHolder(v)
+		return nil
+	case operation.FieldHeldUntil:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetHeldUntil(v)
+		return nil
+	case operation.FieldFinished:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFinished(v)
+		return nil
+	case operation.FieldCreatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case operation.FieldUpdatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpdatedAt(v)
+		return nil
+	case operation.FieldEndedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEndedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Operation field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *OperationMutation) AddedFields() []string {
+	var fields []string
+	if m.addobject_id != nil {
+		fields = append(fields, operation.FieldObjectID)
+	}
+	if m.addstep != nil {
+		fields = append(fields, operation.FieldStep)
+	}
+	if m.adddone_bytes != nil {
+		fields = append(fields, operation.FieldDoneBytes)
+	}
+	if m.addtotal_bytes != nil {
+		fields = append(fields, operation.FieldTotalBytes)
+	}
+	if m.addattempts != nil {
+		fields = append(fields, operation.FieldAttempts)
+	}
+	if m.addnext_at != nil {
+		fields = append(fields, operation.FieldNextAt)
+	}
+	if m.addheld_until != nil {
+		fields = append(fields, operation.FieldHeldUntil)
+	}
+	if m.addcreated_at != nil {
+		fields = append(fields, operation.FieldCreatedAt)
+	}
+	if m.addupdated_at != nil {
+		fields = append(fields, operation.FieldUpdatedAt)
+	}
+	if m.addended_at != nil {
+		fields = append(fields, operation.FieldEndedAt)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *OperationMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case operation.FieldObjectID:
+		return m.AddedObjectID()
+	case operation.FieldStep:
+		return m.AddedStep()
+	case operation.FieldDoneBytes:
+		return m.AddedDoneBytes()
+	case operation.FieldTotalBytes:
+		return m.AddedTotalBytes()
+	case operation.FieldAttempts:
+		return m.AddedAttempts()
+	case operation.FieldNextAt:
+		return m.AddedNextAt()
+	case operation.FieldHeldUntil:
+		return m.AddedHeldUntil()
+	case operation.FieldCreatedAt:
+		return m.AddedCreatedAt()
+	case operation.FieldUpdatedAt:
+		return m.AddedUpdatedAt()
+	case operation.FieldEndedAt:
+		return m.AddedEndedAt()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *OperationMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case operation.FieldObjectID:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddObjectID(v)
+		return nil
+	case operation.FieldStep:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddStep(v)
+		return nil
+	case operation.FieldDoneBytes:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddDoneBytes(v)
+		return nil
+	case operation.FieldTotalBytes:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddTotalBytes(v)
+		return nil
+	case operation.FieldAttempts:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddAttempts(v)
+		return nil
+	case operation.FieldNextAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddNextAt(v)
+		return nil
+	case operation.FieldHeldUntil:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddHeldUntil(v)
+		return nil
+	case operation.FieldCreatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddCreatedAt(v)
+		return nil
+	case operation.FieldUpdatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddUpdatedAt(v)
+		return nil
+	case operation.FieldEndedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddEndedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Operation numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *OperationMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(operation.FieldData) {
+		fields = append(fields, operation.FieldData)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *OperationMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *OperationMutation) ClearField(name string) error {
+	switch name {
+	case operation.FieldData:
+		m.ClearData()
+		return nil
+	}
+	return fmt.Errorf("unknown Operation nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *OperationMutation) ResetField(name string) error {
+	switch name {
+	case operation.FieldTaskID:
+		m.ResetTaskID()
+		return nil
+	case operation.FieldKind:
+		m.ResetKind()
+		return nil
+	case operation.FieldObjectClass:
+		m.ResetObjectClass()
+		return nil
+	case operation.FieldObjectID:
+		m.ResetObjectID()
+		return nil
+	case operation.FieldDatabaseName:
+		m.ResetDatabaseName()
+		return nil
+	case operation.FieldEnvironment:
+		m.ResetEnvironment()
+		return nil
+	case operation.FieldEngine:
+		m.ResetEngine()
+		return nil
+	case operation.FieldProject:
+		m.ResetProject()
+		return nil
+	case operation.FieldActor:
+		m.ResetActor()
+		return nil
+	case operation.FieldRelevance:
+		m.ResetRelevance()
+		return nil
+	case operation.FieldStatus:
+		m.ResetStatus()
+		return nil
+	case operation.FieldStep:
+		m.ResetStep()
+		return nil
+	case operation.FieldStepName:
+		m.ResetStepName()
+		return nil
+	case operation.FieldUndoing:
+		m.ResetUndoing()
+		return nil
+	case operation.FieldData:
+		m.ResetData()
+		return nil
+	case operation.FieldMessage:
+		m.ResetMessage()
+		return nil
+	case operation.FieldDoneBytes:
+		m.ResetDoneBytes()
+		return nil
+	case operation.FieldTotalBytes:
+		m.ResetTotalBytes()
+		return nil
+	case operation.FieldAttempts:
+		m.ResetAttempts()
+		return nil
+	case operation.FieldNextAt:
+		m.ResetNextAt()
+		return nil
+	case operation.FieldHolder:
+		m.ResetHolder()
+		return nil
+	case operation.FieldHeldUntil:
+		m.ResetHeldUntil()
+		return nil
+	case operation.FieldFinished:
+		m.ResetFinished()
+		return nil
+	case operation.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case operation.FieldUpdatedAt:
+		m.ResetUpdatedAt()
+		return nil
+	case operation.FieldEndedAt:
+		m.ResetEndedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Operation field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *OperationMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *OperationMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *OperationMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *OperationMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *OperationMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *OperationMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *OperationMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Operation unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *OperationMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Operation edge %s", name)
+}
+
+// PlanMutation represents an operation that mutates the Plan nodes in the graph.
+type PlanMutation struct {
+	config
+	op                     Op
+	typ                    string
+	id                     *int
+	name                   *string
+	description            *string
+	is_active              *bool
+	is_default             *bool
+	total_size_in_bytes    *int64
+	addtotal_size_in_bytes *int64
+	enforce                *bool
+	capacity               *int
+	addcapacity            *int
+	created_at             *int64
+	addcreated_at          *int64
+	clearedFields          map[string]struct{}
+	engine                 *int
+	clearedengine          bool
+	environments           map[int]struct{}
+	removedenvironments    map[int]struct{}
+	clearedenvironments    bool
+	services               map[uuid.UUID]struct{}
+	removedservices        map[uuid.UUID]struct{}
+	clearedservices        bool
+	databases              map[int]struct{}
+	removeddatabases       map[int]struct{}
+	cleareddatabases       bool
+	done                   bool
+	oldValue               func(context.Context) (*Plan, error)
+	predicates             []predicate.Plan
+}
+
+var _ ent.Mutation = (*PlanMutation)(nil)
+
+// planOption allows management of the mutation configuration using functional options.
+type planOption func(*PlanMutation)
+
+// newPlanMutation creates new mutation for the Plan entity.
+func newPlanMutation(c config, op Op, opts ...planOption) *PlanMutation {
+	m := &PlanMutation{
+		config:        c,
+		op:            op,
+		typ:           TypePlan,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withPlanID sets the ID field of the mutation.
+func withPlanID(id int) planOption {
+	return func(m *PlanMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Plan
+		)
+		m.oldValue = func(ctx context.Context) (*Plan, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Plan.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withPlan sets the old Plan of the mutation.
+func withPlan(node *Plan) planOption {
+	return func(m *PlanMutation) {
+		m.oldValue = func(context.Context) (*Plan, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m PlanMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m PlanMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Plan entities.
+func (m *PlanMutation) SetID(id int) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *PlanMutation) ID() (id int, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *PlanMutation) IDs(ctx context.Context) ([]int, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Plan.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetName sets the "name" field.
+func (m *PlanMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *PlanMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the Plan entity.
+// If the Plan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PlanMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *PlanMutation) ResetName() {
+	m.name = nil
+}
+
+// SetDescription sets the "description" field.
+func (m *PlanMutation) SetDescription(s string) {
+	m.description = &s
+}
+
+// Description returns the value of the "description" field in the mutation.
+func (m *PlanMutation) Description() (r string, exists bool) {
+	v := m.description
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDescription returns the old "description" field's value of the Plan entity.
+// If the Plan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PlanMutation) OldDescription(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDescription is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDescription requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDescription: %w", err)
+	}
+	return oldValue.Description, nil
+}
+
+// ResetDescription resets all changes to the "description" field.
+func (m *PlanMutation) ResetDescription() {
+	m.description = nil
+}
+
+// SetIsActive sets the "is_active" field.
+func (m *PlanMutation) SetIsActive(b bool) {
+	m.is_active = &b
+}
+
+// IsActive returns the value of the "is_active" field in the mutation.
+func (m *PlanMutation) IsActive() (r bool, exists bool) {
+	v := m.is_active
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldIsActive returns the old "is_active" field's value of the Plan entity.
+// If the Plan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PlanMutation) OldIsActive(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldIsActive is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldIsActive requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldIsActive: %w", err)
+	}
+	return oldValue.IsActive, nil
+}
+
+// ResetIsActive resets all changes to the "is_active" field.
+func (m *PlanMutation) ResetIsActive() {
+	m.is_active = nil
+}
+
+// SetIsDefault sets the "is_default" field.
+func (m *PlanMutation) SetIsDefault(b bool) {
+	m.is_default = &b
+}
+
+// IsDefault returns the value of the "is_default" field in the mutation.
+func (m *PlanMutation) IsDefault() (r bool, exists bool) {
+	v := m.is_default
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldIsDefault returns the old "is_default" field's value of the Plan entity.
+// If the Plan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PlanMutation) OldIsDefault(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldIsDefault is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldIsDefault requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldIsDefault: %w", err)
+	}
+	return oldValue.IsDefault, nil
+}
+
+// ResetIsDefault resets all changes to the "is_default" field.
+func (m *PlanMutation) ResetIsDefault() {
+	m.is_default = nil
+}
+
+// SetEngineID sets the "engine_id" field.
+func (m *PlanMutation) SetEngineID(i int) {
+	m.engine = &i
+}
+
+// EngineID returns the value of the "engine_id" field in the mutation.
+func (m *PlanMutation) EngineID() (r int, exists bool) {
+	v := m.engine
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEngineID returns the old "engine_id" field's value of the Plan entity.
+// If the Plan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PlanMutation) OldEngineID(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEngineID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEngineID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEngineID: %w", err)
+	}
+	return oldValue.EngineID, nil
+}
+
+// ResetEngineID resets all changes to the "engine_id" field.
+func (m *PlanMutation) ResetEngineID() {
+	m.engine = nil
+}
+
+// SetTotalSizeInBytes sets the "total_size_in_bytes" field.
+func (m *PlanMutation) SetTotalSizeInBytes(i int64) {
+	m.total_size_in_bytes = &i
+	m.addtotal_size_in_bytes = nil
+}
+
+// TotalSizeInBytes returns the value of the "total_size_in_bytes" field in the mutation.
+func (m *PlanMutation) TotalSizeInBytes() (r int64, exists bool) {
+	v := m.total_size_in_bytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTotalSizeInBytes returns the old "total_size_in_bytes" field's value of the Plan entity.
+// If the Plan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PlanMutation) OldTotalSizeInBytes(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTotalSizeInBytes is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTotalSizeInBytes requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTotalSizeInBytes: %w", err)
+	}
+	return oldValue.TotalSizeInBytes, nil
+}
+
+// AddTotalSizeInBytes adds i to the "total_size_in_bytes" field.
+func (m *PlanMutation) AddTotalSizeInBytes(i int64) {
+	if m.addtotal_size_in_bytes != nil {
+		*m.addtotal_size_in_bytes += i
+	} else {
+		m.addtotal_size_in_bytes = &i
+	}
+}
+
+// AddedTotalSizeInBytes returns the value that was added to the "total_size_in_bytes" field in this mutation.
+func (m *PlanMutation) AddedTotalSizeInBytes() (r int64, exists bool) {
+	v := m.addtotal_size_in_bytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetTotalSizeInBytes resets all changes to the "total_size_in_bytes" field.
+func (m *PlanMutation) ResetTotalSizeInBytes() {
+	m.total_size_in_bytes = nil
+	m.addtotal_size_in_bytes = nil
+}
+
+// SetEnforce sets the "enforce" field.
+func (m *PlanMutation) SetEnforce(b bool) {
+	m.enforce = &b
+}
+
+// Enforce returns the value of the "enforce" field in the mutation.
+func (m *PlanMutation) Enforce() (r bool, exists bool) {
+	v := m.enforce
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEnforce returns the old "enforce" field's value of the Plan entity.
+// If the Plan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PlanMutation) OldEnforce(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEnforce is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEnforce requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEnforce: %w", err)
+	}
+	return oldValue.Enforce, nil
+}
+
+// ResetEnforce resets all changes to the "enforce" field.
+func (m *PlanMutation) ResetEnforce() {
+	m.enforce = nil
+}
+
+// SetCapacity sets the "capacity" field.
+func (m *PlanMutation) SetCapacity(i int) {
+	m.capacity = &i
+	m.addcapacity = nil
+}
+
+// Capacity returns the value of the "capacity" field in the mutation.
+func (m *PlanMutation) Capacity() (r int, exists bool) {
+	v := m.capacity
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCapacity returns the old "capacity" field's value of the Plan entity.
+// If the Plan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PlanMutation) OldCapacity(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCapacity is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCapacity requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCapacity: %w", err)
+	}
+	return oldValue.Capacity, nil
+}
+
+// AddCapacity adds i to the "capacity" field.
+func (m *PlanMutation) AddCapacity(i int) {
+	if m.addcapacity != nil {
+		*m.addcapacity += i
+	} else {
+		m.addcapacity = &i
+	}
+}
+
+// AddedCapacity returns the value that was added to the "capacity" field in this mutation.
+func (m *PlanMutation) AddedCapacity() (r int, exists bool) {
+	v := m.addcapacity
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetCapacity resets all changes to the "capacity" field.
+func (m *PlanMutation) ResetCapacity() {
+	m.capacity = nil
+	m.addcapacity = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *PlanMutation) SetCreatedAt(i int64) {
+	m.created_at = &i
+	m.addcreated_at = nil
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *PlanMutation) CreatedAt() (r int64, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Plan entity.
+// If the Plan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PlanMutation) OldCreatedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// AddCreatedAt adds i to the "created_at" field.
+func (m *PlanMutation) AddCreatedAt(i int64) {
+	if m.addcreated_at != nil {
+		*m.addcreated_at += i
+	} else {
+		m.addcreated_at = &i
+	}
+}
+
+// AddedCreatedAt returns the value that was added to the "created_at" field in this mutation.
+func (m *PlanMutation) AddedCreatedAt() (r int64, exists bool) {
+	v := m.addcreated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *PlanMutation) ResetCreatedAt() {
+	m.created_at = nil
+	m.addcreated_at = nil
+}
+
+// ClearEngine clears the "engine" edge to the Engine entity.
+func (m *PlanMutation) ClearEngine() {
+	m.clearedengine = true
+	m.clearedFields[plan.FieldEngineID] = struct{}{}
+}
+
+// EngineCleared reports if the "engine" edge to the Engine entity was cleared.
+func (m *PlanMutation) EngineCleared() bool {
+	return m.clearedengine
+}
+
+// EngineIDs returns the "engine" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// EngineID instead. It exists only for internal usage by the builders.
+func (m *PlanMutation) EngineIDs() (ids []int) {
+	if id := m.engine; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetEngine resets all changes to the "engine" edge.
+func (m *PlanMutation) ResetEngine() {
+	m.engine = nil
+	m.clearedengine = false
+}
+
+// AddEnvironmentIDs adds the "environments" edge to the Environment entity by ids.
+func (m *PlanMutation) AddEnvironmentIDs(ids ...int) {
+	if m.environments == nil {
+		m.environments = make(map[int]struct{})
+	}
+	for i := range ids {
+		m.environments[ids[i]] = struct{}{}
+	}
+}
+
+// ClearEnvironments clears the "environments" edge to the Environment entity.
+func (m *PlanMutation) ClearEnvironments() {
+	m.clearedenvironments = true
+}
+
+// EnvironmentsCleared reports if the "environments" edge to the Environment entity was cleared.
+func (m *PlanMutation) EnvironmentsCleared() bool {
+	return m.clearedenvironments
+}
+
+// RemoveEnvironmentIDs removes the "environments" edge to the Environment entity by IDs.
+func (m *PlanMutation) RemoveEnvironmentIDs(ids ...int) {
+	if m.removedenvironments == nil {
+		m.removedenvironments = make(map[int]struct{})
+	}
+	for i := range ids {
+		delete(m.environments, ids[i])
+		m.removedenvironments[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedEnvironments returns the removed IDs of the "environments" edge to the Environment entity.
+func (m *PlanMutation) RemovedEnvironmentsIDs() (ids []int) {
+	for id := range m.removedenvironments {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// EnvironmentsIDs returns the "environments" edge IDs in the mutation.
+func (m *PlanMutation) EnvironmentsIDs() (ids []int) {
+	for id := range m.environments {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetEnvironments resets all changes to the "environments" edge.
+func (m *PlanMutation) ResetEnvironments() {
+	m.environments = nil
+	m.clearedenvironments = false
+	m.removedenvironments = nil
+}
+
+// AddServiceIDs adds the "services" edge to the Service entity by ids.
+func (m *PlanMutation) AddServiceIDs(ids ...uuid.UUID) {
+	if m.services == nil {
+		m.services = make(map[uuid.UUID]struct{})
+	}
+	for i := range ids {
+		m.services[ids[i]] = struct{}{}
+	}
+}
+
+// ClearServices clears the "services" edge to the Service entity.
+func (m *PlanMutation) ClearServices() {
+	m.clearedservices = true
+}
+
+// ServicesCleared reports if the "services" edge to the Service entity was cleared.
+func (m *PlanMutation) ServicesCleared() bool {
+	return m.clearedservices
+}
+
+// RemoveServiceIDs removes the "services" edge to the Service entity by IDs.
+func (m *PlanMutation) RemoveServiceIDs(ids ...uuid.UUID) {
+	if m.removedservices == nil {
+		m.removedservices = make(map[uuid.UUID]struct{})
+	}
+	for i := range ids {
+		delete(m.services, ids[i])
+		m.removedservices[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedServices returns the removed IDs of the "services" edge to the Service entity.
+func (m *PlanMutation) RemovedServicesIDs() (ids []uuid.UUID) {
+	for id := range m.removedservices {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ServicesIDs returns the "services" edge IDs in the mutation.
+func (m *PlanMutation) ServicesIDs() (ids []uuid.UUID) {
+	for id := range m.services {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetServices resets all changes to the "services" edge.
+func (m *PlanMutation) ResetServices() {
+	m.services = nil
+	m.clearedservices = false
+	m.removedservices = nil
+}
+
+// AddDatabaseIDs adds the "databases" edge to the Database entity by ids.
+func (m *PlanMutation) AddDatabaseIDs(ids ...int) {
+	if m.databases == nil {
+		m.databases = make(map[int]struct{})
+	}
+	for i := range ids {
+		m.databases[ids[i]] = struct{}{}
+	}
+}
+
+// ClearDatabases clears the "databases" edge to the Database entity.
+func (m *PlanMutation) ClearDatabases() {
+	m.cleareddatabases = true
+}
+
+// DatabasesCleared reports if the "databases" edge to the Database entity was cleared.
+func (m *PlanMutation) DatabasesCleared() bool {
+	return m.cleareddatabases
+}
+
+// RemoveDatabaseIDs removes the "databases" edge to the Database entity by IDs.
+func (m *PlanMutation) RemoveDatabaseIDs(ids ...int) {
+	if m.removeddatabases == nil {
+		m.removeddatabases = make(map[int]struct{})
+	}
+	for i := range ids {
+		delete(m.databases, ids[i])
+		m.removeddatabases[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedDatabases returns the removed IDs of the "databases" edge to the Database entity.
+func (m *PlanMutation) RemovedDatabasesIDs() (ids []int) {
+	for id := range m.removeddatabases {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// DatabasesIDs returns the "databases" edge IDs in the mutation.
+func (m *PlanMutation) DatabasesIDs() (ids []int) {
+	for id := range m.databases {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetDatabases resets all changes to the "databases" edge.
+func (m *PlanMutation) ResetDatabases() {
+	m.databases = nil
+	m.cleareddatabases = false
+	m.removeddatabases = nil
+}
+
+// Where appends a list predicates to the PlanMutation builder.
+func (m *PlanMutation) Where(ps ...predicate.Plan) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the PlanMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *PlanMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Plan, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *PlanMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *PlanMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Plan).
+func (m *PlanMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *PlanMutation) Fields() []string {
+	fields := make([]string, 0, 9)
+	if m.name != nil {
+		fields = append(fields, plan.FieldName)
+	}
+	if m.description != nil {
+		fields = append(fields, plan.FieldDescription)
+	}
+	if m.is_active != nil {
+		fields = append(fields, plan.FieldIsActive)
+	}
+	if m.is_default != nil {
+		fields = append(fields, plan.FieldIsDefault)
+	}
+	if m.engine != nil {
+		fields = append(fields, plan.FieldEngineID)
+	}
+	if m.total_size_in_bytes != nil {
+		fields = append(fields, plan.FieldTotalSizeInBytes)
+	}
+	if m.enforce != nil {
+		fields = append(fields, plan.FieldEnforce)
+	}
+	if m.capacity != nil {
+		fields = append(fields, plan.FieldCapacity)
+	}
+	if m.created_at != nil {
+		fields = append(fields, plan.FieldCreatedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *PlanMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case plan.FieldName:
+		return m.Name()
+	case plan.FieldDescription:
+		return m.Description()
+	case plan.FieldIsActive:
+		return m.IsActive()
+	case plan.FieldIsDefault:
+		return m.IsDefault()
+	case plan.FieldEngineID:
+		return m.EngineID()
+	case plan.FieldTotalSizeInBytes:
+		return m.TotalSizeInBytes()
+	case plan.FieldEnforce:
+		return m.Enforce()
+	case plan.FieldCapacity:
+		return m.Capacity()
+	case plan.FieldCreatedAt:
+		return m.CreatedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *PlanMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case plan.FieldName:
+		return m.OldName(ctx)
+	case plan.FieldDescription:
+		return m.OldDescription(ctx)
+	case plan.FieldIsActive:
+		return m.OldIsActive(ctx)
+	case plan.FieldIsDefault:
+		return m.OldIsDefault(ctx)
+	case plan.FieldEngineID:
+		return m.OldEngineID(ctx)
+	case plan.FieldTotalSizeInBytes:
+		return m.OldTotalSizeInBytes(ctx)
+	case plan.FieldEnforce:
+		return m.OldEnforce(ctx)
+	case plan.FieldCapacity:
+		return m.OldCapacity(ctx)
+	case plan.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Plan field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *PlanMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case plan.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case plan.FieldDescription:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDescription(v)
+		return nil
+	case plan.FieldIsActive:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetIsActive(v)
+		return nil
+	case plan.FieldIsDefault:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetIsDefault(v)
+		return nil
+	case plan.FieldEngineID:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEngineID(v)
+		return nil
+	case plan.FieldTotalSizeInBytes:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTotalSizeInBytes(v)
+		return nil
+	case plan.FieldEnforce:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEnforce(v)
+		return nil
+	case plan.FieldCapacity:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCapacity(v)
+		return nil
+	case plan.FieldCreatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Plan field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *PlanMutation) AddedFields() []string {
+	var fields []string
+	if m.addtotal_size_in_bytes != nil {
+		fields = append(fields, plan.FieldTotalSizeInBytes)
+	}
+	if m.addcapacity != nil {
+		fields = append(fields, plan.FieldCapacity)
+	}
+	if m.addcreated_at != nil {
+		fields = append(fields, plan.FieldCreatedAt)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *PlanMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case plan.FieldTotalSizeInBytes:
+		return m.AddedTotalSizeInBytes()
+	case plan.FieldCapacity:
+		return m.AddedCapacity()
+	case plan.FieldCreatedAt:
+		return m.AddedCreatedAt()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *PlanMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case plan.FieldTotalSizeInBytes:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddTotalSizeInBytes(v)
+		return nil
+	case plan.FieldCapacity:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddCapacity(v)
+		return nil
+	case plan.FieldCreatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddCreatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Plan numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *PlanMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *PlanMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *PlanMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown Plan nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *PlanMutation) ResetField(name string) error {
+	switch name {
+	case plan.FieldName:
+		m.ResetName()
+		return nil
+	case plan.FieldDescription:
+		m.ResetDescription()
+		return nil
+	case plan.FieldIsActive:
+		m.ResetIsActive()
+		return nil
+	case plan.FieldIsDefault:
+		m.ResetIsDefault()
+		return nil
+	case plan.FieldEngineID:
+		m.ResetEngineID()
+		return nil
+	case plan.FieldTotalSizeInBytes:
+		m.ResetTotalSizeInBytes()
+		return nil
+	case plan.FieldEnforce:
+		m.ResetEnforce()
+		return nil
+	case plan.FieldCapacity:
+		m.ResetCapacity()
+		return nil
+	case plan.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Plan field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *PlanMutation) AddedEdges() []string {
+	edges := make([]string, 0, 4)
+	if m.engine != nil {
+		edges = append(edges, plan.EdgeEngine)
+	}
+	if m.environments != nil {
+		edges = append(edges, plan.EdgeEnvironments)
+	}
+	if m.services != nil {
+		edges = append(edges, plan.EdgeServices)
+	}
+	if m.databases != nil {
+		edges = append(edges, plan.EdgeDatabases)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *PlanMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case plan.EdgeEngine:
+		if id := m.engine; id != nil {
+			return []ent.Value{*id}
+		}
+	case plan.EdgeEnvironments:
+		ids := make([]ent.Value, 0, len(m.environments))
+		for id := range m.environments {
+			ids = append(ids, id)
+		}
+		return ids
+	case plan.EdgeServices:
+		ids := make([]ent.Value, 0, len(m.services))
+		for id := range m.services {
+			ids = append(ids, id)
+		}
+		return ids
+	case plan.EdgeDatabases:
+		ids := make([]ent.Value, 0, len(m.databases))
+		for id := range m.databases {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *PlanMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 4)
+	if m.removedenvironments != nil {
+		edges = append(edges, plan.EdgeEnvironments)
+	}
+	if m.removedservices != nil {
+		edges = append(edges, plan.EdgeServices)
+	}
+	if m.removeddatabases != nil {
+		edges = append(edges, plan.EdgeDatabases)
+	}
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *PlanMutation) RemovedIDs(name string) []ent.Value {
+	switch name {
+	case plan.EdgeEnvironments:
+		ids := make([]ent.Value, 0, len(m.removedenvironments))
+		for id := range m.removedenvironments {
+			ids = append(ids, id)
+		}
+		return ids
+	case plan.EdgeServices:
+		ids := make([]ent.Value, 0, len(m.removedservices))
+		for id := range m.removedservices {
+			ids = append(ids, id)
+		}
+		return ids
+	case plan.EdgeDatabases:
+		ids := make([]ent.Value, 0, len(m.removeddatabases))
+		for id := range m.removeddatabases {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *PlanMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 4)
+	if m.clearedengine {
+		edges = append(edges, plan.EdgeEngine)
+	}
+	if m.clearedenvironments {
+		edges = append(edges, plan.EdgeEnvironments)
+	}
+	if m.clearedservices {
+		edges = append(edges, plan.EdgeServices)
+	}
+	if m.cleareddatabases {
+		edges = append(edges, plan.EdgeDatabases)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *PlanMutation) EdgeCleared(name string) bool {
+	switch name {
+	case plan.EdgeEngine:
+		return m.clearedengine
+	case plan.EdgeEnvironments:
+		return m.clearedenvironments
+	case plan.EdgeServices:
+		return m.clearedservices
+	case plan.EdgeDatabases:
+		return m.cleareddatabases
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *PlanMutation) ClearEdge(name string) error {
+	switch name {
+	case plan.EdgeEngine:
+		m.ClearEngine()
+		return nil
+	}
+	return fmt.Errorf("unknown Plan unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *PlanMutation) ResetEdge(name string) error {
+	switch name {
+	case plan.EdgeEngine:
+		m.ResetEngine()
+		return nil
+	case plan.EdgeEnvironments:
+		m.ResetEnvironments()
+		return nil
+	case plan.EdgeServices:
+		m.ResetServices()
+		return nil
+	case plan.EdgeDatabases:
+		m.ResetDatabases()
+		return nil
+	}
+	return fmt.Errorf("unknown Plan edge %s", name)
+}
+
 // ProjectMutation represents an operation that mutates the Project nodes in the graph.
 type ProjectMutation struct {
 	config
-	op              Op
-	typ             string
-	id              *string
-	description     *string
-	created_at      *int64
-	addcreated_at   *int64
-	clearedFields   map[string]struct{}
-	services        map[uuid.UUID]struct{}
-	removedservices map[uuid.UUID]struct{}
-	clearedservices bool
-	done            bool
-	oldValue        func(context.Context) (*Project, error)
-	predicates      []predicate.Project
+	op                       Op
+	typ                      string
+	id                       *string
+	number                   *int
+	addnumber                *int
+	description              *string
+	database_count           *int
+	adddatabase_count        *int
+	hidden_database_count    *int
+	addhidden_database_count *int
+	created_at               *int64
+	addcreated_at            *int64
+	clearedFields            map[string]struct{}
+	services                 map[uuid.UUID]struct{}
+	removedservices          map[uuid.UUID]struct{}
+	clearedservices          bool
+	databases                map[int]struct{}
+	removeddatabases         map[int]struct{}
+	cleareddatabases         bool
+	done                     bool
+	oldValue                 func(context.Context) (*Project, error)
+	predicates               []predicate.Project
 }
 
 var _ ent.Mutation = (*ProjectMutation)(nil)
@@ -3781,6 +13857,76 @@ func (m *ProjectMutation) IDs(ctx context.Context) ([]string, error) {
 	}
 }
 
+// SetNumber sets the "number" field.
+func (m *ProjectMutation) SetNumber(i int) {
+	m.number = &i
+	m.addnumber = nil
+}
+
+// Number returns the value of the "number" field in the mutation.
+func (m *ProjectMutation) Number() (r int, exists bool) {
+	v := m.number
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNumber returns the old "number" field's value of the Project entity.
+// If the Project object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProjectMutation) OldNumber(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNumber is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNumber requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNumber: %w", err)
+	}
+	return oldValue.Number, nil
+}
+
+// AddNumber adds i to the "number" field.
+func (m *ProjectMutation) AddNumber(i int) {
+	if m.addnumber != nil {
+		*m.addnumber += i
+	} else {
+		m.addnumber = &i
+	}
+}
+
+// AddedNumber returns the value that was added to the "number" field in this mutation.
+func (m *ProjectMutation) AddedNumber() (r int, exists bool) {
+	v := m.addnumber
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearNumber clears the value of the "number" field.
+func (m *ProjectMutation) ClearNumber() {
+	m.number = nil
+	m.addnumber = nil
+	m.clearedFields[project.FieldNumber] = struct{}{}
+}
+
+// NumberCleared returns if the "number" field was cleared in this mutation.
+func (m *ProjectMutation) NumberCleared() bool {
+	_, ok := m.clearedFields[project.FieldNumber]
+	return ok
+}
+
+// ResetNumber resets all changes to the "number" field.
+func (m *ProjectMutation) ResetNumber() {
+	m.number = nil
+	m.addnumber = nil
+	delete(m.clearedFields, project.FieldNumber)
+}
+
 // SetDescription sets the "description" field.
 func (m *ProjectMutation) SetDescription(s string) {
 	m.description = &s
@@ -3815,6 +13961,118 @@ func (m *ProjectMutation) OldDescription(ctx context.Context) (v string, err err
 // ResetDescription resets all changes to the "description" field.
 func (m *ProjectMutation) ResetDescription() {
 	m.description = nil
+}
+
+// SetDatabaseCount sets the "database_count" field.
+func (m *ProjectMutation) SetDatabaseCount(i int) {
+	m.database_count = &i
+	m.adddatabase_count = nil
+}
+
+// DatabaseCount returns the value of the "database_count" field in the mutation.
+func (m *ProjectMutation) DatabaseCount() (r int, exists bool) {
+	v := m.database_count
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDatabaseCount returns the old "database_count" field's value of the Project entity.
+// If the Project object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProjectMutation) OldDatabaseCount(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDatabaseCount is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDatabaseCount requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDatabaseCount: %w", err)
+	}
+	return oldValue.DatabaseCount, nil
+}
+
+// AddDatabaseCount adds i to the "database_count" field.
+func (m *ProjectMutation) AddDatabaseCount(i int) {
+	if m.adddatabase_count != nil {
+		*m.adddatabase_count += i
+	} else {
+		m.adddatabase_count = &i
+	}
+}
+
+// AddedDatabaseCount returns the value that was added to the "database_count" field in this mutation.
+func (m *ProjectMutation) AddedDatabaseCount() (r int, exists bool) {
+	v := m.adddatabase_count
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetDatabaseCount resets all changes to the "database_count" field.
+func (m *ProjectMutation) ResetDatabaseCount() {
+	m.database_count = nil
+	m.adddatabase_count = nil
+}
+
+// SetHiddenDatabaseCount sets the "hidden_database_count" field.
+func (m *ProjectMutation) SetHiddenDatabaseCount(i int) {
+	m.hidden_database_count = &i
+	m.addhidden_database_count = nil
+}
+
+// HiddenDatabaseCount returns the value of the "hidden_database_count" field in the mutation.
+func (m *ProjectMutation) HiddenDatabaseCount() (r int, exists bool) {
+	v := m.hidden_database_count
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldHiddenDatabaseCount returns the old "hidden_database_count" field's value of the Project entity.
+// If the Project object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProjectMutation) OldHiddenDatabaseCount(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldHiddenDatabaseCount is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldHiddenDatabaseCount requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldHiddenDatabaseCount: %w", err)
+	}
+	return oldValue.HiddenDatabaseCount, nil
+}
+
+// AddHiddenDatabaseCount adds i to the "hidden_database_count" field.
+func (m *ProjectMutation) AddHiddenDatabaseCount(i int) {
+	if m.addhidden_database_count != nil {
+		*m.addhidden_database_count += i
+	} else {
+		m.addhidden_database_count = &i
+	}
+}
+
+// AddedHiddenDatabaseCount returns the value that was added to the "hidden_database_count" field in this mutation.
+func (m *ProjectMutation) AddedHiddenDatabaseCount() (r int, exists bool) {
+	v := m.addhidden_database_count
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetHiddenDatabaseCount resets all changes to the "hidden_database_count" field.
+func (m *ProjectMutation) ResetHiddenDatabaseCount() {
+	m.hidden_database_count = nil
+	m.addhidden_database_count = nil
 }
 
 // SetCreatedAt sets the "created_at" field.
@@ -3927,6 +14185,60 @@ func (m *ProjectMutation) ResetServices() {
 	m.removedservices = nil
 }
 
+// AddDatabaseIDs adds the "databases" edge to the Database entity by ids.
+func (m *ProjectMutation) AddDatabaseIDs(ids ...int) {
+	if m.databases == nil {
+		m.databases = make(map[int]struct{})
+	}
+	for i := range ids {
+		m.databases[ids[i]] = struct{}{}
+	}
+}
+
+// ClearDatabases clears the "databases" edge to the Database entity.
+func (m *ProjectMutation) ClearDatabases() {
+	m.cleareddatabases = true
+}
+
+// DatabasesCleared reports if the "databases" edge to the Database entity was cleared.
+func (m *ProjectMutation) DatabasesCleared() bool {
+	return m.cleareddatabases
+}
+
+// RemoveDatabaseIDs removes the "databases" edge to the Database entity by IDs.
+func (m *ProjectMutation) RemoveDatabaseIDs(ids ...int) {
+	if m.removeddatabases == nil {
+		m.removeddatabases = make(map[int]struct{})
+	}
+	for i := range ids {
+		delete(m.databases, ids[i])
+		m.removeddatabases[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedDatabases returns the removed IDs of the "databases" edge to the Database entity.
+func (m *ProjectMutation) RemovedDatabasesIDs() (ids []int) {
+	for id := range m.removeddatabases {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// DatabasesIDs returns the "databases" edge IDs in the mutation.
+func (m *ProjectMutation) DatabasesIDs() (ids []int) {
+	for id := range m.databases {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetDatabases resets all changes to the "databases" edge.
+func (m *ProjectMutation) ResetDatabases() {
+	m.databases = nil
+	m.cleareddatabases = false
+	m.removeddatabases = nil
+}
+
 // Where appends a list predicates to the ProjectMutation builder.
 func (m *ProjectMutation) Where(ps ...predicate.Project) {
 	m.predicates = append(m.predicates, ps...)
@@ -3961,9 +14273,18 @@ func (m *ProjectMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ProjectMutation) Fields() []string {
-	fields := make([]string, 0, 2)
+	fields := make([]string, 0, 5)
+	if m.number != nil {
+		fields = append(fields, project.FieldNumber)
+	}
 	if m.description != nil {
 		fields = append(fields, project.FieldDescription)
+	}
+	if m.database_count != nil {
+		fields = append(fields, project.FieldDatabaseCount)
+	}
+	if m.hidden_database_count != nil {
+		fields = append(fields, project.FieldHiddenDatabaseCount)
 	}
 	if m.created_at != nil {
 		fields = append(fields, project.FieldCreatedAt)
@@ -3976,8 +14297,14 @@ func (m *ProjectMutation) Fields() []string {
 // schema.
 func (m *ProjectMutation) Field(name string) (ent.Value, bool) {
 	switch name {
+	case project.FieldNumber:
+		return m.Number()
 	case project.FieldDescription:
 		return m.Description()
+	case project.FieldDatabaseCount:
+		return m.DatabaseCount()
+	case project.FieldHiddenDatabaseCount:
+		return m.HiddenDatabaseCount()
 	case project.FieldCreatedAt:
 		return m.CreatedAt()
 	}
@@ -3989,8 +14316,14 @@ func (m *ProjectMutation) Field(name string) (ent.Value, bool) {
 // database failed.
 func (m *ProjectMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
 	switch name {
+	case project.FieldNumber:
+		return m.OldNumber(ctx)
 	case project.FieldDescription:
 		return m.OldDescription(ctx)
+	case project.FieldDatabaseCount:
+		return m.OldDatabaseCount(ctx)
+	case project.FieldHiddenDatabaseCount:
+		return m.OldHiddenDatabaseCount(ctx)
 	case project.FieldCreatedAt:
 		return m.OldCreatedAt(ctx)
 	}
@@ -4002,12 +14335,33 @@ func (m *ProjectMutation) OldField(ctx context.Context, name string) (ent.Value,
 // type.
 func (m *ProjectMutation) SetField(name string, value ent.Value) error {
 	switch name {
+	case project.FieldNumber:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNumber(v)
+		return nil
 	case project.FieldDescription:
 		v, ok := value.(string)
 		if !ok {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetDescription(v)
+		return nil
+	case project.FieldDatabaseCount:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDatabaseCount(v)
+		return nil
+	case project.FieldHiddenDatabaseCount:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetHiddenDatabaseCount(v)
 		return nil
 	case project.FieldCreatedAt:
 		v, ok := value.(int64)
@@ -4024,6 +14378,15 @@ func (m *ProjectMutation) SetField(name string, value ent.Value) error {
 // this mutation.
 func (m *ProjectMutation) AddedFields() []string {
 	var fields []string
+	if m.addnumber != nil {
+		fields = append(fields, project.FieldNumber)
+	}
+	if m.adddatabase_count != nil {
+		fields = append(fields, project.FieldDatabaseCount)
+	}
+	if m.addhidden_database_count != nil {
+		fields = append(fields, project.FieldHiddenDatabaseCount)
+	}
 	if m.addcreated_at != nil {
 		fields = append(fields, project.FieldCreatedAt)
 	}
@@ -4035,6 +14398,12 @@ func (m *ProjectMutation) AddedFields() []string {
 // was not set, or was not defined in the schema.
 func (m *ProjectMutation) AddedField(name string) (ent.Value, bool) {
 	switch name {
+	case project.FieldNumber:
+		return m.AddedNumber()
+	case project.FieldDatabaseCount:
+		return m.AddedDatabaseCount()
+	case project.FieldHiddenDatabaseCount:
+		return m.AddedHiddenDatabaseCount()
 	case project.FieldCreatedAt:
 		return m.AddedCreatedAt()
 	}
@@ -4046,6 +14415,27 @@ func (m *ProjectMutation) AddedField(name string) (ent.Value, bool) {
 // type.
 func (m *ProjectMutation) AddField(name string, value ent.Value) error {
 	switch name {
+	case project.FieldNumber:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddNumber(v)
+		return nil
+	case project.FieldDatabaseCount:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddDatabaseCount(v)
+		return nil
+	case project.FieldHiddenDatabaseCount:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddHiddenDatabaseCount(v)
+		return nil
 	case project.FieldCreatedAt:
 		v, ok := value.(int64)
 		if !ok {
@@ -4060,7 +14450,11 @@ func (m *ProjectMutation) AddField(name string, value ent.Value) error {
 // ClearedFields returns all nullable fields that were cleared during this
 // mutation.
 func (m *ProjectMutation) ClearedFields() []string {
-	return nil
+	var fields []string
+	if m.FieldCleared(project.FieldNumber) {
+		fields = append(fields, project.FieldNumber)
+	}
+	return fields
 }
 
 // FieldCleared returns a boolean indicating if a field with the given name was
@@ -4073,6 +14467,11 @@ func (m *ProjectMutation) FieldCleared(name string) bool {
 // ClearField clears the value of the field with the given name. It returns an
 // error if the field is not defined in the schema.
 func (m *ProjectMutation) ClearField(name string) error {
+	switch name {
+	case project.FieldNumber:
+		m.ClearNumber()
+		return nil
+	}
 	return fmt.Errorf("unknown Project nullable field %s", name)
 }
 
@@ -4080,8 +14479,17 @@ func (m *ProjectMutation) ClearField(name string) error {
 // It returns an error if the field is not defined in the schema.
 func (m *ProjectMutation) ResetField(name string) error {
 	switch name {
+	case project.FieldNumber:
+		m.ResetNumber()
+		return nil
 	case project.FieldDescription:
 		m.ResetDescription()
+		return nil
+	case project.FieldDatabaseCount:
+		m.ResetDatabaseCount()
+		return nil
+	case project.FieldHiddenDatabaseCount:
+		m.ResetHiddenDatabaseCount()
 		return nil
 	case project.FieldCreatedAt:
 		m.ResetCreatedAt()
@@ -4092,9 +14500,12 @@ func (m *ProjectMutation) ResetField(name string) error {
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *ProjectMutation) AddedEdges() []string {
-	edges := make([]string, 0, 1)
+	edges := make([]string, 0, 2)
 	if m.services != nil {
 		edges = append(edges, project.EdgeServices)
+	}
+	if m.databases != nil {
+		edges = append(edges, project.EdgeDatabases)
 	}
 	return edges
 }
@@ -4109,15 +14520,24 @@ func (m *ProjectMutation) AddedIDs(name string) []ent.Value {
 			ids = append(ids, id)
 		}
 		return ids
+	case project.EdgeDatabases:
+		ids := make([]ent.Value, 0, len(m.databases))
+		for id := range m.databases {
+			ids = append(ids, id)
+		}
+		return ids
 	}
 	return nil
 }
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *ProjectMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 1)
+	edges := make([]string, 0, 2)
 	if m.removedservices != nil {
 		edges = append(edges, project.EdgeServices)
+	}
+	if m.removeddatabases != nil {
+		edges = append(edges, project.EdgeDatabases)
 	}
 	return edges
 }
@@ -4132,15 +14552,24 @@ func (m *ProjectMutation) RemovedIDs(name string) []ent.Value {
 			ids = append(ids, id)
 		}
 		return ids
+	case project.EdgeDatabases:
+		ids := make([]ent.Value, 0, len(m.removeddatabases))
+		for id := range m.removeddatabases {
+			ids = append(ids, id)
+		}
+		return ids
 	}
 	return nil
 }
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *ProjectMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 1)
+	edges := make([]string, 0, 2)
 	if m.clearedservices {
 		edges = append(edges, project.EdgeServices)
+	}
+	if m.cleareddatabases {
+		edges = append(edges, project.EdgeDatabases)
 	}
 	return edges
 }
@@ -4151,6 +14580,8 @@ func (m *ProjectMutation) EdgeCleared(name string) bool {
 	switch name {
 	case project.EdgeServices:
 		return m.clearedservices
+	case project.EdgeDatabases:
+		return m.cleareddatabases
 	}
 	return false
 }
@@ -4169,6 +14600,9 @@ func (m *ProjectMutation) ResetEdge(name string) error {
 	switch name {
 	case project.EdgeServices:
 		m.ResetServices()
+		return nil
+	case project.EdgeDatabases:
+		m.ResetDatabases()
 		return nil
 	}
 	return fmt.Errorf("unknown Project edge %s", name)
@@ -4689,6 +15123,12 @@ type ServiceMutation struct {
 	health                      map[int]struct{}
 	removedhealth               map[int]struct{}
 	clearedhealth               bool
+	plans                       map[int]struct{}
+	removedplans                map[int]struct{}
+	clearedplans                bool
+	databases                   map[int]struct{}
+	removeddatabases            map[int]struct{}
+	cleareddatabases            bool
 	done                        bool
 	oldValue                    func(context.Context) (*Service, error)
 	predicates                  []predicate.Service
@@ -6308,6 +16748,114 @@ func (m *ServiceMutation) ResetHealth() {
 	m.removedhealth = nil
 }
 
+// AddPlanIDs adds the "plans" edge to the Plan entity by ids.
+func (m *ServiceMutation) AddPlanIDs(ids ...int) {
+	if m.plans == nil {
+		m.plans = make(map[int]struct{})
+	}
+	for i := range ids {
+		m.plans[ids[i]] = struct{}{}
+	}
+}
+
+// ClearPlans clears the "plans" edge to the Plan entity.
+func (m *ServiceMutation) ClearPlans() {
+	m.clearedplans = true
+}
+
+// PlansCleared reports if the "plans" edge to the Plan entity was cleared.
+func (m *ServiceMutation) PlansCleared() bool {
+	return m.clearedplans
+}
+
+// RemovePlanIDs removes the "plans" edge to the Plan entity by IDs.
+func (m *ServiceMutation) RemovePlanIDs(ids ...int) {
+	if m.removedplans == nil {
+		m.removedplans = make(map[int]struct{})
+	}
+	for i := range ids {
+		delete(m.plans, ids[i])
+		m.removedplans[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedPlans returns the removed IDs of the "plans" edge to the Plan entity.
+func (m *ServiceMutation) RemovedPlansIDs() (ids []int) {
+	for id := range m.removedplans {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// PlansIDs returns the "plans" edge IDs in the mutation.
+func (m *ServiceMutation) PlansIDs() (ids []int) {
+	for id := range m.plans {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetPlans resets all changes to the "plans" edge.
+func (m *ServiceMutation) ResetPlans() {
+	m.plans = nil
+	m.clearedplans = false
+	m.removedplans = nil
+}
+
+// AddDatabaseIDs adds the "databases" edge to the Database entity by ids.
+func (m *ServiceMutation) AddDatabaseIDs(ids ...int) {
+	if m.databases == nil {
+		m.databases = make(map[int]struct{})
+	}
+	for i := range ids {
+		m.databases[ids[i]] = struct{}{}
+	}
+}
+
+// ClearDatabases clears the "databases" edge to the Database entity.
+func (m *ServiceMutation) ClearDatabases() {
+	m.cleareddatabases = true
+}
+
+// DatabasesCleared reports if the "databases" edge to the Database entity was cleared.
+func (m *ServiceMutation) DatabasesCleared() bool {
+	return m.cleareddatabases
+}
+
+// RemoveDatabaseIDs removes the "databases" edge to the Database entity by IDs.
+func (m *ServiceMutation) RemoveDatabaseIDs(ids ...int) {
+	if m.removeddatabases == nil {
+		m.removeddatabases = make(map[int]struct{})
+	}
+	for i := range ids {
+		delete(m.databases, ids[i])
+		m.removeddatabases[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedDatabases returns the removed IDs of the "databases" edge to the Database entity.
+func (m *ServiceMutation) RemovedDatabasesIDs() (ids []int) {
+	for id := range m.removeddatabases {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// DatabasesIDs returns the "databases" edge IDs in the mutation.
+func (m *ServiceMutation) DatabasesIDs() (ids []int) {
+	for id := range m.databases {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetDatabases resets all changes to the "databases" edge.
+func (m *ServiceMutation) ResetDatabases() {
+	m.databases = nil
+	m.cleareddatabases = false
+	m.removeddatabases = nil
+}
+
 // Where appends a list predicates to the ServiceMutation builder.
 func (m *ServiceMutation) Where(ps ...predicate.Service) {
 	m.predicates = append(m.predicates, ps...)
@@ -7045,7 +17593,7 @@ func (m *ServiceMutation) ResetField(name string) error {
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *ServiceMutation) AddedEdges() []string {
-	edges := make([]string, 0, 5)
+	edges := make([]string, 0, 7)
 	if m.in_project != nil {
 		edges = append(edges, service.EdgeInProject)
 	}
@@ -7060,6 +17608,12 @@ func (m *ServiceMutation) AddedEdges() []string {
 	}
 	if m.health != nil {
 		edges = append(edges, service.EdgeHealth)
+	}
+	if m.plans != nil {
+		edges = append(edges, service.EdgePlans)
+	}
+	if m.databases != nil {
+		edges = append(edges, service.EdgeDatabases)
 	}
 	return edges
 }
@@ -7096,13 +17650,25 @@ func (m *ServiceMutation) AddedIDs(name string) []ent.Value {
 			ids = append(ids, id)
 		}
 		return ids
+	case service.EdgePlans:
+		ids := make([]ent.Value, 0, len(m.plans))
+		for id := range m.plans {
+			ids = append(ids, id)
+		}
+		return ids
+	case service.EdgeDatabases:
+		ids := make([]ent.Value, 0, len(m.databases))
+		for id := range m.databases {
+			ids = append(ids, id)
+		}
+		return ids
 	}
 	return nil
 }
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *ServiceMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 5)
+	edges := make([]string, 0, 7)
 	if m.removedtag_rows != nil {
 		edges = append(edges, service.EdgeTagRows)
 	}
@@ -7114,6 +17680,12 @@ func (m *ServiceMutation) RemovedEdges() []string {
 	}
 	if m.removedhealth != nil {
 		edges = append(edges, service.EdgeHealth)
+	}
+	if m.removedplans != nil {
+		edges = append(edges, service.EdgePlans)
+	}
+	if m.removeddatabases != nil {
+		edges = append(edges, service.EdgeDatabases)
 	}
 	return edges
 }
@@ -7146,13 +17718,25 @@ func (m *ServiceMutation) RemovedIDs(name string) []ent.Value {
 			ids = append(ids, id)
 		}
 		return ids
+	case service.EdgePlans:
+		ids := make([]ent.Value, 0, len(m.removedplans))
+		for id := range m.removedplans {
+			ids = append(ids, id)
+		}
+		return ids
+	case service.EdgeDatabases:
+		ids := make([]ent.Value, 0, len(m.removeddatabases))
+		for id := range m.removeddatabases {
+			ids = append(ids, id)
+		}
+		return ids
 	}
 	return nil
 }
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *ServiceMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 5)
+	edges := make([]string, 0, 7)
 	if m.clearedin_project {
 		edges = append(edges, service.EdgeInProject)
 	}
@@ -7167,6 +17751,12 @@ func (m *ServiceMutation) ClearedEdges() []string {
 	}
 	if m.clearedhealth {
 		edges = append(edges, service.EdgeHealth)
+	}
+	if m.clearedplans {
+		edges = append(edges, service.EdgePlans)
+	}
+	if m.cleareddatabases {
+		edges = append(edges, service.EdgeDatabases)
 	}
 	return edges
 }
@@ -7185,6 +17775,10 @@ func (m *ServiceMutation) EdgeCleared(name string) bool {
 		return m.clearedversions
 	case service.EdgeHealth:
 		return m.clearedhealth
+	case service.EdgePlans:
+		return m.clearedplans
+	case service.EdgeDatabases:
+		return m.cleareddatabases
 	}
 	return false
 }
@@ -7218,6 +17812,12 @@ func (m *ServiceMutation) ResetEdge(name string) error {
 		return nil
 	case service.EdgeHealth:
 		m.ResetHealth()
+		return nil
+	case service.EdgePlans:
+		m.ResetPlans()
+		return nil
+	case service.EdgeDatabases:
+		m.ResetDatabases()
 		return nil
 	}
 	return fmt.Errorf("unknown Service edge %s", name)

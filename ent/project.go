@@ -16,8 +16,14 @@ type Project struct {
 	config `json:"-"`
 	// ID of the ent.
 	ID string `json:"id,omitempty"`
+	// Its id for those who know projects by number. Only rows of old stores have none, until the next start.
+	Number *int `json:"number,omitempty"`
 	// Description holds the value of the "description" field.
 	Description string `json:"description,omitempty"`
+	// How many databases it has, so that a page of a list need not count them.
+	DatabaseCount int `json:"database_count,omitempty"`
+	// How many of these only admins see.
+	HiddenDatabaseCount int `json:"hidden_database_count,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt int64 `json:"created_at,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
@@ -30,9 +36,11 @@ type Project struct {
 type ProjectEdges struct {
 	// Services holds the value of the services edge.
 	Services []*Service `json:"services,omitempty"`
+	// Databases holds the value of the databases edge.
+	Databases []*Database `json:"databases,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [1]bool
+	loadedTypes [2]bool
 }
 
 // ServicesOrErr returns the Services value or an error if the edge
@@ -44,12 +52,21 @@ func (e ProjectEdges) ServicesOrErr() ([]*Service, error) {
 	return nil, &NotLoadedError{edge: "services"}
 }
 
+// DatabasesOrErr returns the Databases value or an error if the edge
+// was not loaded in eager-loading.
+func (e ProjectEdges) DatabasesOrErr() ([]*Database, error) {
+	if e.loadedTypes[1] {
+		return e.Databases, nil
+	}
+	return nil, &NotLoadedError{edge: "databases"}
+}
+
 // scanValues returns the types for scanning values from sql.Rows.
 func (*Project) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case project.FieldCreatedAt:
+		case project.FieldNumber, project.FieldDatabaseCount, project.FieldHiddenDatabaseCount, project.FieldCreatedAt:
 			values[i] = new(sql.NullInt64)
 		case project.FieldID, project.FieldDescription:
 			values[i] = new(sql.NullString)
@@ -74,11 +91,30 @@ func (_m *Project) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.ID = value.String
 			}
+		case project.FieldNumber:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field number", values[i])
+			} else if value.Valid {
+				_m.Number = new(int)
+				*_m.Number = int(value.Int64)
+			}
 		case project.FieldDescription:
 			if value, ok := values[i].(*sql.NullString); !ok {
 				return fmt.Errorf("unexpected type %T for field description", values[i])
 			} else if value.Valid {
 				_m.Description = value.String
+			}
+		case project.FieldDatabaseCount:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field database_count", values[i])
+			} else if value.Valid {
+				_m.DatabaseCount = int(value.Int64)
+			}
+		case project.FieldHiddenDatabaseCount:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field hidden_database_count", values[i])
+			} else if value.Valid {
+				_m.HiddenDatabaseCount = int(value.Int64)
 			}
 		case project.FieldCreatedAt:
 			if value, ok := values[i].(*sql.NullInt64); !ok {
@@ -104,6 +140,11 @@ func (_m *Project) QueryServices() *ServiceQuery {
 	return NewProjectClient(_m.config).QueryServices(_m)
 }
 
+// QueryDatabases queries the "databases" edge of the Project entity.
+func (_m *Project) QueryDatabases() *DatabaseQuery {
+	return NewProjectClient(_m.config).QueryDatabases(_m)
+}
+
 // Update returns a builder for updating this Project.
 // Note that you need to call Project.Unwrap() before calling this method if this Project
 // was returned from a transaction, and the transaction was committed or rolled back.
@@ -127,8 +168,19 @@ func (_m *Project) String() string {
 	var builder strings.Builder
 	builder.WriteString("Project(")
 	builder.WriteString(fmt.Sprintf("id=%v, ", _m.ID))
+	if v := _m.Number; v != nil {
+		builder.WriteString("number=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
 	builder.WriteString("description=")
 	builder.WriteString(_m.Description)
+	builder.WriteString(", ")
+	builder.WriteString("database_count=")
+	builder.WriteString(fmt.Sprintf("%v", _m.DatabaseCount))
+	builder.WriteString(", ")
+	builder.WriteString("hidden_database_count=")
+	builder.WriteString(fmt.Sprintf("%v", _m.HiddenDatabaseCount))
 	builder.WriteString(", ")
 	builder.WriteString("created_at=")
 	builder.WriteString(fmt.Sprintf("%v", _m.CreatedAt))

@@ -9,6 +9,7 @@ import (
 
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
+	"github.com/backplane/backplane/ent/database"
 	"github.com/backplane/backplane/ent/project"
 	"github.com/backplane/backplane/ent/service"
 	"github.com/google/uuid"
@@ -21,6 +22,20 @@ type ProjectCreate struct {
 	hooks    []Hook
 }
 
+// SetNumber sets the "number" field.
+func (_c *ProjectCreate) SetNumber(v int) *ProjectCreate {
+	_c.mutation.SetNumber(v)
+	return _c
+}
+
+// SetNillableNumber sets the "number" field if the given value is not nil.
+func (_c *ProjectCreate) SetNillableNumber(v *int) *ProjectCreate {
+	if v != nil {
+		_c.SetNumber(*v)
+	}
+	return _c
+}
+
 // SetDescription sets the "description" field.
 func (_c *ProjectCreate) SetDescription(v string) *ProjectCreate {
 	_c.mutation.SetDescription(v)
@@ -31,6 +46,34 @@ func (_c *ProjectCreate) SetDescription(v string) *ProjectCreate {
 func (_c *ProjectCreate) SetNillableDescription(v *string) *ProjectCreate {
 	if v != nil {
 		_c.SetDescription(*v)
+	}
+	return _c
+}
+
+// SetDatabaseCount sets the "database_count" field.
+func (_c *ProjectCreate) SetDatabaseCount(v int) *ProjectCreate {
+	_c.mutation.SetDatabaseCount(v)
+	return _c
+}
+
+// SetNillableDatabaseCount sets the "database_count" field if the given value is not nil.
+func (_c *ProjectCreate) SetNillableDatabaseCount(v *int) *ProjectCreate {
+	if v != nil {
+		_c.SetDatabaseCount(*v)
+	}
+	return _c
+}
+
+// SetHiddenDatabaseCount sets the "hidden_database_count" field.
+func (_c *ProjectCreate) SetHiddenDatabaseCount(v int) *ProjectCreate {
+	_c.mutation.SetHiddenDatabaseCount(v)
+	return _c
+}
+
+// SetNillableHiddenDatabaseCount sets the "hidden_database_count" field if the given value is not nil.
+func (_c *ProjectCreate) SetNillableHiddenDatabaseCount(v *int) *ProjectCreate {
+	if v != nil {
+		_c.SetHiddenDatabaseCount(*v)
 	}
 	return _c
 }
@@ -60,6 +103,21 @@ func (_c *ProjectCreate) AddServices(v ...*Service) *ProjectCreate {
 		ids[i] = v[i].ID
 	}
 	return _c.AddServiceIDs(ids...)
+}
+
+// AddDatabaseIDs adds the "databases" edge to the Database entity by IDs.
+func (_c *ProjectCreate) AddDatabaseIDs(ids ...int) *ProjectCreate {
+	_c.mutation.AddDatabaseIDs(ids...)
+	return _c
+}
+
+// AddDatabases adds the "databases" edges to the Database entity.
+func (_c *ProjectCreate) AddDatabases(v ...*Database) *ProjectCreate {
+	ids := make([]int, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddDatabaseIDs(ids...)
 }
 
 // Mutation returns the ProjectMutation object of the builder.
@@ -101,12 +159,26 @@ func (_c *ProjectCreate) defaults() {
 		v := project.DefaultDescription
 		_c.mutation.SetDescription(v)
 	}
+	if _, ok := _c.mutation.DatabaseCount(); !ok {
+		v := project.DefaultDatabaseCount
+		_c.mutation.SetDatabaseCount(v)
+	}
+	if _, ok := _c.mutation.HiddenDatabaseCount(); !ok {
+		v := project.DefaultHiddenDatabaseCount
+		_c.mutation.SetHiddenDatabaseCount(v)
+	}
 }
 
 // check runs all checks and user-defined validators on the builder.
 func (_c *ProjectCreate) check() error {
 	if _, ok := _c.mutation.Description(); !ok {
 		return &ValidationError{Name: "description", err: errors.New(`ent: missing required field "Project.description"`)}
+	}
+	if _, ok := _c.mutation.DatabaseCount(); !ok {
+		return &ValidationError{Name: "database_count", err: errors.New(`ent: missing required field "Project.database_count"`)}
+	}
+	if _, ok := _c.mutation.HiddenDatabaseCount(); !ok {
+		return &ValidationError{Name: "hidden_database_count", err: errors.New(`ent: missing required field "Project.hidden_database_count"`)}
 	}
 	if _, ok := _c.mutation.CreatedAt(); !ok {
 		return &ValidationError{Name: "created_at", err: errors.New(`ent: missing required field "Project.created_at"`)}
@@ -151,9 +223,21 @@ func (_c *ProjectCreate) createSpec() (*Project, *sqlgraph.CreateSpec) {
 		_node.ID = id
 		_spec.ID.Value = id
 	}
+	if value, ok := _c.mutation.Number(); ok {
+		_spec.SetField(project.FieldNumber, field.TypeInt, value)
+		_node.Number = &value
+	}
 	if value, ok := _c.mutation.Description(); ok {
 		_spec.SetField(project.FieldDescription, field.TypeString, value)
 		_node.Description = value
+	}
+	if value, ok := _c.mutation.DatabaseCount(); ok {
+		_spec.SetField(project.FieldDatabaseCount, field.TypeInt, value)
+		_node.DatabaseCount = value
+	}
+	if value, ok := _c.mutation.HiddenDatabaseCount(); ok {
+		_spec.SetField(project.FieldHiddenDatabaseCount, field.TypeInt, value)
+		_node.HiddenDatabaseCount = value
 	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(project.FieldCreatedAt, field.TypeInt64, value)
@@ -168,6 +252,22 @@ func (_c *ProjectCreate) createSpec() (*Project, *sqlgraph.CreateSpec) {
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(service.FieldID, field.TypeUUID),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.DatabasesIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   project.DatabasesTable,
+			Columns: []string{project.DatabasesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(database.FieldID, field.TypeInt),
 			},
 		}
 		for _, k := range nodes {

@@ -13,6 +13,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
+	"github.com/backplane/backplane/ent/database"
 	"github.com/backplane/backplane/ent/predicate"
 	"github.com/backplane/backplane/ent/project"
 	"github.com/backplane/backplane/ent/service"
@@ -21,12 +22,13 @@ import (
 // ProjectQuery is the builder for querying Project entities.
 type ProjectQuery struct {
 	config
-	ctx          *QueryContext
-	order        []project.OrderOption
-	inters       []Interceptor
-	predicates   []predicate.Project
-	withServices *ServiceQuery
-	modifiers    []func(*sql.Selector)
+	ctx           *QueryContext
+	order         []project.OrderOption
+	inters        []Interceptor
+	predicates    []predicate.Project
+	withServices  *ServiceQuery
+	withDatabases *DatabaseQuery
+	modifiers     []func(*sql.Selector)
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
 	path func(context.Context) (*sql.Selector, error)
@@ -78,6 +80,28 @@ func (_q *ProjectQuery) QueryServices() *ServiceQuery {
 			sqlgraph.From(project.Table, project.FieldID, selector),
 			sqlgraph.To(service.Table, service.FieldID),
 			sqlgraph.Edge(sqlgraph.O2M, false, project.ServicesTable, project.ServicesColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryDatabases chains the current query on the "databases" edge.
+func (_q *ProjectQuery) QueryDatabases() *DatabaseQuery {
+	query := (&DatabaseClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(project.Table, project.FieldID, selector),
+			sqlgraph.To(database.Table, database.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, project.DatabasesTable, project.DatabasesColumn),
 		)
 		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
 		return fromU, nil
@@ -272,12 +296,13 @@ func (_q *ProjectQuery) Clone() *ProjectQuery {
 		return nil
 	}
 	return &ProjectQuery{
-		config:       _q.config,
-		ctx:          _q.ctx.Clone(),
-		order:        append([]project.OrderOption{}, _q.order...),
-		inters:       append([]Interceptor{}, _q.inters...),
-		predicates:   append([]predicate.Project{}, _q.predicates...),
-		withServices: _q.withServices.Clone(),
+		config:        _q.config,
+		ctx:           _q.ctx.Clone(),
+		order:         append([]project.OrderOption{}, _q.order...),
+		inters:        append([]Interceptor{}, _q.inters...),
+		predicates:    append([]predicate.Project{}, _q.predicates...),
+		withServices:  _q.withServices.Clone(),
+		withDatabases: _q.withDatabases.Clone(),
 		// clone intermediate query.
 		sql:       _q.sql.Clone(),
 		path:      _q.path,
@@ -296,18 +321,29 @@ func (_q *ProjectQuery) WithServices(opts ...func(*ServiceQuery)) *ProjectQuery 
 	return _q
 }
 
+// WithDatabases tells the query-builder to eager-load the nodes that are connected to
+// the "databases" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *ProjectQuery) WithDatabases(opts ...func(*DatabaseQuery)) *ProjectQuery {
+	query := (&DatabaseClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withDatabases = query
+	return _q
+}
+
 // GroupBy is used to group vertices by one or more fields/columns.
 // It is often used with aggregate functions, like: count, max, mean, min, sum.
 //
 // Example:
 //
 //	var v []struct {
-//		Description string `json:"description,omitempty"`
+//		Number int `json:"number,omitempty"`
 //		Count int `json:"count,omitempty"`
 //	}
 //
 //	client.Project.Query().
-//		GroupBy(project.FieldDescription).
+//		GroupBy(project.FieldNumber).
 //		Aggregate(ent.Count()).
 //		Scan(ctx, &v)
 func (_q *ProjectQuery) GroupBy(field string, fields ...string) *ProjectGroupBy {
@@ -325,11 +361,11 @@ func (_q *ProjectQuery) GroupBy(field string, fields ...string) *ProjectGroupBy 
 // Example:
 //
 //	var v []struct {
-//		Description string `json:"description,omitempty"`
+//		Number int `json:"number,omitempty"`
 //	}
 //
 //	client.Project.Query().
-//		Select(project.FieldDescription).
+//		Select(project.FieldNumber).
 //		Scan(ctx, &v)
 func (_q *ProjectQuery) Select(fields ...string) *ProjectSelect {
 	_q.ctx.Fields = append(_q.ctx.Fields, fields...)
@@ -374,8 +410,9 @@ func (_q *ProjectQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Proj
 	var (
 		nodes       = []*Project{}
 		_spec       = _q.querySpec()
-		loadedTypes = [1]bool{
+		loadedTypes = [2]bool{
 			_q.withServices != nil,
+			_q.withDatabases != nil,
 		}
 	)
 	_spec.ScanValues = func(columns []string) ([]any, error) {
@@ -406,6 +443,13 @@ func (_q *ProjectQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Proj
 			return nil, err
 		}
 	}
+	if query := _q.withDatabases; query != nil {
+		if err := _q.loadDatabases(ctx, query, nodes,
+			func(n *Project) { n.Edges.Databases = []*Database{} },
+			func(n *Project, e *Database) { n.Edges.Databases = append(n.Edges.Databases, e) }); err != nil {
+			return nil, err
+		}
+	}
 	return nodes, nil
 }
 
@@ -424,6 +468,36 @@ func (_q *ProjectQuery) loadServices(ctx context.Context, query *ServiceQuery, n
 	}
 	query.Where(predicate.Service(func(s *sql.Selector) {
 		s.Where(sql.InValues(s.C(project.ServicesColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.Project
+		node, ok := nodeids[fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "project" returned %v for node %v`, fk, n.ID)
+		}
+		assign(node, n)
+	}
+	return nil
+}
+func (_q *ProjectQuery) loadDatabases(ctx context.Context, query *DatabaseQuery, nodes []*Project, init func(*Project), assign func(*Project, *Database)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[string]*Project)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+		if init != nil {
+			init(nodes[i])
+		}
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(database.FieldProject)
+	}
+	query.Where(predicate.Database(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(project.DatabasesColumn), fks...))
 	}))
 	neighbors, err := query.All(ctx)
 	if err != nil {

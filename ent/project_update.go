@@ -10,6 +10,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
+	"github.com/backplane/backplane/ent/database"
 	"github.com/backplane/backplane/ent/predicate"
 	"github.com/backplane/backplane/ent/project"
 	"github.com/backplane/backplane/ent/service"
@@ -30,6 +31,33 @@ func (_u *ProjectUpdate) Where(ps ...predicate.Project) *ProjectUpdate {
 	return _u
 }
 
+// SetNumber sets the "number" field.
+func (_u *ProjectUpdate) SetNumber(v int) *ProjectUpdate {
+	_u.mutation.ResetNumber()
+	_u.mutation.SetNumber(v)
+	return _u
+}
+
+// SetNillableNumber sets the "number" field if the given value is not nil.
+func (_u *ProjectUpdate) SetNillableNumber(v *int) *ProjectUpdate {
+	if v != nil {
+		_u.SetNumber(*v)
+	}
+	return _u
+}
+
+// AddNumber adds value to the "number" field.
+func (_u *ProjectUpdate) AddNumber(v int) *ProjectUpdate {
+	_u.mutation.AddNumber(v)
+	return _u
+}
+
+// ClearNumber clears the value of the "number" field.
+func (_u *ProjectUpdate) ClearNumber() *ProjectUpdate {
+	_u.mutation.ClearNumber()
+	return _u
+}
+
 // SetDescription sets the "description" field.
 func (_u *ProjectUpdate) SetDescription(v string) *ProjectUpdate {
 	_u.mutation.SetDescription(v)
@@ -41,6 +69,48 @@ func (_u *ProjectUpdate) SetNillableDescription(v *string) *ProjectUpdate {
 	if v != nil {
 		_u.SetDescription(*v)
 	}
+	return _u
+}
+
+// SetDatabaseCount sets the "database_count" field.
+func (_u *ProjectUpdate) SetDatabaseCount(v int) *ProjectUpdate {
+	_u.mutation.ResetDatabaseCount()
+	_u.mutation.SetDatabaseCount(v)
+	return _u
+}
+
+// SetNillableDatabaseCount sets the "database_count" field if the given value is not nil.
+func (_u *ProjectUpdate) SetNillableDatabaseCount(v *int) *ProjectUpdate {
+	if v != nil {
+		_u.SetDatabaseCount(*v)
+	}
+	return _u
+}
+
+// AddDatabaseCount adds value to the "database_count" field.
+func (_u *ProjectUpdate) AddDatabaseCount(v int) *ProjectUpdate {
+	_u.mutation.AddDatabaseCount(v)
+	return _u
+}
+
+// SetHiddenDatabaseCount sets the "hidden_database_count" field.
+func (_u *ProjectUpdate) SetHiddenDatabaseCount(v int) *ProjectUpdate {
+	_u.mutation.ResetHiddenDatabaseCount()
+	_u.mutation.SetHiddenDatabaseCount(v)
+	return _u
+}
+
+// SetNillableHiddenDatabaseCount sets the "hidden_database_count" field if the given value is not nil.
+func (_u *ProjectUpdate) SetNillableHiddenDatabaseCount(v *int) *ProjectUpdate {
+	if v != nil {
+		_u.SetHiddenDatabaseCount(*v)
+	}
+	return _u
+}
+
+// AddHiddenDatabaseCount adds value to the "hidden_database_count" field.
+func (_u *ProjectUpdate) AddHiddenDatabaseCount(v int) *ProjectUpdate {
+	_u.mutation.AddHiddenDatabaseCount(v)
 	return _u
 }
 
@@ -57,6 +127,21 @@ func (_u *ProjectUpdate) AddServices(v ...*Service) *ProjectUpdate {
 		ids[i] = v[i].ID
 	}
 	return _u.AddServiceIDs(ids...)
+}
+
+// AddDatabaseIDs adds the "databases" edge to the Database entity by IDs.
+func (_u *ProjectUpdate) AddDatabaseIDs(ids ...int) *ProjectUpdate {
+	_u.mutation.AddDatabaseIDs(ids...)
+	return _u
+}
+
+// AddDatabases adds the "databases" edges to the Database entity.
+func (_u *ProjectUpdate) AddDatabases(v ...*Database) *ProjectUpdate {
+	ids := make([]int, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddDatabaseIDs(ids...)
 }
 
 // Mutation returns the ProjectMutation object of the builder.
@@ -83,6 +168,27 @@ func (_u *ProjectUpdate) RemoveServices(v ...*Service) *ProjectUpdate {
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveServiceIDs(ids...)
+}
+
+// ClearDatabases clears all "databases" edges to the Database entity.
+func (_u *ProjectUpdate) ClearDatabases() *ProjectUpdate {
+	_u.mutation.ClearDatabases()
+	return _u
+}
+
+// RemoveDatabaseIDs removes the "databases" edge to Database entities by IDs.
+func (_u *ProjectUpdate) RemoveDatabaseIDs(ids ...int) *ProjectUpdate {
+	_u.mutation.RemoveDatabaseIDs(ids...)
+	return _u
+}
+
+// RemoveDatabases removes "databases" edges to Database entities.
+func (_u *ProjectUpdate) RemoveDatabases(v ...*Database) *ProjectUpdate {
+	ids := make([]int, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveDatabaseIDs(ids...)
 }
 
 // Save executes the query and returns the number of nodes affected by the update operation.
@@ -127,8 +233,29 @@ func (_u *ProjectUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 			}
 		}
 	}
+	if value, ok := _u.mutation.Number(); ok {
+		_spec.SetField(project.FieldNumber, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedNumber(); ok {
+		_spec.AddField(project.FieldNumber, field.TypeInt, value)
+	}
+	if _u.mutation.NumberCleared() {
+		_spec.ClearField(project.FieldNumber, field.TypeInt)
+	}
 	if value, ok := _u.mutation.Description(); ok {
 		_spec.SetField(project.FieldDescription, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.DatabaseCount(); ok {
+		_spec.SetField(project.FieldDatabaseCount, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedDatabaseCount(); ok {
+		_spec.AddField(project.FieldDatabaseCount, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.HiddenDatabaseCount(); ok {
+		_spec.SetField(project.FieldHiddenDatabaseCount, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedHiddenDatabaseCount(); ok {
+		_spec.AddField(project.FieldHiddenDatabaseCount, field.TypeInt, value)
 	}
 	if _u.mutation.ServicesCleared() {
 		edge := &sqlgraph.EdgeSpec{
@@ -175,6 +302,51 @@ func (_u *ProjectUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 		}
 		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
+	if _u.mutation.DatabasesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   project.DatabasesTable,
+			Columns: []string{project.DatabasesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(database.FieldID, field.TypeInt),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedDatabasesIDs(); len(nodes) > 0 && !_u.mutation.DatabasesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   project.DatabasesTable,
+			Columns: []string{project.DatabasesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(database.FieldID, field.TypeInt),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.DatabasesIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   project.DatabasesTable,
+			Columns: []string{project.DatabasesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(database.FieldID, field.TypeInt),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -197,6 +369,33 @@ type ProjectUpdateOne struct {
 	modifiers []func(*sql.UpdateBuilder)
 }
 
+// SetNumber sets the "number" field.
+func (_u *ProjectUpdateOne) SetNumber(v int) *ProjectUpdateOne {
+	_u.mutation.ResetNumber()
+	_u.mutation.SetNumber(v)
+	return _u
+}
+
+// SetNillableNumber sets the "number" field if the given value is not nil.
+func (_u *ProjectUpdateOne) SetNillableNumber(v *int) *ProjectUpdateOne {
+	if v != nil {
+		_u.SetNumber(*v)
+	}
+	return _u
+}
+
+// AddNumber adds value to the "number" field.
+func (_u *ProjectUpdateOne) AddNumber(v int) *ProjectUpdateOne {
+	_u.mutation.AddNumber(v)
+	return _u
+}
+
+// ClearNumber clears the value of the "number" field.
+func (_u *ProjectUpdateOne) ClearNumber() *ProjectUpdateOne {
+	_u.mutation.ClearNumber()
+	return _u
+}
+
 // SetDescription sets the "description" field.
 func (_u *ProjectUpdateOne) SetDescription(v string) *ProjectUpdateOne {
 	_u.mutation.SetDescription(v)
@@ -208,6 +407,48 @@ func (_u *ProjectUpdateOne) SetNillableDescription(v *string) *ProjectUpdateOne 
 	if v != nil {
 		_u.SetDescription(*v)
 	}
+	return _u
+}
+
+// SetDatabaseCount sets the "database_count" field.
+func (_u *ProjectUpdateOne) SetDatabaseCount(v int) *ProjectUpdateOne {
+	_u.mutation.ResetDatabaseCount()
+	_u.mutation.SetDatabaseCount(v)
+	return _u
+}
+
+// SetNillableDatabaseCount sets the "database_count" field if the given value is not nil.
+func (_u *ProjectUpdateOne) SetNillableDatabaseCount(v *int) *ProjectUpdateOne {
+	if v != nil {
+		_u.SetDatabaseCount(*v)
+	}
+	return _u
+}
+
+// AddDatabaseCount adds value to the "database_count" field.
+func (_u *ProjectUpdateOne) AddDatabaseCount(v int) *ProjectUpdateOne {
+	_u.mutation.AddDatabaseCount(v)
+	return _u
+}
+
+// SetHiddenDatabaseCount sets the "hidden_database_count" field.
+func (_u *ProjectUpdateOne) SetHiddenDatabaseCount(v int) *ProjectUpdateOne {
+	_u.mutation.ResetHiddenDatabaseCount()
+	_u.mutation.SetHiddenDatabaseCount(v)
+	return _u
+}
+
+// SetNillableHiddenDatabaseCount sets the "hidden_database_count" field if the given value is not nil.
+func (_u *ProjectUpdateOne) SetNillableHiddenDatabaseCount(v *int) *ProjectUpdateOne {
+	if v != nil {
+		_u.SetHiddenDatabaseCount(*v)
+	}
+	return _u
+}
+
+// AddHiddenDatabaseCount adds value to the "hidden_database_count" field.
+func (_u *ProjectUpdateOne) AddHiddenDatabaseCount(v int) *ProjectUpdateOne {
+	_u.mutation.AddHiddenDatabaseCount(v)
 	return _u
 }
 
@@ -224,6 +465,21 @@ func (_u *ProjectUpdateOne) AddServices(v ...*Service) *ProjectUpdateOne {
 		ids[i] = v[i].ID
 	}
 	return _u.AddServiceIDs(ids...)
+}
+
+// AddDatabaseIDs adds the "databases" edge to the Database entity by IDs.
+func (_u *ProjectUpdateOne) AddDatabaseIDs(ids ...int) *ProjectUpdateOne {
+	_u.mutation.AddDatabaseIDs(ids...)
+	return _u
+}
+
+// AddDatabases adds the "databases" edges to the Database entity.
+func (_u *ProjectUpdateOne) AddDatabases(v ...*Database) *ProjectUpdateOne {
+	ids := make([]int, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddDatabaseIDs(ids...)
 }
 
 // Mutation returns the ProjectMutation object of the builder.
@@ -250,6 +506,27 @@ func (_u *ProjectUpdateOne) RemoveServices(v ...*Service) *ProjectUpdateOne {
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveServiceIDs(ids...)
+}
+
+// ClearDatabases clears all "databases" edges to the Database entity.
+func (_u *ProjectUpdateOne) ClearDatabases() *ProjectUpdateOne {
+	_u.mutation.ClearDatabases()
+	return _u
+}
+
+// RemoveDatabaseIDs removes the "databases" edge to Database entities by IDs.
+func (_u *ProjectUpdateOne) RemoveDatabaseIDs(ids ...int) *ProjectUpdateOne {
+	_u.mutation.RemoveDatabaseIDs(ids...)
+	return _u
+}
+
+// RemoveDatabases removes "databases" edges to Database entities.
+func (_u *ProjectUpdateOne) RemoveDatabases(v ...*Database) *ProjectUpdateOne {
+	ids := make([]int, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveDatabaseIDs(ids...)
 }
 
 // Where appends a list predicates to the ProjectUpdate builder.
@@ -324,8 +601,29 @@ func (_u *ProjectUpdateOne) sqlSave(ctx context.Context) (_node *Project, err er
 			}
 		}
 	}
+	if value, ok := _u.mutation.Number(); ok {
+		_spec.SetField(project.FieldNumber, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedNumber(); ok {
+		_spec.AddField(project.FieldNumber, field.TypeInt, value)
+	}
+	if _u.mutation.NumberCleared() {
+		_spec.ClearField(project.FieldNumber, field.TypeInt)
+	}
 	if value, ok := _u.mutation.Description(); ok {
 		_spec.SetField(project.FieldDescription, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.DatabaseCount(); ok {
+		_spec.SetField(project.FieldDatabaseCount, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedDatabaseCount(); ok {
+		_spec.AddField(project.FieldDatabaseCount, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.HiddenDatabaseCount(); ok {
+		_spec.SetField(project.FieldHiddenDatabaseCount, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedHiddenDatabaseCount(); ok {
+		_spec.AddField(project.FieldHiddenDatabaseCount, field.TypeInt, value)
 	}
 	if _u.mutation.ServicesCleared() {
 		edge := &sqlgraph.EdgeSpec{
@@ -365,6 +663,51 @@ func (_u *ProjectUpdateOne) sqlSave(ctx context.Context) (_node *Project, err er
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(service.FieldID, field.TypeUUID),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.DatabasesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   project.DatabasesTable,
+			Columns: []string{project.DatabasesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(database.FieldID, field.TypeInt),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedDatabasesIDs(); len(nodes) > 0 && !_u.mutation.DatabasesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   project.DatabasesTable,
+			Columns: []string{project.DatabasesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(database.FieldID, field.TypeInt),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.DatabasesIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   project.DatabasesTable,
+			Columns: []string{project.DatabasesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(database.FieldID, field.TypeInt),
 			},
 		}
 		for _, k := range nodes {

@@ -5,10 +5,18 @@ package ent
 import (
 	"github.com/backplane/backplane/ent/audithead"
 	"github.com/backplane/backplane/ent/auditrecord"
+	"github.com/backplane/backplane/ent/backup"
 	"github.com/backplane/backplane/ent/change"
+	"github.com/backplane/backplane/ent/credential"
+	"github.com/backplane/backplane/ent/database"
 	"github.com/backplane/backplane/ent/datakey"
+	"github.com/backplane/backplane/ent/engine"
+	"github.com/backplane/backplane/ent/environment"
 	"github.com/backplane/backplane/ent/healthentry"
 	"github.com/backplane/backplane/ent/lease"
+	"github.com/backplane/backplane/ent/login"
+	"github.com/backplane/backplane/ent/operation"
+	"github.com/backplane/backplane/ent/plan"
 	"github.com/backplane/backplane/ent/project"
 	"github.com/backplane/backplane/ent/schema"
 	"github.com/backplane/backplane/ent/service"
@@ -93,6 +101,66 @@ func init() {
 	auditrecordDescHash := auditrecordFields[13].Descriptor()
 	// auditrecord.HashValidator is a validator for the "hash" field. It is called by the builders before save.
 	auditrecord.HashValidator = auditrecordDescHash.Validators[0].(func(string) error)
+	backupFields := schema.Backup{}.Fields()
+	_ = backupFields
+	// backupDescDatabaseName is the schema descriptor for database_name field.
+	backupDescDatabaseName := backupFields[2].Descriptor()
+	// backup.DatabaseNameValidator is a validator for the "database_name" field. It is called by the builders before save.
+	backup.DatabaseNameValidator = backupDescDatabaseName.Validators[0].(func(string) error)
+	// backupDescEngineType is the schema descriptor for engine_type field.
+	backupDescEngineType := backupFields[3].Descriptor()
+	// backup.EngineTypeValidator is a validator for the "engine_type" field. It is called by the builders before save.
+	backup.EngineTypeValidator = backupDescEngineType.Validators[0].(func(string) error)
+	// backupDescProject is the schema descriptor for project field.
+	backupDescProject := backupFields[6].Descriptor()
+	// backup.ProjectValidator is a validator for the "project" field. It is called by the builders before save.
+	backup.ProjectValidator = backupDescProject.Validators[0].(func(string) error)
+	// backupDescStatus is the schema descriptor for status field.
+	backupDescStatus := backupFields[7].Descriptor()
+	// backup.DefaultStatus holds the default value on creation for the status field.
+	backup.DefaultStatus = backupDescStatus.Default.(string)
+	// backup.StatusValidator is a validator for the "status" field. It is called by the builders before save.
+	backup.StatusValidator = backupDescStatus.Validators[0].(func(string) error)
+	// backupDescLocation is the schema descriptor for location field.
+	backupDescLocation := backupFields[9].Descriptor()
+	// backup.DefaultLocation holds the default value on creation for the location field.
+	backup.DefaultLocation = backupDescLocation.Default.(string)
+	// backup.LocationValidator is a validator for the "location" field. It is called by the builders before save.
+	backup.LocationValidator = backupDescLocation.Validators[0].(func(string) error)
+	// backupDescFormat is the schema descriptor for format field.
+	backupDescFormat := backupFields[11].Descriptor()
+	// backup.DefaultFormat holds the default value on creation for the format field.
+	backup.DefaultFormat = backupDescFormat.Default.(string)
+	// backup.FormatValidator is a validator for the "format" field. It is called by the builders before save.
+	backup.FormatValidator = backupDescFormat.Validators[0].(func(string) error)
+	// backupDescSize is the schema descriptor for size field.
+	backupDescSize := backupFields[12].Descriptor()
+	// backup.DefaultSize holds the default value on creation for the size field.
+	backup.DefaultSize = backupDescSize.Default.(int64)
+	// backupDescSha256 is the schema descriptor for sha256 field.
+	backupDescSha256 := backupFields[13].Descriptor()
+	// backup.DefaultSha256 holds the default value on creation for the sha256 field.
+	backup.DefaultSha256 = backupDescSha256.Default.(string)
+	// backup.Sha256Validator is a validator for the "sha256" field. It is called by the builders before save.
+	backup.Sha256Validator = backupDescSha256.Validators[0].(func(string) error)
+	// backupDescOperationID is the schema descriptor for operation_id field.
+	backupDescOperationID := backupFields[14].Descriptor()
+	// backup.DefaultOperationID holds the default value on creation for the operation_id field.
+	backup.DefaultOperationID = backupDescOperationID.Default.(int)
+	// backupDescCreatedBy is the schema descriptor for created_by field.
+	backupDescCreatedBy := backupFields[15].Descriptor()
+	// backup.DefaultCreatedBy holds the default value on creation for the created_by field.
+	backup.DefaultCreatedBy = backupDescCreatedBy.Default.(string)
+	// backup.CreatedByValidator is a validator for the "created_by" field. It is called by the builders before save.
+	backup.CreatedByValidator = backupDescCreatedBy.Validators[0].(func(string) error)
+	// backupDescEndAt is the schema descriptor for end_at field.
+	backupDescEndAt := backupFields[17].Descriptor()
+	// backup.DefaultEndAt holds the default value on creation for the end_at field.
+	backup.DefaultEndAt = backupDescEndAt.Default.(int64)
+	// backupDescID is the schema descriptor for id field.
+	backupDescID := backupFields[0].Descriptor()
+	// backup.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	backup.IDValidator = backupDescID.Validators[0].(func(int) error)
 	changeFields := schema.Change{}.Fields()
 	_ = changeFields
 	// changeDescEvent is the schema descriptor for event field.
@@ -105,12 +173,194 @@ func init() {
 	change.DefaultProject = changeDescProject.Default.(string)
 	// change.ProjectValidator is a validator for the "project" field. It is called by the builders before save.
 	change.ProjectValidator = changeDescProject.Validators[0].(func(string) error)
+	credentialFields := schema.Credential{}.Fields()
+	_ = credentialFields
+	// credentialDescUser is the schema descriptor for user field.
+	credentialDescUser := credentialFields[2].Descriptor()
+	// credential.UserValidator is a validator for the "user" field. It is called by the builders before save.
+	credential.UserValidator = credentialDescUser.Validators[0].(func(string) error)
+	// credentialDescBaseUser is the schema descriptor for base_user field.
+	credentialDescBaseUser := credentialFields[3].Descriptor()
+	// credential.BaseUserValidator is a validator for the "base_user" field. It is called by the builders before save.
+	credential.BaseUserValidator = credentialDescBaseUser.Validators[0].(func(string) error)
+	// credentialDescOtherUser is the schema descriptor for other_user field.
+	credentialDescOtherUser := credentialFields[4].Descriptor()
+	// credential.DefaultOtherUser holds the default value on creation for the other_user field.
+	credential.DefaultOtherUser = credentialDescOtherUser.Default.(string)
+	// credential.OtherUserValidator is a validator for the "other_user" field. It is called by the builders before save.
+	credential.OtherUserValidator = credentialDescOtherUser.Validators[0].(func(string) error)
+	// credentialDescPrivilege is the schema descriptor for privilege field.
+	credentialDescPrivilege := credentialFields[5].Descriptor()
+	// credential.DefaultPrivilege holds the default value on creation for the privilege field.
+	credential.DefaultPrivilege = credentialDescPrivilege.Default.(string)
+	// credential.PrivilegeValidator is a validator for the "privilege" field. It is called by the builders before save.
+	credential.PrivilegeValidator = credentialDescPrivilege.Validators[0].(func(string) error)
+	// credentialDescPendingUser is the schema descriptor for pending_user field.
+	credentialDescPendingUser := credentialFields[8].Descriptor()
+	// credential.DefaultPendingUser holds the default value on creation for the pending_user field.
+	credential.DefaultPendingUser = credentialDescPendingUser.Default.(string)
+	// credential.PendingUserValidator is a validator for the "pending_user" field. It is called by the builders before save.
+	credential.PendingUserValidator = credentialDescPendingUser.Validators[0].(func(string) error)
+	// credentialDescVersion is the schema descriptor for version field.
+	credentialDescVersion := credentialFields[9].Descriptor()
+	// credential.DefaultVersion holds the default value on creation for the version field.
+	credential.DefaultVersion = credentialDescVersion.Default.(int)
+	// credentialDescReady is the schema descriptor for ready field.
+	credentialDescReady := credentialFields[10].Descriptor()
+	// credential.DefaultReady holds the default value on creation for the ready field.
+	credential.DefaultReady = credentialDescReady.Default.(bool)
+	// credentialDescFormerUser is the schema descriptor for former_user field.
+	credentialDescFormerUser := credentialFields[11].Descriptor()
+	// credential.DefaultFormerUser holds the default value on creation for the former_user field.
+	credential.DefaultFormerUser = credentialDescFormerUser.Default.(string)
+	// credential.FormerUserValidator is a validator for the "former_user" field. It is called by the builders before save.
+	credential.FormerUserValidator = credentialDescFormerUser.Validators[0].(func(string) error)
+	// credentialDescFormerUntil is the schema descriptor for former_until field.
+	credentialDescFormerUntil := credentialFields[12].Descriptor()
+	// credential.DefaultFormerUntil holds the default value on creation for the former_until field.
+	credential.DefaultFormerUntil = credentialDescFormerUntil.Default.(int64)
+	// credentialDescExpiresAt is the schema descriptor for expires_at field.
+	credentialDescExpiresAt := credentialFields[13].Descriptor()
+	// credential.DefaultExpiresAt holds the default value on creation for the expires_at field.
+	credential.DefaultExpiresAt = credentialDescExpiresAt.Default.(int64)
+	// credentialDescLeaseUs is the schema descriptor for lease_us field.
+	credentialDescLeaseUs := credentialFields[14].Descriptor()
+	// credential.DefaultLeaseUs holds the default value on creation for the lease_us field.
+	credential.DefaultLeaseUs = credentialDescLeaseUs.Default.(int64)
+	// credentialDescRotateEveryUs is the schema descriptor for rotate_every_us field.
+	credentialDescRotateEveryUs := credentialFields[15].Descriptor()
+	// credential.DefaultRotateEveryUs holds the default value on creation for the rotate_every_us field.
+	credential.DefaultRotateEveryUs = credentialDescRotateEveryUs.Default.(int64)
+	// credentialDescRotatedAt is the schema descriptor for rotated_at field.
+	credentialDescRotatedAt := credentialFields[16].Descriptor()
+	// credential.DefaultRotatedAt holds the default value on creation for the rotated_at field.
+	credential.DefaultRotatedAt = credentialDescRotatedAt.Default.(int64)
+	// credentialDescCreatedBy is the schema descriptor for created_by field.
+	credentialDescCreatedBy := credentialFields[18].Descriptor()
+	// credential.DefaultCreatedBy holds the default value on creation for the created_by field.
+	credential.DefaultCreatedBy = credentialDescCreatedBy.Default.(string)
+	// credential.CreatedByValidator is a validator for the "created_by" field. It is called by the builders before save.
+	credential.CreatedByValidator = credentialDescCreatedBy.Validators[0].(func(string) error)
+	// credentialDescID is the schema descriptor for id field.
+	credentialDescID := credentialFields[0].Descriptor()
+	// credential.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	credential.IDValidator = credentialDescID.Validators[0].(func(int) error)
 	datakeyFields := schema.DataKey{}.Fields()
 	_ = datakeyFields
 	// datakeyDescID is the schema descriptor for id field.
 	datakeyDescID := datakeyFields[0].Descriptor()
 	// datakey.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	datakey.IDValidator = datakeyDescID.Validators[0].(func(string) error)
+	databaseFields := schema.Database{}.Fields()
+	_ = databaseFields
+	// databaseDescName is the schema descriptor for name field.
+	databaseDescName := databaseFields[1].Descriptor()
+	// database.NameValidator is a validator for the "name" field. It is called by the builders before save.
+	database.NameValidator = databaseDescName.Validators[0].(func(string) error)
+	// databaseDescProject is the schema descriptor for project field.
+	databaseDescProject := databaseFields[5].Descriptor()
+	// database.ProjectValidator is a validator for the "project" field. It is called by the builders before save.
+	database.ProjectValidator = databaseDescProject.Validators[0].(func(string) error)
+	// databaseDescProjectNamed is the schema descriptor for project_named field.
+	databaseDescProjectNamed := databaseFields[6].Descriptor()
+	// database.DefaultProjectNamed holds the default value on creation for the project_named field.
+	database.DefaultProjectNamed = databaseDescProjectNamed.Default.(bool)
+	// databaseDescDescription is the schema descriptor for description field.
+	databaseDescDescription := databaseFields[7].Descriptor()
+	// database.DefaultDescription holds the default value on creation for the description field.
+	database.DefaultDescription = databaseDescDescription.Default.(string)
+	// databaseDescState is the schema descriptor for state field.
+	databaseDescState := databaseFields[8].Descriptor()
+	// database.DefaultState holds the default value on creation for the state field.
+	database.DefaultState = databaseDescState.Default.(string)
+	// database.StateValidator is a validator for the "state" field. It is called by the builders before save.
+	database.StateValidator = databaseDescState.Validators[0].(func(string) error)
+	// databaseDescQuarantinedAt is the schema descriptor for quarantined_at field.
+	databaseDescQuarantinedAt := databaseFields[9].Descriptor()
+	// database.DefaultQuarantinedAt holds the default value on creation for the quarantined_at field.
+	database.DefaultQuarantinedAt = databaseDescQuarantinedAt.Default.(int64)
+	// databaseDescQuarantinedBy is the schema descriptor for quarantined_by field.
+	databaseDescQuarantinedBy := databaseFields[10].Descriptor()
+	// database.DefaultQuarantinedBy holds the default value on creation for the quarantined_by field.
+	database.DefaultQuarantinedBy = databaseDescQuarantinedBy.Default.(string)
+	// database.QuarantinedByValidator is a validator for the "quarantined_by" field. It is called by the builders before save.
+	database.QuarantinedByValidator = databaseDescQuarantinedBy.Validators[0].(func(string) error)
+	// databaseDescEndpoint is the schema descriptor for endpoint field.
+	databaseDescEndpoint := databaseFields[11].Descriptor()
+	// database.DefaultEndpoint holds the default value on creation for the endpoint field.
+	database.DefaultEndpoint = databaseDescEndpoint.Default.(string)
+	// database.EndpointValidator is a validator for the "endpoint" field. It is called by the builders before save.
+	database.EndpointValidator = databaseDescEndpoint.Validators[0].(func(string) error)
+	// databaseDescTotalSizeInBytes is the schema descriptor for total_size_in_bytes field.
+	databaseDescTotalSizeInBytes := databaseFields[12].Descriptor()
+	// database.DefaultTotalSizeInBytes holds the default value on creation for the total_size_in_bytes field.
+	database.DefaultTotalSizeInBytes = databaseDescTotalSizeInBytes.Default.(int64)
+	// databaseDescUsedSizeInBytes is the schema descriptor for used_size_in_bytes field.
+	databaseDescUsedSizeInBytes := databaseFields[13].Descriptor()
+	// database.DefaultUsedSizeInBytes holds the default value on creation for the used_size_in_bytes field.
+	database.DefaultUsedSizeInBytes = databaseDescUsedSizeInBytes.Default.(int64)
+	// databaseDescMeasuredAt is the schema descriptor for measured_at field.
+	databaseDescMeasuredAt := databaseFields[14].Descriptor()
+	// database.DefaultMeasuredAt holds the default value on creation for the measured_at field.
+	database.DefaultMeasuredAt = databaseDescMeasuredAt.Default.(int64)
+	// databaseDescMissing is the schema descriptor for missing field.
+	databaseDescMissing := databaseFields[15].Descriptor()
+	// database.DefaultMissing holds the default value on creation for the missing field.
+	database.DefaultMissing = databaseDescMissing.Default.(bool)
+	// databaseDescOversize is the schema descriptor for oversize field.
+	databaseDescOversize := databaseFields[16].Descriptor()
+	// database.DefaultOversize holds the default value on creation for the oversize field.
+	database.DefaultOversize = databaseDescOversize.Default.(bool)
+	// databaseDescReadOnly is the schema descriptor for read_only field.
+	databaseDescReadOnly := databaseFields[17].Descriptor()
+	// database.DefaultReadOnly holds the default value on creation for the read_only field.
+	database.DefaultReadOnly = databaseDescReadOnly.Default.(bool)
+	// databaseDescOperationID is the schema descriptor for operation_id field.
+	databaseDescOperationID := databaseFields[19].Descriptor()
+	// database.DefaultOperationID holds the default value on creation for the operation_id field.
+	database.DefaultOperationID = databaseDescOperationID.Default.(int)
+	// databaseDescCreatedBy is the schema descriptor for created_by field.
+	databaseDescCreatedBy := databaseFields[21].Descriptor()
+	// database.DefaultCreatedBy holds the default value on creation for the created_by field.
+	database.DefaultCreatedBy = databaseDescCreatedBy.Default.(string)
+	// database.CreatedByValidator is a validator for the "created_by" field. It is called by the builders before save.
+	database.CreatedByValidator = databaseDescCreatedBy.Validators[0].(func(string) error)
+	// databaseDescID is the schema descriptor for id field.
+	databaseDescID := databaseFields[0].Descriptor()
+	// database.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	database.IDValidator = databaseDescID.Validators[0].(func(int) error)
+	engineFields := schema.Engine{}.Fields()
+	_ = engineFields
+	// engineDescEngineType is the schema descriptor for engine_type field.
+	engineDescEngineType := engineFields[1].Descriptor()
+	// engine.EngineTypeValidator is a validator for the "engine_type" field. It is called by the builders before save.
+	engine.EngineTypeValidator = engineDescEngineType.Validators[0].(func(string) error)
+	// engineDescVersion is the schema descriptor for version field.
+	engineDescVersion := engineFields[2].Descriptor()
+	// engine.VersionValidator is a validator for the "version" field. It is called by the builders before save.
+	engine.VersionValidator = engineDescVersion.Validators[0].(func(string) error)
+	// engineDescID is the schema descriptor for id field.
+	engineDescID := engineFields[0].Descriptor()
+	// engine.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	engine.IDValidator = engineDescID.Validators[0].(func(int) error)
+	environmentFields := schema.Environment{}.Fields()
+	_ = environmentFields
+	// environmentDescName is the schema descriptor for name field.
+	environmentDescName := environmentFields[1].Descriptor()
+	// environment.NameValidator is a validator for the "name" field. It is called by the builders before save.
+	environment.NameValidator = environmentDescName.Validators[0].(func(string) error)
+	// environmentDescStage is the schema descriptor for stage field.
+	environmentDescStage := environmentFields[2].Descriptor()
+	// environment.DefaultStage holds the default value on creation for the stage field.
+	environment.DefaultStage = environmentDescStage.Default.(int)
+	// environmentDescProvisioner is the schema descriptor for provisioner field.
+	environmentDescProvisioner := environmentFields[3].Descriptor()
+	// environment.DefaultProvisioner holds the default value on creation for the provisioner field.
+	environment.DefaultProvisioner = environmentDescProvisioner.Default.(int)
+	// environmentDescID is the schema descriptor for id field.
+	environmentDescID := environmentFields[0].Descriptor()
+	// environment.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	environment.IDValidator = environmentDescID.Validators[0].(func(int) error)
 	healthentryFields := schema.HealthEntry{}.Fields()
 	_ = healthentryFields
 	// healthentryDescCode is the schema descriptor for code field.
@@ -127,12 +377,186 @@ func init() {
 	leaseDescID := leaseFields[0].Descriptor()
 	// lease.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	lease.IDValidator = leaseDescID.Validators[0].(func(string) error)
+	loginFields := schema.Login{}.Fields()
+	_ = loginFields
+	// loginDescScope is the schema descriptor for scope field.
+	loginDescScope := loginFields[3].Descriptor()
+	// login.ScopeValidator is a validator for the "scope" field. It is called by the builders before save.
+	login.ScopeValidator = loginDescScope.Validators[0].(func(string) error)
+	// loginDescUser is the schema descriptor for user field.
+	loginDescUser := loginFields[4].Descriptor()
+	// login.UserValidator is a validator for the "user" field. It is called by the builders before save.
+	login.UserValidator = loginDescUser.Validators[0].(func(string) error)
+	// loginDescID is the schema descriptor for id field.
+	loginDescID := loginFields[0].Descriptor()
+	// login.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	login.IDValidator = loginDescID.Validators[0].(func(int) error)
+	operationFields := schema.Operation{}.Fields()
+	_ = operationFields
+	// operationDescTaskID is the schema descriptor for task_id field.
+	operationDescTaskID := operationFields[1].Descriptor()
+	// operation.DefaultTaskID holds the default value on creation for the task_id field.
+	operation.DefaultTaskID = operationDescTaskID.Default.(func() uuid.UUID)
+	// operationDescKind is the schema descriptor for kind field.
+	operationDescKind := operationFields[2].Descriptor()
+	// operation.KindValidator is a validator for the "kind" field. It is called by the builders before save.
+	operation.KindValidator = operationDescKind.Validators[0].(func(string) error)
+	// operationDescObjectClass is the schema descriptor for object_class field.
+	operationDescObjectClass := operationFields[3].Descriptor()
+	// operation.DefaultObjectClass holds the default value on creation for the object_class field.
+	operation.DefaultObjectClass = operationDescObjectClass.Default.(string)
+	// operation.ObjectClassValidator is a validator for the "object_class" field. It is called by the builders before save.
+	operation.ObjectClassValidator = operationDescObjectClass.Validators[0].(func(string) error)
+	// operationDescObjectID is the schema descriptor for object_id field.
+	operationDescObjectID := operationFields[4].Descriptor()
+	// operation.DefaultObjectID holds the default value on creation for the object_id field.
+	operation.DefaultObjectID = operationDescObjectID.Default.(int)
+	// operationDescDatabaseName is the schema descriptor for database_name field.
+	operationDescDatabaseName := operationFields[5].Descriptor()
+	// operation.DefaultDatabaseName holds the default value on creation for the database_name field.
+	operation.DefaultDatabaseName = operationDescDatabaseName.Default.(string)
+	// operation.DatabaseNameValidator is a validator for the "database_name" field. It is called by the builders before save.
+	operation.DatabaseNameValidator = operationDescDatabaseName.Validators[0].(func(string) error)
+	// operationDescEnvironment is the schema descriptor for environment field.
+	operationDescEnvironment := operationFields[6].Descriptor()
+	// operation.DefaultEnvironment holds the default value on creation for the environment field.
+	operation.DefaultEnvironment = operationDescEnvironment.Default.(string)
+	// operation.EnvironmentValidator is a validator for the "environment" field. It is called by the builders before save.
+	operation.EnvironmentValidator = operationDescEnvironment.Validators[0].(func(string) error)
+	// operationDescEngine is the schema descriptor for engine field.
+	operationDescEngine := operationFields[7].Descriptor()
+	// operation.DefaultEngine holds the default value on creation for the engine field.
+	operation.DefaultEngine = operationDescEngine.Default.(string)
+	// operation.EngineValidator is a validator for the "engine" field. It is called by the builders before save.
+	operation.EngineValidator = operationDescEngine.Validators[0].(func(string) error)
+	// operationDescProject is the schema descriptor for project field.
+	operationDescProject := operationFields[8].Descriptor()
+	// operation.DefaultProject holds the default value on creation for the project field.
+	operation.DefaultProject = operationDescProject.Default.(string)
+	// operation.ProjectValidator is a validator for the "project" field. It is called by the builders before save.
+	operation.ProjectValidator = operationDescProject.Validators[0].(func(string) error)
+	// operationDescActor is the schema descriptor for actor field.
+	operationDescActor := operationFields[9].Descriptor()
+	// operation.DefaultActor holds the default value on creation for the actor field.
+	operation.DefaultActor = operationDescActor.Default.(string)
+	// operation.ActorValidator is a validator for the "actor" field. It is called by the builders before save.
+	operation.ActorValidator = operationDescActor.Validators[0].(func(string) error)
+	// operationDescRelevance is the schema descriptor for relevance field.
+	operationDescRelevance := operationFields[10].Descriptor()
+	// operation.DefaultRelevance holds the default value on creation for the relevance field.
+	operation.DefaultRelevance = operationDescRelevance.Default.(string)
+	// operation.RelevanceValidator is a validator for the "relevance" field. It is called by the builders before save.
+	operation.RelevanceValidator = operationDescRelevance.Validators[0].(func(string) error)
+	// operationDescStatus is the schema descriptor for status field.
+	operationDescStatus := operationFields[11].Descriptor()
+	// operation.DefaultStatus holds the default value on creation for the status field.
+	operation.DefaultStatus = operationDescStatus.Default.(string)
+	// operation.StatusValidator is a validator for the "status" field. It is called by the builders before save.
+	operation.StatusValidator = operationDescStatus.Validators[0].(func(string) error)
+	// operationDescStep is the schema descriptor for step field.
+	operationDescStep := operationFields[12].Descriptor()
+	// operation.DefaultStep holds the default value on creation for the step field.
+	operation.DefaultStep = operationDescStep.Default.(int)
+	// operationDescStepName is the schema descriptor for step_name field.
+	operationDescStepName := operationFields[13].Descriptor()
+	// operation.DefaultStepName holds the default value on creation for the step_name field.
+	operation.DefaultStepName = operationDescStepName.Default.(string)
+	// operation.StepNameValidator is a validator for the "step_name" field. It is called by the builders before save.
+	operation.StepNameValidator = operationDescStepName.Validators[0].(func(string) error)
+	// operationDescUndoing is the schema descriptor for undoing field.
+	operationDescUndoing := operationFields[14].Descriptor()
+	// operation.DefaultUndoing holds the default value on creation for the undoing field.
+	operation.DefaultUndoing = operationDescUndoing.Default.(bool)
+	// operationDescMessage is the schema descriptor for message field.
+	operationDescMessage := operationFields[16].Descriptor()
+	// operation.DefaultMessage holds the default value on creation for the message field.
+	operation.DefaultMessage = operationDescMessage.Default.(string)
+	// operationDescDoneBytes is the schema descriptor for done_bytes field.
+	operationDescDoneBytes := operationFields[17].Descriptor()
+	// operation.DefaultDoneBytes holds the default value on creation for the done_bytes field.
+	operation.DefaultDoneBytes = operationDescDoneBytes.Default.(int64)
+	// operationDescTotalBytes is the schema descriptor for total_bytes field.
+	operationDescTotalBytes := operationFields[18].Descriptor()
+	// operation.DefaultTotalBytes holds the default value on creation for the total_bytes field.
+	operation.DefaultTotalBytes = operationDescTotalBytes.Default.(int64)
+	// operationDescAttempts is the schema descriptor for attempts field.
+	operationDescAttempts := operationFields[19].Descriptor()
+	// operation.DefaultAttempts holds the default value on creation for the attempts field.
+	operation.DefaultAttempts = operationDescAttempts.Default.(int)
+	// operationDescNextAt is the schema descriptor for next_at field.
+	operationDescNextAt := operationFields[20].Descriptor()
+	// operation.DefaultNextAt holds the default value on creation for the next_at field.
+	operation.DefaultNextAt = operationDescNextAt.Default.(int64)
+	// operationDescHolder is the schema descriptor for holder field.
+	operationDescHolder := operationFields[21].Descriptor()
+	// operation.DefaultHolder holds the default value on creation for the holder field.
+	operation.DefaultHolder = operationDescHolder.Default.(string)
+	// operation.HolderValidator is a validator for the "holder" field. It is called by the builders before save.
+	operation.HolderValidator = operationDescHolder.Validators[0].(func(string) error)
+	// operationDescHeldUntil is the schema descriptor for held_until field.
+	operationDescHeldUntil := operationFields[22].Descriptor()
+	// operation.DefaultHeldUntil holds the default value on creation for the held_until field.
+	operation.DefaultHeldUntil = operationDescHeldUntil.Default.(int64)
+	// operationDescFinished is the schema descriptor for finished field.
+	operationDescFinished := operationFields[23].Descriptor()
+	// operation.DefaultFinished holds the default value on creation for the finished field.
+	operation.DefaultFinished = operationDescFinished.Default.(bool)
+	// operationDescEndedAt is the schema descriptor for ended_at field.
+	operationDescEndedAt := operationFields[26].Descriptor()
+	// operation.DefaultEndedAt holds the default value on creation for the ended_at field.
+	operation.DefaultEndedAt = operationDescEndedAt.Default.(int64)
+	// operationDescID is the schema descriptor for id field.
+	operationDescID := operationFields[0].Descriptor()
+	// operation.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	operation.IDValidator = operationDescID.Validators[0].(func(int) error)
+	planFields := schema.Plan{}.Fields()
+	_ = planFields
+	// planDescName is the schema descriptor for name field.
+	planDescName := planFields[1].Descriptor()
+	// plan.NameValidator is a validator for the "name" field. It is called by the builders before save.
+	plan.NameValidator = planDescName.Validators[0].(func(string) error)
+	// planDescDescription is the schema descriptor for description field.
+	planDescDescription := planFields[2].Descriptor()
+	// plan.DefaultDescription holds the default value on creation for the description field.
+	plan.DefaultDescription = planDescDescription.Default.(string)
+	// planDescIsActive is the schema descriptor for is_active field.
+	planDescIsActive := planFields[3].Descriptor()
+	// plan.DefaultIsActive holds the default value on creation for the is_active field.
+	plan.DefaultIsActive = planDescIsActive.Default.(bool)
+	// planDescIsDefault is the schema descriptor for is_default field.
+	planDescIsDefault := planFields[4].Descriptor()
+	// plan.DefaultIsDefault holds the default value on creation for the is_default field.
+	plan.DefaultIsDefault = planDescIsDefault.Default.(bool)
+	// planDescTotalSizeInBytes is the schema descriptor for total_size_in_bytes field.
+	planDescTotalSizeInBytes := planFields[6].Descriptor()
+	// plan.DefaultTotalSizeInBytes holds the default value on creation for the total_size_in_bytes field.
+	plan.DefaultTotalSizeInBytes = planDescTotalSizeInBytes.Default.(int64)
+	// planDescEnforce is the schema descriptor for enforce field.
+	planDescEnforce := planFields[7].Descriptor()
+	// plan.DefaultEnforce holds the default value on creation for the enforce field.
+	plan.DefaultEnforce = planDescEnforce.Default.(bool)
+	// planDescCapacity is the schema descriptor for capacity field.
+	planDescCapacity := planFields[8].Descriptor()
+	// plan.DefaultCapacity holds the default value on creation for the capacity field.
+	plan.DefaultCapacity = planDescCapacity.Default.(int)
+	// planDescID is the schema descriptor for id field.
+	planDescID := planFields[0].Descriptor()
+	// plan.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	plan.IDValidator = planDescID.Validators[0].(func(int) error)
 	projectFields := schema.Project{}.Fields()
 	_ = projectFields
 	// projectDescDescription is the schema descriptor for description field.
-	projectDescDescription := projectFields[1].Descriptor()
+	projectDescDescription := projectFields[2].Descriptor()
 	// project.DefaultDescription holds the default value on creation for the description field.
 	project.DefaultDescription = projectDescDescription.Default.(string)
+	// projectDescDatabaseCount is the schema descriptor for database_count field.
+	projectDescDatabaseCount := projectFields[3].Descriptor()
+	// project.DefaultDatabaseCount holds the default value on creation for the database_count field.
+	project.DefaultDatabaseCount = projectDescDatabaseCount.Default.(int)
+	// projectDescHiddenDatabaseCount is the schema descriptor for hidden_database_count field.
+	projectDescHiddenDatabaseCount := projectFields[4].Descriptor()
+	// project.DefaultHiddenDatabaseCount holds the default value on creation for the hidden_database_count field.
+	project.DefaultHiddenDatabaseCount = projectDescHiddenDatabaseCount.Default.(int)
 	// projectDescID is the schema descriptor for id field.
 	projectDescID := projectFields[0].Descriptor()
 	// project.IDValidator is a validator for the "id" field. It is called by the builders before save.

@@ -91,9 +91,13 @@ type ServiceEdges struct {
 	Versions []*ServiceVersion `json:"versions,omitempty"`
 	// Health holds the value of the health edge.
 	Health []*HealthEntry `json:"health,omitempty"`
+	// Plans holds the value of the plans edge.
+	Plans []*Plan `json:"plans,omitempty"`
+	// Databases holds the value of the databases edge.
+	Databases []*Database `json:"databases,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [5]bool
+	loadedTypes [7]bool
 }
 
 // InProjectOrErr returns the InProject value or an error if the edge
@@ -141,6 +145,24 @@ func (e ServiceEdges) HealthOrErr() ([]*HealthEntry, error) {
 		return e.Health, nil
 	}
 	return nil, &NotLoadedError{edge: "health"}
+}
+
+// PlansOrErr returns the Plans value or an error if the edge
+// was not loaded in eager-loading.
+func (e ServiceEdges) PlansOrErr() ([]*Plan, error) {
+	if e.loadedTypes[5] {
+		return e.Plans, nil
+	}
+	return nil, &NotLoadedError{edge: "plans"}
+}
+
+// DatabasesOrErr returns the Databases value or an error if the edge
+// was not loaded in eager-loading.
+func (e ServiceEdges) DatabasesOrErr() ([]*Database, error) {
+	if e.loadedTypes[6] {
+		return e.Databases, nil
+	}
+	return nil, &NotLoadedError{edge: "databases"}
 }
 
 // scanValues returns the types for scanning values from sql.Rows.
@@ -385,6 +407,16 @@ func (_m *Service) QueryVersions() *ServiceVersionQuery {
 // QueryHealth queries the "health" edge of the Service entity.
 func (_m *Service) QueryHealth() *HealthEntryQuery {
 	return NewServiceClient(_m.config).QueryHealth(_m)
+}
+
+// QueryPlans queries the "plans" edge of the Service entity.
+func (_m *Service) QueryPlans() *PlanQuery {
+	return NewServiceClient(_m.config).QueryPlans(_m)
+}
+
+// QueryDatabases queries the "databases" edge of the Service entity.
+func (_m *Service) QueryDatabases() *DatabaseQuery {
+	return NewServiceClient(_m.config).QueryDatabases(_m)
 }
 
 // Update returns a builder for updating this Service.

@@ -13,7 +13,9 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
+	"github.com/backplane/backplane/ent/database"
 	"github.com/backplane/backplane/ent/healthentry"
+	"github.com/backplane/backplane/ent/plan"
 	"github.com/backplane/backplane/ent/predicate"
 	"github.com/backplane/backplane/ent/project"
 	"github.com/backplane/backplane/ent/service"
@@ -35,6 +37,8 @@ type ServiceQuery struct {
 	withLabelRows *ServiceLabelQuery
 	withVersions  *ServiceVersionQuery
 	withHealth    *HealthEntryQuery
+	withPlans     *PlanQuery
+	withDatabases *DatabaseQuery
 	modifiers     []func(*sql.Selector)
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
@@ -175,6 +179,50 @@ func (_q *ServiceQuery) QueryHealth() *HealthEntryQuery {
 			sqlgraph.From(service.Table, service.FieldID, selector),
 			sqlgraph.To(healthentry.Table, healthentry.FieldID),
 			sqlgraph.Edge(sqlgraph.O2M, false, service.HealthTable, service.HealthColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryPlans chains the current query on the "plans" edge.
+func (_q *ServiceQuery) QueryPlans() *PlanQuery {
+	query := (&PlanClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(service.Table, service.FieldID, selector),
+			sqlgraph.To(plan.Table, plan.FieldID),
+			sqlgraph.Edge(sqlgraph.M2M, true, service.PlansTable, service.PlansPrimaryKey...),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryDatabases chains the current query on the "databases" edge.
+func (_q *ServiceQuery) QueryDatabases() *DatabaseQuery {
+	query := (&DatabaseClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(service.Table, service.FieldID, selector),
+			sqlgraph.To(database.Table, database.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, service.DatabasesTable, service.DatabasesColumn),
 		)
 		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
 		return fromU, nil
@@ -379,6 +427,8 @@ func (_q *ServiceQuery) Clone() *ServiceQuery {
 		withLabelRows: _q.withLabelRows.Clone(),
 		withVersions:  _q.withVersions.Clone(),
 		withHealth:    _q.withHealth.Clone(),
+		withPlans:     _q.withPlans.Clone(),
+		withDatabases: _q.withDatabases.Clone(),
 		// clone intermediate query.
 		sql:       _q.sql.Clone(),
 		path:      _q.path,
@@ -438,6 +488,28 @@ func (_q *ServiceQuery) WithHealth(opts ...func(*HealthEntryQuery)) *ServiceQuer
 		opt(query)
 	}
 	_q.withHealth = query
+	return _q
+}
+
+// WithPlans tells the query-builder to eager-load the nodes that are connected to
+// the "plans" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *ServiceQuery) WithPlans(opts ...func(*PlanQuery)) *ServiceQuery {
+	query := (&PlanClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withPlans = query
+	return _q
+}
+
+// WithDatabases tells the query-builder to eager-load the nodes that are connected to
+// the "databases" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *ServiceQuery) WithDatabases(opts ...func(*DatabaseQuery)) *ServiceQuery {
+	query := (&DatabaseClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withDatabases = query
 	return _q
 }
 
@@ -519,12 +591,14 @@ func (_q *ServiceQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Serv
 	var (
 		nodes       = []*Service{}
 		_spec       = _q.querySpec()
-		loadedTypes = [5]bool{
+		loadedTypes = [7]bool{
 			_q.withInProject != nil,
 			_q.withTagRows != nil,
 			_q.withLabelRows != nil,
 			_q.withVersions != nil,
 			_q.withHealth != nil,
+			_q.withPlans != nil,
+			_q.withDatabases != nil,
 		}
 	)
 	_spec.ScanValues = func(columns []string) ([]any, error) {
@@ -579,6 +653,20 @@ func (_q *ServiceQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Serv
 		if err := _q.loadHealth(ctx, query, nodes,
 			func(n *Service) { n.Edges.Health = []*HealthEntry{} },
 			func(n *Service, e *HealthEntry) { n.Edges.Health = append(n.Edges.Health, e) }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withPlans; query != nil {
+		if err := _q.loadPlans(ctx, query, nodes,
+			func(n *Service) { n.Edges.Plans = []*Plan{} },
+			func(n *Service, e *Plan) { n.Edges.Plans = append(n.Edges.Plans, e) }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withDatabases; query != nil {
+		if err := _q.loadDatabases(ctx, query, nodes,
+			func(n *Service) { n.Edges.Databases = []*Database{} },
+			func(n *Service, e *Database) { n.Edges.Databases = append(n.Edges.Databases, e) }); err != nil {
 			return nil, err
 		}
 	}
@@ -719,6 +807,97 @@ func (_q *ServiceQuery) loadHealth(ctx context.Context, query *HealthEntryQuery,
 	}
 	query.Where(predicate.HealthEntry(func(s *sql.Selector) {
 		s.Where(sql.InValues(s.C(service.HealthColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.ServiceID
+		node, ok := nodeids[fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "service_id" returned %v for node %v`, fk, n.ID)
+		}
+		assign(node, n)
+	}
+	return nil
+}
+func (_q *ServiceQuery) loadPlans(ctx context.Context, query *PlanQuery, nodes []*Service, init func(*Service), assign func(*Service, *Plan)) error {
+	edgeIDs := make([]driver.Value, len(nodes))
+	byID := make(map[uuid.UUID]*Service)
+	nids := make(map[int]map[*Service]struct{})
+	for i, node := range nodes {
+		edgeIDs[i] = node.ID
+		byID[node.ID] = node
+		if init != nil {
+			init(node)
+		}
+	}
+	query.Where(func(s *sql.Selector) {
+		joinT := sql.Table(service.PlansTable)
+		s.Join(joinT).On(s.C(plan.FieldID), joinT.C(service.PlansPrimaryKey[0]))
+		s.Where(sql.InValues(joinT.C(service.PlansPrimaryKey[1]), edgeIDs...))
+		columns := s.SelectedColumns()
+		s.Select(joinT.C(service.PlansPrimaryKey[1]))
+		s.AppendSelect(columns...)
+		s.SetDistinct(false)
+	})
+	if err := query.prepareQuery(ctx); err != nil {
+		return err
+	}
+	qr := QuerierFunc(func(ctx context.Context, q Query) (Value, error) {
+		return query.sqlAll(ctx, func(_ context.Context, spec *sqlgraph.QuerySpec) {
+			assign := spec.Assign
+			values := spec.ScanValues
+			spec.ScanValues = func(columns []string) ([]any, error) {
+				values, err := values(columns[1:])
+				if err != nil {
+					return nil, err
+				}
+				return append([]any{new(uuid.UUID)}, values...), nil
+			}
+			spec.Assign = func(columns []string, values []any) error {
+				outValue := *values[0].(*uuid.UUID)
+				inValue := int(values[1].(*sql.NullInt64).Int64)
+				if nids[inValue] == nil {
+					nids[inValue] = map[*Service]struct{}{byID[outValue]: {}}
+					return assign(columns[1:], values[1:])
+				}
+				nids[inValue][byID[outValue]] = struct{}{}
+				return nil
+			}
+		})
+	})
+	neighbors, err := withInterceptors[[]*Plan](ctx, query, qr, query.inters)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		nodes, ok := nids[n.ID]
+		if !ok {
+			return fmt.Errorf(`unexpected "plans" node returned %v`, n.ID)
+		}
+		for kn := range nodes {
+			assign(kn, n)
+		}
+	}
+	return nil
+}
+func (_q *ServiceQuery) loadDatabases(ctx context.Context, query *DatabaseQuery, nodes []*Service, init func(*Service), assign func(*Service, *Database)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[uuid.UUID]*Service)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+		if init != nil {
+			init(nodes[i])
+		}
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(database.FieldServiceID)
+	}
+	query.Where(predicate.Database(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(service.DatabasesColumn), fks...))
 	}))
 	neighbors, err := query.All(ctx)
 	if err != nil {

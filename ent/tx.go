@@ -16,14 +16,30 @@ type Tx struct {
 	AuditHead *AuditHeadClient
 	// AuditRecord is the client for interacting with the AuditRecord builders.
 	AuditRecord *AuditRecordClient
+	// Backup is the client for interacting with the Backup builders.
+	Backup *BackupClient
 	// Change is the client for interacting with the Change builders.
 	Change *ChangeClient
+	// Credential is the client for interacting with the Credential builders.
+	Credential *CredentialClient
 	// DataKey is the client for interacting with the DataKey builders.
 	DataKey *DataKeyClient
+	// Database is the client for interacting with the Database builders.
+	Database *DatabaseClient
+	// Engine is the client for interacting with the Engine builders.
+	Engine *EngineClient
+	// Environment is the client for interacting with the Environment builders.
+	Environment *EnvironmentClient
 	// HealthEntry is the client for interacting with the HealthEntry builders.
 	HealthEntry *HealthEntryClient
 	// Lease is the client for interacting with the Lease builders.
 	Lease *LeaseClient
+	// Login is the client for interacting with the Login builders.
+	Login *LoginClient
+	// Operation is the client for interacting with the Operation builders.
+	Operation *OperationClient
+	// Plan is the client for interacting with the Plan builders.
+	Plan *PlanClient
 	// Project is the client for interacting with the Project builders.
 	Project *ProjectClient
 	// Revision is the client for interacting with the Revision builders.
@@ -175,10 +191,18 @@ func (tx *Tx) Client() *Client {
 func (tx *Tx) init() {
 	tx.AuditHead = NewAuditHeadClient(tx.config)
 	tx.AuditRecord = NewAuditRecordClient(tx.config)
+	tx.Backup = NewBackupClient(tx.config)
 	tx.Change = NewChangeClient(tx.config)
+	tx.Credential = NewCredentialClient(tx.config)
 	tx.DataKey = NewDataKeyClient(tx.config)
+	tx.Database = NewDatabaseClient(tx.config)
+	tx.Engine = NewEngineClient(tx.config)
+	tx.Environment = NewEnvironmentClient(tx.config)
 	tx.HealthEntry = NewHealthEntryClient(tx.config)
 	tx.Lease = NewLeaseClient(tx.config)
+	tx.Login = NewLoginClient(tx.config)
+	tx.Operation = NewOperationClient(tx.config)
+	tx.Plan = NewPlanClient(tx.config)
 	tx.Project = NewProjectClient(tx.config)
 	tx.Revision = NewRevisionClient(tx.config)
 	tx.Service = NewServiceClient(tx.config)

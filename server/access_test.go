@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -72,6 +73,54 @@ var accessTable = map[string]access{
 	"/backplane.identity.v1.IdentityAdmin/WatchAudit":    {admins, admins, admins, "403", "401", `{}`, ""},
 	"/backplane.identity.v1.IdentityAdmin/VerifyAudit":   {admins, denied, denied, "403", "401", `{}`, ""},
 	"/backplane.identity.v1.IdentityAdmin/RotateKeys":    {admins, denied, denied, "403", "401", `{}`, ""},
+
+	"/backplane.dbaas.v1.DatabaseAdmin/ListDatabases":         {all, all, all, "200", "401", `{}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/GetDatabase":           {all, all, hidden, "404", "401", `{"id":"$database"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/CreateDatabase":        {edit, edit, "400 400 400", "400", "401", `{"name":"$new","plan":"/api/plan/$small/","environment":"/api/environment/$laboratory/","project":"/api/project/$projectNumber/"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/UpdateDatabase":        {edit, edit, hidden, "404", "401", `{"id":"$database","database":{"description":"$new","project":"/api/project/$projectNumber/"},"update_mask":"description"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/DeleteDatabase":        {edit, edit, hidden, "404", "401", `{"id":"$database"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/RestoreDatabase":       {"404 404 200", "404 404 200", hidden, "404", "401", `{"id":"$quarantined"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/CloneDatabase":         {edit, edit, hidden, "404", "401", `{"id":"$database","name":"$new"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/ListSnapshots":         {all, all, all, "200", "401", `{}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/GetSnapshot":           {all, all, hidden, "404", "401", `{"id":"$snapshot"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/CreateSnapshot":        {edit, edit, hidden, "404", "401", `{"database":"$database"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/DeleteSnapshot":        {edit, edit, hidden, "404", "401", `{"id":"$snapshot"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/RestoreSnapshot":       {edit, edit, hidden, "404", "401", `{"id":"$snapshot","name":"$new"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/ListPlans":             {all, all, all, "200", "401", `{}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/GetPlan":               {all, all, all, "200", "401", `{"id":"$small"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/CreatePlan":            {admins, denied, denied, "403", "401", `{"plan":{"name":"$new","engine":"redis","environments":["/api/environment/$laboratory/"],"services":["$redis"]}}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/UpdatePlan":            {admins, denied, denied, "403", "401", `{"id":"$plan","plan":{"name":"$new","environments":["/api/environment/$laboratory/"],"services":["$redis"],"is_active":true}}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/DeletePlan":            {admins, denied, denied, "403", "401", `{"id":"$plan"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/ListEnvironments":      {all, all, all, "200", "401", `{}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/GetEnvironment":        {all, all, all, "200", "401", `{"id":"$laboratory"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/CreateEnvironment":     {admins, denied, denied, "403", "401", `{"environment":{"name":"$new"}}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/UpdateEnvironment":     {admins, denied, denied, "403", "401", `{"id":"$environment","environment":{"name":"$new"}}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/DeleteEnvironment":     {admins, denied, denied, "403", "401", `{"id":"$environment"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/ListDatabaseProjects":  {all, all, all, "200", "401", `{}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/GetDatabaseProject":    {all, all, hidden, "404", "401", `{"id":"$projectNumber"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/CreateDatabaseProject": {admins, denied, denied, "403", "401", `{"project":{"name":"$new"}}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/UpdateDatabaseProject": {admins, denied, denied, "403", "401", `{"id":"$projectNumber","project":{"description":"$new"},"update_mask":"description"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/DeleteDatabaseProject": {admins, denied, denied, "403", "401", `{"id":"$emptyNumber"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/ListTeams":             {all, all, all, "200", "401", `{}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/GetTeam":               {all, all, hidden, "404", "401", `{"id":"$projectNumber"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/ListEngines":           {all, all, all, "200", "401", `{}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/GetEngine":             {all, all, all, "200", "401", `{"id":"$engine"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/ListEngineTypes":       {all, all, all, "200", "401", `{}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/GetEngineType":         {all, all, all, "200", "401", `{"id":3}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/ListTasks":             {all, all, all, "200", "401", `{}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/GetTask":               {all, all, hidden, "404", "401", `{"id":"$task"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/WatchTasks":            {all, all, hidden, "404", "401", `{"id":"$task"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/ListDifferences":       {admins, denied, denied, "403", "401", `{"service":"$redis"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/RepairDifferences":     {admins, denied, denied, "403", "401", `{"service":"$redis"}`, ""},
+
+	"/backplane.dbaas.v1.CredentialAdmin/ListCredentials":  {all, all, all, "200", "401", `{}`, ""},
+	"/backplane.dbaas.v1.CredentialAdmin/GetCredential":    {edit, edit, hidden, "404", "401", `{"id":"$credential"}`, ""},
+	"/backplane.dbaas.v1.CredentialAdmin/CreateCredential": {edit, edit, "403 400 400", "403", "401", `{"user":"$login","database":"/api/database/$database/"}`, ""},
+	"/backplane.dbaas.v1.CredentialAdmin/UpdateCredential": {edit, edit, hidden, "404", "401", `{"id":"$credential","credential":{"rotate_every":"30d"},"update_mask":"rotateEvery"}`, ""},
+	"/backplane.dbaas.v1.CredentialAdmin/DeleteCredential": {edit, edit, hidden, "404", "401", `{"id":"$credential"}`, ""},
+	"/backplane.dbaas.v1.CredentialAdmin/ResetPassword":    {edit, edit, hidden, "404", "401", `{"id":"$credential"}`, ""},
+	"/backplane.dbaas.v1.CredentialAdmin/RotateCredential": {edit, edit, hidden, "404", "401", `{"id":"$credential"}`, ""},
+	"/backplane.dbaas.v1.CredentialAdmin/RenewCredential":  {edit, edit, hidden, "404", "401", `{"id":"$lease"}`, ""},
 
 	"/grpc.health.v1.Health/Check":                                   {all, all, all, "200", "200", `{}`, ""},
 	"/grpc.health.v1.Health/List":                                    {all, all, all, "200", "200", `{}`, ""},
@@ -147,7 +196,7 @@ func TestAccess(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	s.AddProject(t, "a", "b")
-	callers := people(t, s)
+	callers, e := people(t, s), newEstate(t, s)
 	methods := registered(t, s)
 	for _, method := range methods {
 		row, ok := accessTable[method]
@@ -156,28 +205,64 @@ func TestAccess(t *testing.T) {
 			continue
 		}
 		t.Run(method[strings.LastIndexByte(method, '.')+1:], func(t *testing.T) {
-			w := &world{Server: s, made: map[string]string{}}
-			for _, project := range []string{"a", "b", "default"} {
-				for _, p := range callers {
-					want := p.want(row, project)
-					call := newRPC(t, method, w.fill(t, row.request, project))
-					if got := call.overGRPC(t, p.conns[p.login(row)]); got != want {
-						t.Errorf("gRPC: %s gets %s for what is in %s, want %s", p.name, got, project, want)
-					}
-					w.used(project, want)
-					call = newRPC(t, method, w.fill(t, row.request, project))
-					if got := call.overREST(t, s, p.login(row)); got != "" && got != want {
-						t.Errorf("REST: %s gets %s for what is in %s, want %s", p.name, got, project, want)
-					}
-					w.used(project, want)
-				}
-			}
+			tryAccess(t, newWorld(e), method, row, callers)
 		})
 	}
 	for method := range accessTable {
 		if !slices.Contains(methods, method) {
 			t.Errorf("there is a row for %s, which does not exist", method)
 		}
+	}
+}
+
+// tryAccess makes a call as everybody, over gRPC and REST, for what is in each
+// project.
+func tryAccess(t *testing.T, w *world, method string, row access, callers []*person) {
+	t.Helper()
+	for _, project := range projectNames {
+		for _, p := range callers {
+			want := p.want(row, project)
+			call := newRPC(t, method, w.fill(t, row.request, project))
+			if got := call.overGRPC(t, p.conns[p.login(row)]); got != want {
+				t.Errorf("gRPC: %s gets %s for what is in %s, want %s", p.name, got, project, want)
+			}
+			w.used(method, project, want)
+			call = newRPC(t, method, w.fill(t, row.request, project))
+			if got := call.overREST(t, w.Server, p.login(row)); got != "" && got != want {
+				t.Errorf("REST: %s gets %s for what is in %s, want %s", p.name, got, project, want)
+			}
+			w.used(method, project, want)
+		}
+	}
+}
+
+// quarantineTable says who may call an RPC for what is in quarantine: to all but
+// admins it is not there, and to them it is what it was.
+var quarantineTable = map[string]access{
+	"/backplane.dbaas.v1.DatabaseAdmin/GetDatabase":        {"404 404 200", "404 404 200", hidden, "404", "401", `{"id":"$quarantined"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/UpdateDatabase":     {"404 404 200", "404 404 200", hidden, "404", "401", `{"id":"$quarantined","database":{"description":"$new","project":"/api/project/$projectNumber/"},"update_mask":"description"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/DeleteDatabase":     {"404 404 200", "404 404 200", hidden, "404", "401", `{"id":"$quarantined"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/CloneDatabase":      {"404 404 200", "404 404 200", hidden, "404", "401", `{"id":"$quarantined","name":"$new"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/CreateSnapshot":     {"404 404 200", "404 404 200", hidden, "404", "401", `{"database":"$quarantined"}`, ""},
+	"/backplane.dbaas.v1.DatabaseAdmin/ListSnapshots":      {"404 404 200", "404 404 200", hidden, "404", "401", `{"database":"$quarantined"}`, ""},
+	"/backplane.dbaas.v1.CredentialAdmin/GetCredential":    {"404 404 200", "404 404 200", hidden, "404", "401", `{"id":"$locked"}`, ""},
+	"/backplane.dbaas.v1.CredentialAdmin/CreateCredential": {"403 400 400", "403 400 400", "403 400 400", "403", "401", `{"user":"$login","database":"/api/database/$quarantined/"}`, ""},
+	"/backplane.dbaas.v1.CredentialAdmin/UpdateCredential": {"404 404 200", "404 404 200", hidden, "404", "401", `{"id":"$locked","credential":{"rotate_every":"30d"},"update_mask":"rotateEvery"}`, ""},
+	"/backplane.dbaas.v1.CredentialAdmin/DeleteCredential": {"404 404 200", "404 404 200", hidden, "404", "401", `{"id":"$locked"}`, ""},
+	"/backplane.dbaas.v1.CredentialAdmin/ResetPassword":    {"404 404 200", "404 404 200", hidden, "404", "401", `{"id":"$locked"}`, ""},
+	"/backplane.dbaas.v1.CredentialAdmin/RotateCredential": {"404 404 400", "404 404 400", hidden, "404", "401", `{"id":"$locked"}`, ""},
+	"/backplane.dbaas.v1.CredentialAdmin/RenewCredential":  {"404 404 400", "404 404 400", hidden, "404", "401", `{"id":"$locked"}`, ""},
+}
+
+func TestQuarantineIsForAdmins(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.AddProject(t, "a", "b")
+	callers, e := people(t, s), newEstate(t, s)
+	for _, method := range slices.Sorted(maps.Keys(quarantineTable)) {
+		t.Run(method[strings.LastIndexByte(method, '.')+1:], func(t *testing.T) {
+			tryAccess(t, newWorld(e), method, quarantineTable[method], callers)
+		})
 	}
 }
 

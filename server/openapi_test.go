@@ -137,7 +137,7 @@ func TestOpenAPIWalk(t *testing.T) {
 	for path, item := range doc.Paths.Map() {
 		for verb, op := range item.Operations() {
 			operations[op.OperationID] = operation{verb, path}
-			if _, ok := calls[op.OperationID]; !ok {
+			if _, ok := calls[op.OperationID]; !ok && !ofDatabases(op.OperationID) {
 				t.Errorf("%s %s (%s) is not tried", verb, path, op.OperationID)
 			}
 			if op.Summary == "" || len(op.Tags) == 0 {
@@ -167,7 +167,7 @@ func TestOpenAPIWalk(t *testing.T) {
 
 // tryOperation makes a call and holds the answer, and a good request, against
 // the document.
-func tryOperation(t *testing.T, s *servertest.Server, router routers.Router, verb, path string, c apiCall) {
+func tryOperation(t *testing.T, s *servertest.Server, router routers.Router, verb, path string, c apiCall) servertest.Answer {
 	t.Helper()
 	var body any
 	if c.body != "" {
@@ -187,13 +187,13 @@ func tryOperation(t *testing.T, s *servertest.Server, router routers.Router, ver
 	}
 	options := &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true}
 	in := &openapi3filter.RequestValidationInput{Request: req, PathParams: params, Route: route, Options: options}
-	if c.status == 200 {
+	if c.status < 300 && c.status != 204 || c.status == 204 && verb == "DELETE" {
 		if err := openapi3filter.ValidateRequest(t.Context(), in); err != nil {
 			t.Errorf("a good request is not as the document says: %v", err)
 		}
 	}
 	if c.status == http.StatusNotModified {
-		return // a matter of HTTP, not of the document
+		return a // a matter of HTTP, not of the document
 	}
 	documented := route.Operation.Responses.Value(fmt.Sprint(c.status))
 	if documented == nil {
@@ -204,6 +204,7 @@ func tryOperation(t *testing.T, s *servertest.Server, router routers.Router, ver
 			t.Errorf("the documented header %s is missing", name)
 		}
 	}
+	options.ExcludeResponseBody = strings.HasPrefix(a.Header.Get("Content-Type"), "text/event-stream")
 	err = openapi3filter.ValidateResponse(t.Context(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: in, Status: a.Status, Header: a.Header, Body: io.NopCloser(bytes.NewReader(a.Body)), Options: options,
 	})
@@ -211,6 +212,7 @@ func tryOperation(t *testing.T, s *servertest.Server, router routers.Router, ver
 		t.Errorf("the answer is not as the document says: %v\n%s", err, a.Body)
 	}
 	wantKnownKeys(t, documented.Value, a)
+	return a
 }
 
 // wantKnownKeys fails for keys of the answer that the document does not have;
@@ -218,7 +220,7 @@ func tryOperation(t *testing.T, s *servertest.Server, router routers.Router, ver
 func wantKnownKeys(t *testing.T, r *openapi3.Response, a servertest.Answer) {
 	t.Helper()
 	media := r.Content.Get("application/json")
-	if media == nil {
+	if media == nil || !strings.HasPrefix(a.Header.Get("Content-Type"), "application/json") {
 		return
 	}
 	var body any

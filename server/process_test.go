@@ -1,118 +1,27 @@
 package server_test
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/backplane/backplane/server/servertest"
 	"github.com/backplane/backplane/testbed"
 )
 
-// process is the program, run as a user would.
-type process struct {
-	servertest.Server // its client half
-	cmd               *exec.Cmd
-	out, log          servertest.Buffer
-	ended             chan struct{}
-}
-
-// build makes the program.
-func build(t *testing.T) string {
-	t.Helper()
-	bin := filepath.Join(t.TempDir(), "backplane")
-	if out, err := exec.Command("go", "build", "-o", bin, "github.com/backplane/backplane/cmd/backplane").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	return bin
-}
-
-var printedREST = regexp.MustCompile(`REST +(http://\S+)`)
-
-// launch starts `backplane serve` in its own folder; env are further variables.
-// It returns once the program has told where it listens, or has ended.
-func launch(t *testing.T, bin, dir string, env []string, args ...string) *process {
-	t.Helper()
-	p := &process{cmd: exec.Command(bin, append([]string{"serve"}, args...)...), ended: make(chan struct{})}
-	p.Client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
-	p.cmd.Dir = dir
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "BACKPLANE_REST_ADDR=127.0.0.1:0", "BACKPLANE_GRPC_ADDR=127.0.0.1:0"}, env...)
-	p.cmd.Stderr = &p.log
-	stdout, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	greeted := make(chan string, 1)
-	go func() {
-		defer close(p.ended)
-		lines, url := bufio.NewScanner(stdout), ""
-		for lines.Scan() {
-			fmt.Fprintln(&p.out, lines.Text())
-			if m := printedREST.FindStringSubmatch(lines.Text()); m != nil {
-				url = m[1]
-			}
-			if strings.HasPrefix(lines.Text(), "    -d ") { // the greeting's last line
-				greeted <- url
-			}
-		}
-		p.cmd.Wait() //nolint:errcheck // the tests look at its state
-	}()
-	t.Cleanup(func() { p.signal(syscall.SIGKILL); <-p.ended; p.Client.CloseIdleConnections() })
-	select {
-	case p.URL = <-greeted:
-	case <-p.ended:
-	case <-time.After(servertest.Patience):
-		t.Fatalf("the program does not start: %s", p.log.String())
-	}
-	return p
-}
-
-// serve is launch for a start that must succeed.
-func serve(t *testing.T, bin, dir string, env []string, args ...string) *process {
-	t.Helper()
-	p := launch(t, bin, dir, env, args...)
-	if p.URL == "" {
-		t.Fatalf("the program ended: %s", p.log.String())
-	}
-	return p
-}
-
-func (p *process) signal(s syscall.Signal) {
-	p.cmd.Process.Signal(s) //nolint:errcheck // it may have ended
-}
-
-// exit waits for the end and returns the exit code and what was printed on
-// standard error.
-func (p *process) exit(t *testing.T) (int, string) {
-	t.Helper()
-	select {
-	case <-p.ended:
-	case <-time.After(servertest.Patience):
-		t.Fatal("the program does not end")
-	}
-	return p.cmd.ProcessState.ExitCode(), p.log.String()
-}
-
 var adminEnv = []string{"BACKPLANE_ADMIN_PASSWORD=" + servertest.Password}
 
 func TestProcess(t *testing.T) {
 	t.Parallel()
-	bin := build(t)
+	bin := servertest.Build(t)
 	for name, test := range map[string]func(*testing.T, string){
 		"killed while creating": killedWhileCreating, "drains": drains, "keys": keys, "second process": secondProcess,
 		"first start": firstStart, "configuration": configuration,
@@ -123,7 +32,7 @@ func TestProcess(t *testing.T) {
 
 func killedWhileCreating(t *testing.T, bin string) {
 	dir := t.TempDir()
-	p := serve(t, bin, dir, adminEnv)
+	p := servertest.Serve(t, bin, dir, adminEnv)
 	const total, workers, killAfter = 1000, 25, 400
 	var (
 		mu       sync.Mutex
@@ -153,12 +62,12 @@ func killedWhileCreating(t *testing.T, bin string) {
 		})
 	}
 	<-enough
-	p.signal(syscall.SIGKILL)
+	p.Signal(syscall.SIGKILL)
 	all.Wait()
-	if code, _ := p.exit(t); code != -1 || len(answered) == total {
+	if code, _ := p.Exit(t); code != -1 || len(answered) == total {
 		t.Fatalf("the program was not killed in the middle: exit code %d after %d creates", code, len(answered))
 	}
-	p = serve(t, bin, dir, nil)
+	p = servertest.Serve(t, bin, dir, nil)
 	stored := map[string]string{}
 	for _, s := range p.Do(t, "GET", "/api/services", nil).List(t) {
 		stored[s["id"].(string)] = s["name"].(string)
@@ -182,7 +91,7 @@ func killedWhileCreating(t *testing.T, bin string) {
 }
 
 func drains(t *testing.T, bin string) {
-	p := serve(t, bin, t.TempDir(), adminEnv)
+	p := servertest.Serve(t, bin, t.TempDir(), adminEnv)
 	connected := make(chan struct{})
 	port := testbed.Peer(t, func(c net.Conn) {
 		close(connected)
@@ -197,11 +106,11 @@ func drains(t *testing.T, bin string) {
 		answered <- a
 	}()
 	<-connected
-	p.signal(syscall.SIGTERM)
+	p.Signal(syscall.SIGTERM)
 	if a := <-answered; a.Status != http.StatusOK || !strings.Contains(string(a.Body), `"timeout"`) {
 		t.Errorf("the call under way answers %d %s", a.Status, a.Body)
 	}
-	if code, log := p.exit(t); code != 0 || !strings.Contains(log, "draining") {
+	if code, log := p.Exit(t); code != 0 || !strings.Contains(log, "draining") {
 		t.Errorf("after SIGTERM the exit code is %d: %s", code, log)
 	}
 	if _, err := p.Try("GET", "/healthz", nil); !errors.Is(err, syscall.ECONNREFUSED) {
@@ -210,17 +119,17 @@ func drains(t *testing.T, bin string) {
 }
 
 func keys(t *testing.T, bin string) {
-	end := func(p *process) {
+	end := func(p *servertest.Process) {
 		t.Helper()
-		p.signal(syscall.SIGTERM)
-		if code, log := p.exit(t); code != 0 {
+		p.Signal(syscall.SIGTERM)
+		if code, log := p.Exit(t); code != 0 {
 			t.Fatalf("exit code %d: %s", code, log)
 		}
 	}
 	refuses := func(dir string, env []string, want string, never ...string) {
 		t.Helper()
-		p := launch(t, bin, dir, env)
-		code, log := p.exit(t)
+		p := servertest.Launch(t, bin, dir, env)
+		code, log := p.Exit(t)
 		if code != 1 || !strings.HasPrefix(log, "backplane: ") || !strings.Contains(log, want) || strings.Count(strings.TrimSpace(log), "\n") > 0 {
 			t.Errorf("exit code %d, message %q, want one line with %q", code, log, want)
 		}
@@ -232,17 +141,17 @@ func keys(t *testing.T, bin string) {
 	}
 	one, two := "BACKPLANE_MASTER_KEY="+strings.Repeat("1f", 32), "BACKPLANE_MASTER_KEY="+strings.Repeat("2e", 32)
 	given := t.TempDir()
-	end(serve(t, bin, given, append([]string{one}, adminEnv...)))
+	end(servertest.Serve(t, bin, given, append([]string{one}, adminEnv...)))
 	if _, err := os.Stat(filepath.Join(given, "data", "master.key")); !os.IsNotExist(err) {
 		t.Errorf("a key was generated beside the given one: %v", err)
 	}
 	refuses(given, []string{two}, "is not the one that this store is sealed with", strings.Repeat("2e", 32))
 	refuses(given, nil, "BACKPLANE_MASTER_KEY")
 	refuses(given, []string{"BACKPLANE_MASTER_KEY=too-short-a-key"}, "BACKPLANE_MASTER_KEY must be 32 bytes", "too-short")
-	end(serve(t, bin, given, []string{one}))
+	end(servertest.Serve(t, bin, given, []string{one}))
 
 	made := t.TempDir()
-	end(serve(t, bin, made, adminEnv))
+	end(servertest.Serve(t, bin, made, adminEnv))
 	file := filepath.Join(made, "data", "master.key")
 	if err := os.Rename(file, file+".away"); err != nil {
 		t.Fatal(err)
@@ -255,26 +164,26 @@ func keys(t *testing.T, bin string) {
 	if err := os.Rename(file+".away", file); err != nil {
 		t.Fatal(err)
 	}
-	end(serve(t, bin, made, nil))
+	end(servertest.Serve(t, bin, made, nil))
 }
 
 func secondProcess(t *testing.T, bin string) {
 	dir := t.TempDir()
-	p := serve(t, bin, dir, adminEnv)
-	second := launch(t, bin, dir, nil)
-	if code, log := second.exit(t); code != 1 || !strings.Contains(log, "in use by another process") {
+	p := servertest.Serve(t, bin, dir, adminEnv)
+	second := servertest.Launch(t, bin, dir, nil)
+	if code, log := second.Exit(t); code != 1 || !strings.Contains(log, "in use by another process") {
 		t.Errorf("a second process on the data directory: exit code %d, %s", code, log)
 	}
 	p.Do(t, "GET", "/api/services", nil).List(t)
-	taken := launch(t, bin, t.TempDir(), nil, "--rest-addr", strings.TrimPrefix(p.URL, "http://"))
-	if code, log := taken.exit(t); code != 1 || !strings.Contains(log, "--rest-addr") {
+	taken := servertest.Launch(t, bin, t.TempDir(), nil, "--rest-addr", strings.TrimPrefix(p.URL, "http://"))
+	if code, log := taken.Exit(t); code != 1 || !strings.Contains(log, "--rest-addr") {
 		t.Errorf("an address in use: exit code %d, %s", code, log)
 	}
 }
 
 func firstStart(t *testing.T, bin string) {
 	dir := t.TempDir()
-	p := serve(t, bin, dir, nil)
+	p := servertest.Serve(t, bin, dir, nil)
 	data := filepath.Join(dir, "data")
 	for name, mode := range map[string]os.FileMode{"": 0o700, "admin-password": 0o600, "master.key": 0o600, "backplane.db": 0o600, "backplane.db-wal": 0o600, "lock": 0o600} {
 		info, err := os.Stat(filepath.Join(data, name))
@@ -290,14 +199,14 @@ func firstStart(t *testing.T, bin string) {
 	if len(password) < 20 {
 		t.Errorf("the generated password %q is short", password)
 	}
-	if out := p.out.String(); !strings.Contains(out, filepath.Join(data, "admin-password")) || strings.Contains(out+p.log.String(), password) {
+	if out := p.Out.String(); !strings.Contains(out, filepath.Join(data, "admin-password")) || strings.Contains(out+p.Log.String(), password) {
 		t.Errorf("the console should name the file and not show the password:\n%s", out)
 	}
 	p.Do(t, "GET", "/api/services", nil, "Authorization", servertest.Basic("admin", password)).List(t)
-	p.signal(syscall.SIGTERM)
-	p.exit(t)
+	p.Signal(syscall.SIGTERM)
+	p.Exit(t)
 	// The password holds on later starts, whatever the environment says then.
-	p = serve(t, bin, dir, []string{"BACKPLANE_ADMIN_PASSWORD=another"})
+	p = servertest.Serve(t, bin, dir, []string{"BACKPLANE_ADMIN_PASSWORD=another"})
 	p.Do(t, "GET", "/api/services", nil, "Authorization", servertest.Basic("admin", password)).List(t)
 	if a := p.Do(t, "GET", "/api/services", nil, "Authorization", servertest.Basic("admin", "another")); a.Status != 401 {
 		t.Errorf("a later password logs in: %d", a.Status)
@@ -308,28 +217,28 @@ func configuration(t *testing.T, bin string) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "backplane.yaml")
 	testbed.Write(t, file, "log-level: debug\ndata-dir: from-file\nfile-roots:\n  - "+dir+"\nrequire-secret-on-retarget: true\n")
-	p := serve(t, bin, dir, append([]string{"BACKPLANE_DATA_DIR=from-env"}, adminEnv...), "--config", file)
+	p := servertest.Serve(t, bin, dir, append([]string{"BACKPLANE_DATA_DIR=from-env"}, adminEnv...), "--config", file)
 	if _, err := os.Stat(filepath.Join(dir, "from-env", "backplane.db")); err != nil {
 		t.Errorf("the environment does not win over the file: %v", err)
 	}
 	p.Do(t, "GET", "/api/services", nil).List(t)
-	servertest.Eventually(t, "a log at the level of the file", func() bool { return strings.Contains(p.log.String(), `"level":"DEBUG"`) })
+	servertest.Eventually(t, "a log at the level of the file", func() bool { return strings.Contains(p.Log.String(), `"level":"DEBUG"`) })
 	outside := p.Do(t, "POST", "/api/services", object{"name": "x", "service_type": "sqlite", "config": object{"path": "/etc/passwd"}})
 	inside := p.Do(t, "POST", "/api/services", object{"name": "x", "service_type": "sqlite", "config": object{"path": filepath.Join(dir, "x.db")}})
 	own := p.Do(t, "POST", "/api/services", object{"name": "y", "service_type": "sqlite", "config": object{"path": filepath.Join(dir, "from-env", "backplane.db")}})
 	if outside.Status != 422 || inside.Status != 200 || own.Status != 422 {
 		t.Errorf("file-roots of the file: outside %d, inside %d, own store %d", outside.Status, inside.Status, own.Status)
 	}
-	p.signal(syscall.SIGTERM)
-	p.exit(t)
-	serve(t, bin, dir, append([]string{"BACKPLANE_DATA_DIR=from-env", "BACKPLANE_CONFIG=" + file}, adminEnv...), "--data-dir", filepath.Join(dir, "from-flag"))
+	p.Signal(syscall.SIGTERM)
+	p.Exit(t)
+	servertest.Serve(t, bin, dir, append([]string{"BACKPLANE_DATA_DIR=from-env", "BACKPLANE_CONFIG=" + file}, adminEnv...), "--data-dir", filepath.Join(dir, "from-flag"))
 	if _, err := os.Stat(filepath.Join(dir, "from-flag", "backplane.db")); err != nil {
 		t.Errorf("the flag does not win over the environment: %v", err)
 	}
 
 	testbed.Write(t, file, "log-levle: debug\n")
-	bad := launch(t, bin, dir, []string{"BACKPLANE_STORE=oracle://x", "BACKPLANE_REQUIRE_SECRET_ON_RETARGET=perhaps"}, "--config", file, "--grpc-addr", "nowhere", "--log-level", "loud")
-	code, log := bad.exit(t)
+	bad := servertest.Launch(t, bin, dir, []string{"BACKPLANE_STORE=oracle://x", "BACKPLANE_REQUIRE_SECRET_ON_RETARGET=perhaps"}, "--config", file, "--grpc-addr", "nowhere", "--log-level", "loud")
+	code, log := bad.Exit(t)
 	for _, want := range []string{"log-levle", "--store", "BACKPLANE_REQUIRE_SECRET_ON_RETARGET", "--grpc-addr", "--log-level"} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the faults do not name %s: %s", want, log)

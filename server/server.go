@@ -10,7 +10,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +27,7 @@ import (
 	"github.com/backplane/backplane/connectors"
 	"github.com/backplane/backplane/connectors/builtin"
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
+	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
 	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
 	"github.com/backplane/backplane/internal/config"
 	"github.com/backplane/backplane/internal/lifecycle"
@@ -32,6 +35,7 @@ import (
 	"github.com/backplane/backplane/internal/tlsconf"
 	"github.com/backplane/backplane/server/auth"
 	"github.com/backplane/backplane/server/catalog"
+	"github.com/backplane/backplane/server/dbaas"
 	"github.com/backplane/backplane/server/identity"
 	"github.com/backplane/backplane/server/inproc"
 	"github.com/backplane/backplane/server/intercept"
@@ -59,6 +63,7 @@ type Server struct {
 
 	store    *store.Store
 	catalog  *catalog.Catalog
+	dbaas    *dbaas.Admin
 	identity *identity.Identity
 	keys     *keys.Keys
 	auth     *auth.Authenticator
@@ -131,7 +136,23 @@ func New(ctx context.Context, conf config.Config, version string, logTo io.Write
 	if err != nil {
 		return nil, err
 	}
+	ownDatabase, ownUser := ownStore(conf.Store)
+	s.dbaas = dbaas.New(dbaas.Options{
+		Store: s.store, Registry: registry, Env: connectors.Env{Deny: conf.DenyTargets}, Keys: s.keys, Catalog: s.catalog, Projects: s.identity,
+		Metrics: s.metrics, Log: s.log, DataDir: dataDir, Retention: conf.QuarantineRetention, Ending: s.ending,
+		OwnDatabase: ownDatabase, OwnUser: ownUser,
+	})
 	return s, s.wire(ctx, registry)
+}
+
+// ownStore is the database that the program itself works on, and its login
+// there.
+func ownStore(rawURL string) (database, user string) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return "", ""
+	}
+	return strings.Trim(u.Path, "/"), u.User.Username()
 }
 
 // ownFiles are what no service's configuration may name: the store and the
@@ -161,6 +182,8 @@ func (s *Server) wire(ctx context.Context, registry *connectors.Registry) error 
 	for _, r := range []grpc.ServiceRegistrar{s.grpc, inProcess} {
 		catalogv1.RegisterServiceCatalogServer(r, s.catalog)
 		identityv1.RegisterIdentityAdminServer(r, s.identity)
+		dbaasv1.RegisterDatabaseAdminServer(r, s.dbaas)
+		dbaasv1.RegisterCredentialAdminServer(r, s.dbaas)
 	}
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
@@ -180,6 +203,7 @@ func (s *Server) wire(ctx context.Context, registry *connectors.Registry) error 
 		Ready:   s.ready,
 
 		AllowPlaintext: s.conf.AllowPlaintext,
+		TrustForwarded: s.conf.TrustForwarded,
 	})
 	if err != nil {
 		return err
@@ -237,6 +261,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	all.Go(func() { s.keys.Run(work, func(err error) { s.log.Error("look after the keys", "error", err) }) })
 	all.Go(func() { s.store.Follow(work, func(err error) { s.log.Error("follow the store", "error", err) }) })
 	all.Go(func() { s.catalog.Monitor(work) })
+	all.Go(func() { s.dbaas.Run(work) })
 	all.Go(func() {
 		if err := s.grpc.Serve(grpcListener); err != nil {
 			stop(fmt.Errorf("serve gRPC: %w", err))

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what tests and benchmarks need: real servers as Debian packages, and
-# those that Debian lacks built from their Go modules into .cache/bin. Running
-# it again costs well under a second when nothing is missing.
+# those that Debian lacks built from their Go modules into .cache/bin, or as
+# Python packages into .cache. Running it again costs well under a second when
+# nothing is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,6 +10,7 @@ packages=(
   gcc libc6-dev # the race detector needs a C compiler
   postgresql mariadb-server redis-server memcached libsasl2-modules sasl2-bin
   proftpd-core proftpd-mod-crypto openssh-server exim4-daemon-light wrk
+  python3 python3-venv # for the server that only Python's registry has
 )
 missing=()
 for p in "${packages[@]}"; do
@@ -61,3 +63,29 @@ build() {
 
 build minio github.com/minio/minio
 build ferretdb github.com/FerretDB/FerretDB/cmd/ferretdb
+
+# python NAME: a server from Python's registry, with the packages that
+# testbed/servers/NAME/requirements.txt pins and nothing that would have to be
+# compiled.
+python() {
+  local name=$1 list=testbed/servers/$1/requirements.txt out=.cache/$1 stamp old new
+  stamp=$(sha256sum <"$list" | cut -c1-16)
+  if [[ $(cat "$out/stamp" 2>/dev/null) == "$stamp" && -x $out/bin/python3 ]]; then return; fi
+  echo "installing $name from Python's registry (once)" >&2
+  mkdir -p .cache
+  # An environment knows its own path, so it is made where it stays, and the
+  # name is moved to it when it is whole.
+  new=$(mktemp -d "$PWD/.cache/$name-XXXXXX")
+  if ! { /usr/bin/python3 -m venv "$new" && "$new/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: -r "$list"; } >&2; then
+    rm -rf "$new"
+    exit 1
+  fi
+  chmod 755 "$new"
+  echo "$stamp" >"$new/stamp"
+  old=$(readlink "$out" || true)
+  ln -s "${new##*/}" "$new.link"
+  mv -T "$new.link" "$out"
+  if [[ -n $old ]]; then rm -rf ".cache/$old"; fi
+}
+
+python secantusdb

@@ -1,7 +1,11 @@
 package testbed
 
 import (
+	"bufio"
+	"context"
+	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -18,6 +22,7 @@ type RedisOptions struct {
 	TLSOnly  bool  // no plain port
 	Sentinel bool  // a Sentinel instead of a data server
 	Cluster  bool  // a node of a Redis Cluster
+	Durable  bool  // keeps its data when it is stopped
 	// Config are further lines of redis.conf.
 	Config []string
 }
@@ -32,16 +37,20 @@ type RedisUser struct {
 // Redis is a running Redis server.
 type Redis struct {
 	*Running
+	process Process
 	Port    int // plain; 0 with TLSOnly
 	TLSPort int // 0 without Cert
 }
 
-// StartRedis starts redis-server, without persistence, until t ends.
+// StartRedis starts redis-server until t ends.
 func StartRedis(t TB, o RedisOptions) *Redis {
 	t.Helper()
 	dir := Folder(t, "")
 	s := &Redis{}
 	conf := []string{"bind 127.0.0.1", "dir " + dir, `save ""`, "daemonize no"}
+	if o.Durable {
+		conf = append(conf, "appendonly yes", "appendfsync always")
+	}
 	if !o.TLSOnly {
 		s.Port = FreePort(t)
 	}
@@ -74,11 +83,60 @@ func StartRedis(t TB, o RedisOptions) *Redis {
 	if ready == 0 {
 		ready = s.TLSPort
 	}
-	s.Running = Start(t, Process{
-		Path: "redis-server", Args: args, Dir: dir, Ready: Listening(ready),
-		Stop: syscall.SIGKILL, // it saves nothing
-	})
+	up := Listening(ready)
+	if o.Durable {
+		up = s.answering(o.Password)
+	}
+	s.process = Process{
+		Path: "redis-server", Args: args, Dir: dir, Ready: up,
+		Stop: syscall.SIGKILL, // what it saves, it has saved before it answered
+	}
+	s.Running = Start(t, s.process)
 	return s
+}
+
+// Stop kills the server; a durable one keeps its data and port for Restart.
+func (s *Redis) Stop() { s.Close() }
+
+// Restart stops the server if it runs and starts it again on the same data and
+// port.
+func (s *Redis) Restart(t TB) {
+	t.Helper()
+	s.Close()
+	s.Running = Start(t, s.process)
+}
+
+// answering is a Ready function: the server has read its data. It tells that
+// only those who are logged in.
+func (s *Redis) answering(password string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", Addr(s.Port))
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		deadline, _ := ctx.Deadline()
+		c.SetDeadline(deadline) //nolint:errcheck // reading tells
+		r := bufio.NewReader(c)
+		ask := "PING\r\n"
+		if password != "" {
+			ask = fmt.Sprintf("*2\r\n$4\r\nAUTH\r\n$%d\r\n%s\r\n", len(password), password) + ask
+		}
+		if _, err := c.Write([]byte(ask)); err != nil {
+			return err
+		}
+		for {
+			line, err := r.ReadString('\n')
+			switch {
+			case err != nil:
+				return err
+			case line == "+PONG\r\n":
+				return nil
+			case line != "+OK\r\n" && !strings.Contains(line, "without any password"):
+				return errors.New(strings.TrimSpace(line))
+			}
+		}
+	}
 }
 
 func redisTLS(t TB, dir string, o RedisOptions, port int) []string {

@@ -253,6 +253,21 @@ func builtPath(name string) (string, error) {
 	return path, nil
 }
 
+// installed returns the path of a program among the Python packages that
+// install.sh installed under a name.
+func installed(t TB, name, program string) string {
+	t.Helper()
+	root, err := moduleRoot()
+	if err != nil {
+		t.Fatalf("testbed: %v", err)
+	}
+	path := filepath.Join(root, ".cache", name, "bin", program)
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("testbed: %s is not installed: %v (run testbed/install.sh)", name, err)
+	}
+	return path
+}
+
 func moduleRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {

@@ -32,13 +32,10 @@ func (d *dialer) DialContext(_ context.Context, network, address string) (net.Co
 		raw.Close()
 		return nil, err
 	}
-	cfg, err := connectors.TLSConfig(d.c, host)
+	cfg, err := d.uri.encryption(d.c, host)
 	if err != nil {
 		raw.Close()
 		return nil, err
-	}
-	if d.uri.get("tlsInsecure") == "true" || d.uri.get("sslInsecure") == "true" {
-		cfg.InsecureSkipVerify = true
 	}
 	if !d.secured() {
 		d.p.Enter(connectors.StageTLS)
@@ -50,6 +47,15 @@ func (d *dialer) DialContext(_ context.Context, network, address string) (net.Co
 	}
 	d.note(conn.ConnectionState(), !cfg.InsecureSkipVerify)
 	return conn, nil
+}
+
+// encryption is how to encrypt a connection to host.
+func (u *uri) encryption(c connectors.Config, host string) (*tls.Config, error) {
+	cfg, err := connectors.TLSConfig(c, host)
+	if err == nil && (u.get("tlsInsecure") == "true" || u.get("sslInsecure") == "true") {
+		cfg.InsecureSkipVerify = true
+	}
+	return cfg, err
 }
 
 func (d *dialer) secured() bool {

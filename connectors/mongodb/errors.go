@@ -61,13 +61,16 @@ const (
 
 // refusal explains a server's answer to a command.
 func (s *session) refusal(e mongo.CommandError) *connectors.Failure {
+	return refusal(e, s.p.Stage() == connectors.StageAuth, s.uri.hasUser)
+}
+
+func refusal(e mongo.CommandError, inAuth, hasUser bool) *connectors.Failure {
 	f := &connectors.Failure{Err: e}
-	inAuth := s.p.Stage() == connectors.StageAuth
 	switch {
 	case e.Code == codeAuthenticationFailed, e.Code == codeAtlas && inAuth,
 		strings.Contains(e.Error(), "AuthenticationFailed"), inAuth && strings.Contains(e.Error(), "AtlasError"):
 		f.Code, f.Stage, f.Hint = connectors.AuthFailed, connectors.StageAuth, authHint
-	case e.Code == codeUnauthorized && !s.uri.hasUser:
+	case e.Code == codeUnauthorized && !hasUser:
 		f.Code, f.Stage, f.Hint = connectors.AuthRequired, connectors.StageAuth, "Give a user name and a password."
 	case e.Code == codeUnauthorized, e.Code == codeAtlas:
 		f.Code, f.Detail = connectors.PermissionDenied, e.Message

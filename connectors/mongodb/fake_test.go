@@ -1,9 +1,11 @@
 package mongodb_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 
@@ -23,6 +25,17 @@ type fake struct {
 	all      sync.WaitGroup
 	mu       sync.Mutex
 	conns    []net.Conn
+	asked    []bson.Raw
+}
+
+// commands are what was asked so far, but for greetings and logins.
+func (f *fake) commands() []bson.Raw {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(f.asked), func(r bson.Raw) bool {
+		first, err := r.IndexErr(0)
+		return err != nil || slices.Contains([]string{"hello", "isMaster", "ismaster", "saslStart", "ping", "endSessions"}, first.Key())
+	})
 }
 
 func startFake(t *testing.T, answers func(self, command string) bson.D) *fake {
@@ -91,6 +104,9 @@ func (f *fake) serve(c net.Conn) error {
 	if err != nil {
 		return err
 	}
+	f.mu.Lock()
+	f.asked = append(f.asked, bytes.Clone(body[skip:]))
+	f.mu.Unlock()
 	doc, err := bson.Marshal(f.answers(testbed.Addr(f.port), elements[0].Key()))
 	if err != nil {
 		return err

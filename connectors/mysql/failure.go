@@ -50,8 +50,9 @@ func clip(s string) string {
 	return s + "…"
 }
 
-// translate turns what the server said into a Failure; other errors pass.
-func translate(err error, s *session, c connectors.Config) error {
+// translate turns what the server said to a test into a Failure; other errors
+// pass.
+func translate(err error, encrypted bool, database string) error {
 	if errors.Is(err, errMalformed) {
 		return connectors.Fail(connectors.ProtocolMismatch, err, "the server's answer is malformed")
 	}
@@ -62,13 +63,21 @@ func translate(err error, s *session, c connectors.Config) error {
 	if !errors.As(err, &e) {
 		return err
 	}
+	if f := refusal(e, encrypted, database); f != nil {
+		return f
+	}
+	return &connectors.Failure{Code: connectors.Closed, Phrase: "The server refused", Detail: e.message, Err: e}
+}
+
+// refusal is the Failure for an error at login or at the choice of a database,
+// nil for others.
+func refusal(e *serverError, encrypted bool, database string) *connectors.Failure {
 	f := &connectors.Failure{Detail: e.message, Err: e}
-	database := c.String("database")
 	switch e.number {
 	case 1045, 1698: // access denied
 		f.Code, f.Stage, f.Detail = connectors.AuthFailed, connectors.StageAuth, ""
 		f.Hint = "Check username and password."
-		if !s.tls {
+		if !encrypted {
 			// MariaDB tells a login in clear that must not be so no more than this.
 			f.Hint = "Check username and password, or the account or server requires TLS: set use_ssl."
 		}
@@ -94,7 +103,7 @@ func translate(err error, s *session, c connectors.Config) error {
 	case 1251, 1275, 1524: // client or server lacks the login plugin
 		f.Code = connectors.AuthUnsupported
 	default:
-		f.Code, f.Phrase = connectors.Closed, "The server refused"
+		return nil
 	}
 	return f
 }

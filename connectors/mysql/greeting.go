@@ -81,6 +81,19 @@ func (s *session) caps(withTLS bool) uint32 {
 	return caps
 }
 
+// header is the beginning of the login packet: of the test, or of the client
+// that the session is opened for.
+func (s *session) header(withTLS bool) []byte {
+	if s.hello == nil {
+		return loginHeader(s.caps(withTLS))
+	}
+	b := bytes.Clone(s.hello)
+	if withTLS {
+		binary.LittleEndian.PutUint32(b, binary.LittleEndian.Uint32(b)|capSSL)
+	}
+	return b
+}
+
 // loginHeader is the beginning of the login packet, and by itself the request
 // for TLS.
 func loginHeader(caps uint32) []byte {

@@ -67,7 +67,7 @@ func (s *session) login(user, password, database string) error {
 // loginPacket is a HandshakeResponse41. The answer is short enough to have
 // its length in one byte.
 func (s *session) loginPacket(user, database, plugin string, answer []byte) []byte {
-	b := loginHeader(s.caps(s.tls))
+	b := s.header(s.tls)
 	b = append(append(b, user...), 0)
 	b = append(b, byte(len(answer)))
 	b = append(b, answer...)

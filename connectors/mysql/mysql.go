@@ -9,6 +9,10 @@
 // Start at Connector.Test; wire.go frames packets, greeting.go reads the
 // server's first one, login.go and plugins.go log in, query.go reads results,
 // failure.go translates what the server refuses.
+//
+// Databases and logins are made over database/sql, where the server is known
+// and trusted with an administrator's password: provision.go and the files that
+// begin alike. relay.go lets the server's own dump programs in.
 package mysql
 
 import (
@@ -94,6 +98,9 @@ type session struct {
 	*wire
 	greeting greeting
 	tls      bool
+	// hello replaces the beginning of the login packet for a session that is
+	// opened for another client: see relay.
+	hello []byte
 }
 
 // Test logs in to the database and runs a query.
@@ -106,11 +113,11 @@ func (*Connector) Test(ctx context.Context, p *connectors.Probe, c connectors.Co
 	defer conn.Close()
 	s := &session{wire: newWire(conn)}
 	if err := s.open(ctx, p, c); err != nil {
-		return translate(err, s, c)
+		return translate(err, s.tls, c.String("database"))
 	}
 	p.Enter(connectors.StageVerify)
 	if err := s.verify(p); err != nil {
-		return translate(err, s, c)
+		return translate(err, s.tls, c.String("database"))
 	}
 	s.quit()
 	return nil
@@ -118,33 +125,55 @@ func (*Connector) Test(ctx context.Context, p *connectors.Probe, c connectors.Co
 
 // open reads the greeting, switches to TLS as the mode says, and logs in.
 func (s *session) open(ctx context.Context, p *connectors.Probe, c connectors.Config) error {
-	first, err := s.readGreeting()
-	if err != nil {
-		return err
-	}
-	if s.greeting, err = parseGreeting(first); err != nil {
+	if err := s.greet(); err != nil {
 		return err
 	}
 	p.Note(func(r *connectors.Report) { r.ServerVersion = s.greeting.version })
-	mode := tlsMode(c)
-	switch {
-	case mode == modeDisabled:
-	case s.greeting.caps&capSSL != 0:
-		if err := s.upgrade(ctx, p, c, mode); err != nil {
-			return err
-		}
-	case mode != modePreferred:
-		return &connectors.Failure{Code: connectors.TLSNotSupported, Stage: connectors.StageTLS,
-			Hint: "Give the server a certificate (ssl_cert, ssl_key), or set use_ssl to false."}
+	if err := s.secure(ctx, c, p.Handshake); err != nil {
+		return err
 	}
 	p.Enter(connectors.StageAuth)
 	return s.login(c.String("username"), c.String("password"), c.String("database"))
 }
 
-func (s *session) upgrade(ctx context.Context, p *connectors.Probe, c connectors.Config, mode string) error {
+func (s *session) greet() error {
+	first, err := s.readGreeting()
+	if err == nil {
+		s.greeting, err = parseGreeting(first)
+	}
+	return err
+}
+
+// handshake makes a TLS connection of a plain one.
+type handshake func(ctx context.Context, raw net.Conn, cfg *tls.Config) (*tls.Conn, error)
+
+// secure switches to TLS as the mode says.
+func (s *session) secure(ctx context.Context, c connectors.Config, shake handshake) error {
+	mode := tlsMode(c)
+	switch {
+	case mode == modeDisabled:
+	case s.greeting.caps&capSSL != 0:
+		return s.upgrade(ctx, c, shake)
+	case mode != modePreferred:
+		return noTLS(nil)
+	}
+	return nil
+}
+
+func noTLS(cause error) error {
+	return &connectors.Failure{Code: connectors.TLSNotSupported, Stage: connectors.StageTLS, Err: cause,
+		Hint: "Give the server a certificate (ssl_cert, ssl_key), or set use_ssl to false."}
+}
+
+// tlsConfig is what the mode demands of the server; nil for no TLS.
+func tlsConfig(c connectors.Config) (*tls.Config, error) {
+	mode := tlsMode(c)
+	if mode == modeDisabled {
+		return nil, nil
+	}
 	cfg, err := connectors.TLSConfig(c, c.String("host"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	switch mode {
 	case modeVerifyIdentity:
@@ -153,14 +182,22 @@ func (s *session) upgrade(ctx context.Context, p *connectors.Probe, c connectors
 	default:
 		cfg.InsecureSkipVerify = true //nolint:gosec // what the mode means, told as a warning
 	}
+	return cfg, nil
+}
+
+func (s *session) upgrade(ctx context.Context, c connectors.Config, shake handshake) error {
+	cfg, err := tlsConfig(c)
+	if err != nil {
+		return err
+	}
 	if s.in.Buffered() > 0 {
 		// Whatever came before the handshake was not protected.
 		return errMalformed
 	}
-	if err := s.write(loginHeader(s.caps(true))); err != nil {
+	if err := s.write(s.header(true)); err != nil {
 		return err
 	}
-	conn, err := p.Handshake(ctx, s.conn, cfg)
+	conn, err := shake(ctx, s.conn, cfg)
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) {
 		return connectors.Fail(connectors.TLSHandshake, err, "the server offered TLS but answered in clear")

@@ -77,9 +77,9 @@ func (s scriptedConnector) Test(ctx context.Context, p *connectors.Probe, c conn
 	}
 	sess := &session{wire: newWire(script{in: bytes.NewReader(s.said), out: out}), tls: s.tls}
 	if err := sess.open(ctx, p, c); err != nil {
-		return translate(err, sess, c)
+		return translate(err, sess.tls, c.String("database"))
 	}
-	return translate(sess.verify(p), sess, c)
+	return translate(sess.verify(p), sess.tls, c.String("database"))
 }
 
 func (s scriptedConnector) run(t testing.TB) *connectors.Failure {

@@ -112,20 +112,16 @@ func md5Hex(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// scramFirst begins a SCRAM-SHA-256 login. The user name goes into the startup
-// packet; the server ignores the one in the SCRAM message.
+// scramFirst begins a SCRAM-SHA-256 login.
 func (w *wire) scramFirst(password string, mechanisms []byte) (*scram.ClientConversation, error) {
 	const mechanism = "SCRAM-SHA-256"
 	offered := strings.Split(strings.Trim(string(mechanisms), "\x00"), "\x00")
 	if !slices.Contains(offered, mechanism) {
 		return nil, connectors.Fail(connectors.AuthUnsupported, nil, "the server offers %.100q", strings.Join(offered, ", "))
 	}
-	client, err := scram.SHA256.NewClient("", password, "")
+	client, err := scramClient(password)
 	if err != nil {
-		// Like the server, take a password that SASLprep refuses as it is.
-		if client, err = scram.SHA256.NewClientUnprepped("", password, ""); err != nil {
-			return nil, err
-		}
+		return nil, err
 	}
 	conv := client.NewConversation()
 	first, err := conv.Step("")

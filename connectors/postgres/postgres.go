@@ -17,7 +17,6 @@ import (
 	"errors"
 	"net"
 	"slices"
-	"strconv"
 
 	"github.com/backplane/backplane/connectors"
 )
@@ -179,15 +178,14 @@ func isCode(err error, code connectors.Code) bool {
 }
 
 func login(ctx context.Context, p *connectors.Probe, c connectors.Config, withTLS bool) (*attempt, error) {
-	address := net.JoinHostPort(c.String("host"), strconv.FormatInt(c.Int("port"), 10))
-	raw, err := p.Dial(ctx, "tcp", address)
+	raw, err := p.Dial(ctx, "tcp", hostPort(c))
 	if err != nil {
 		return nil, err
 	}
 	a := &attempt{tls: withTLS}
 	conn := raw
 	if withTLS {
-		if conn, err = upgrade(ctx, p, c, raw); err != nil {
+		if conn, err = upgrade(ctx, c, raw, p.Handshake); err != nil {
 			raw.Close()
 			return nil, err
 		}
@@ -200,9 +198,12 @@ func login(ctx context.Context, p *connectors.Probe, c connectors.Config, withTL
 	return a, nil
 }
 
+// handshake runs a TLS handshake, such as that of a Probe.
+type handshake func(ctx context.Context, raw net.Conn, cfg *tls.Config) (*tls.Conn, error)
+
 // upgrade asks for TLS and shakes hands. The server answers the request with
 // one byte; anything beyond it was not protected and is refused.
-func upgrade(ctx context.Context, p *connectors.Probe, c connectors.Config, raw net.Conn) (net.Conn, error) {
+func upgrade(ctx context.Context, c connectors.Config, raw net.Conn, shake handshake) (net.Conn, error) {
 	if _, err := raw.Write(sslRequest()); err != nil {
 		return nil, err
 	}
@@ -226,7 +227,7 @@ func upgrade(ctx context.Context, p *connectors.Probe, c connectors.Config, raw 
 	if err != nil {
 		return nil, err
 	}
-	conn, err := p.Handshake(ctx, raw, cfg)
+	conn, err := shake(ctx, raw, cfg)
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) {
 		return nil, connectors.Mismatch("a PostgreSQL", slices.Concat([]byte("S"), record.RecordHeader[:]))

@@ -40,7 +40,9 @@ func isTLSRecord(b []byte) bool {
 }
 
 // refusal turns an error reply into a Failure.
-func (s *session) refusal(r reply) error {
+func (s *session) refusal(r reply) error { return refusal(r, s.p.Stage(), s.c.Int("database")) }
+
+func refusal(r reply, stage connectors.Stage, database int64) *connectors.Failure {
 	f := &connectors.Failure{Detail: r.text, Err: errors.New(r.text)}
 	switch {
 	case r.hasCode("WRONGPASS"), strings.Contains(r.text, "invalid password"):
@@ -54,13 +56,13 @@ func (s *session) refusal(r reply) error {
 	case strings.Contains(r.text, "without any password configured"), strings.Contains(r.text, "AUTH, but no password is set"):
 		f.Code, f.Detail = connectors.InvalidConfig, "the server has no password"
 		f.Hint = "Remove password from the configuration, or set one on the server."
-	case strings.Contains(r.text, "wrong number of arguments") && s.p.Stage() == connectors.StageAuth:
+	case strings.Contains(r.text, "wrong number of arguments") && stage == connectors.StageAuth:
 		f.Code, f.Detail = connectors.AuthUnsupported, "the server knows no user names (Redis before 6)"
 		f.Hint = "Remove username."
 	case r.hasCode("NOPERM"):
 		f.Code = connectors.PermissionDenied
 	case strings.Contains(r.text, "DB index"):
-		return connectors.Missing(connectors.DatabaseMissing, "Database", strconv.FormatInt(s.c.Int("database"), 10), f.Err)
+		return connectors.Missing(connectors.DatabaseMissing, "Database", strconv.FormatInt(database, 10), f.Err)
 	case strings.Contains(r.text, "not allowed in cluster mode"):
 		f.Code, f.Detail = connectors.InvalidConfig, "a Redis Cluster has only database 0"
 	case r.hasCode("DENIED"):

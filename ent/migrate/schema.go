@@ -67,6 +67,45 @@ var (
 			},
 		},
 	}
+	// BackupsColumns holds the columns for the "backups" table.
+	BackupsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "database_id", Type: field.TypeInt},
+		{Name: "database_name", Type: field.TypeString, Size: 63},
+		{Name: "engine_type", Type: field.TypeString, Size: 32},
+		{Name: "plan_id", Type: field.TypeInt},
+		{Name: "environment_id", Type: field.TypeInt},
+		{Name: "project", Type: field.TypeString, Size: 63},
+		{Name: "status", Type: field.TypeString, Size: 16, Default: "WAITING"},
+		{Name: "store_service_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "location", Type: field.TypeString, Size: 512, Default: ""},
+		{Name: "sealed", Type: field.TypeBytes, Nullable: true},
+		{Name: "format", Type: field.TypeString, Size: 32, Default: ""},
+		{Name: "size", Type: field.TypeInt64, Default: 0},
+		{Name: "sha256", Type: field.TypeString, Size: 64, Default: ""},
+		{Name: "operation_id", Type: field.TypeInt, Default: 0},
+		{Name: "created_by", Type: field.TypeString, Size: 255, Default: ""},
+		{Name: "start_at", Type: field.TypeInt64},
+		{Name: "end_at", Type: field.TypeInt64, Default: 0},
+	}
+	// BackupsTable holds the schema information for the "backups" table.
+	BackupsTable = &schema.Table{
+		Name:       "backups",
+		Columns:    BackupsColumns,
+		PrimaryKey: []*schema.Column{BackupsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "backup_database_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{BackupsColumns[1], BackupsColumns[0]},
+			},
+			{
+				Name:    "backup_project_id",
+				Unique:  false,
+				Columns: []*schema.Column{BackupsColumns[6], BackupsColumns[0]},
+			},
+		},
+	}
 	// ChangesColumns holds the columns for the "changes" table.
 	ChangesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUint64, Increment: true},
@@ -81,6 +120,59 @@ var (
 		Columns:    ChangesColumns,
 		PrimaryKey: []*schema.Column{ChangesColumns[0]},
 	}
+	// CredentialsColumns holds the columns for the "credentials" table.
+	CredentialsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "user", Type: field.TypeString, Size: 63},
+		{Name: "base_user", Type: field.TypeString, Size: 63},
+		{Name: "other_user", Type: field.TypeString, Size: 63, Default: ""},
+		{Name: "privilege", Type: field.TypeString, Size: 16, Default: "owner"},
+		{Name: "sealed", Type: field.TypeBytes},
+		{Name: "pending", Type: field.TypeBytes, Nullable: true},
+		{Name: "pending_user", Type: field.TypeString, Size: 63, Default: ""},
+		{Name: "version", Type: field.TypeInt, Default: 1},
+		{Name: "ready", Type: field.TypeBool, Default: false},
+		{Name: "former_user", Type: field.TypeString, Size: 63, Default: ""},
+		{Name: "former_until", Type: field.TypeInt64, Default: 0},
+		{Name: "expires_at", Type: field.TypeInt64, Default: 0},
+		{Name: "lease_us", Type: field.TypeInt64, Default: 0},
+		{Name: "rotate_every_us", Type: field.TypeInt64, Default: 0},
+		{Name: "rotated_at", Type: field.TypeInt64, Default: 0},
+		{Name: "created_at", Type: field.TypeInt64},
+		{Name: "created_by", Type: field.TypeString, Size: 255, Default: ""},
+		{Name: "database_id", Type: field.TypeInt},
+	}
+	// CredentialsTable holds the schema information for the "credentials" table.
+	CredentialsTable = &schema.Table{
+		Name:       "credentials",
+		Columns:    CredentialsColumns,
+		PrimaryKey: []*schema.Column{CredentialsColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "credentials_databases_credentials",
+				Columns:    []*schema.Column{CredentialsColumns[18]},
+				RefColumns: []*schema.Column{DatabasesColumns[0]},
+				OnDelete:   schema.Cascade,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "credential_database_id_user",
+				Unique:  true,
+				Columns: []*schema.Column{CredentialsColumns[18], CredentialsColumns[1]},
+			},
+			{
+				Name:    "credential_expires_at",
+				Unique:  false,
+				Columns: []*schema.Column{CredentialsColumns[12]},
+			},
+			{
+				Name:    "credential_former_until",
+				Unique:  false,
+				Columns: []*schema.Column{CredentialsColumns[11]},
+			},
+		},
+	}
 	// DataKeysColumns holds the columns for the "data_keys" table.
 	DataKeysColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString, Size: 16},
@@ -93,6 +185,123 @@ var (
 		Name:       "data_keys",
 		Columns:    DataKeysColumns,
 		PrimaryKey: []*schema.Column{DataKeysColumns[0]},
+	}
+	// DatabasesColumns holds the columns for the "databases" table.
+	DatabasesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "name", Type: field.TypeString, Size: 63},
+		{Name: "project_named", Type: field.TypeBool, Default: false},
+		{Name: "description", Type: field.TypeString, Size: 2147483647, Default: ""},
+		{Name: "state", Type: field.TypeString, Size: 16, Default: "creating"},
+		{Name: "quarantined_at", Type: field.TypeInt64, Default: 0},
+		{Name: "quarantined_by", Type: field.TypeString, Size: 255, Default: ""},
+		{Name: "endpoint", Type: field.TypeString, Size: 1024, Default: ""},
+		{Name: "total_size_in_bytes", Type: field.TypeInt64, Default: 0},
+		{Name: "used_size_in_bytes", Type: field.TypeInt64, Default: 0},
+		{Name: "measured_at", Type: field.TypeInt64, Default: 0},
+		{Name: "missing", Type: field.TypeBool, Default: false},
+		{Name: "oversize", Type: field.TypeBool, Default: false},
+		{Name: "read_only", Type: field.TypeBool, Default: false},
+		{Name: "registered_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "operation_id", Type: field.TypeInt, Default: 0},
+		{Name: "created_at", Type: field.TypeInt64},
+		{Name: "created_by", Type: field.TypeString, Size: 255, Default: ""},
+		{Name: "environment_id", Type: field.TypeInt},
+		{Name: "plan_id", Type: field.TypeInt},
+		{Name: "project", Type: field.TypeString, Size: 63},
+		{Name: "service_id", Type: field.TypeUUID},
+	}
+	// DatabasesTable holds the schema information for the "databases" table.
+	DatabasesTable = &schema.Table{
+		Name:       "databases",
+		Columns:    DatabasesColumns,
+		PrimaryKey: []*schema.Column{DatabasesColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "databases_environments_databases",
+				Columns:    []*schema.Column{DatabasesColumns[18]},
+				RefColumns: []*schema.Column{EnvironmentsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "databases_plans_databases",
+				Columns:    []*schema.Column{DatabasesColumns[19]},
+				RefColumns: []*schema.Column{PlansColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "databases_projects_databases",
+				Columns:    []*schema.Column{DatabasesColumns[20]},
+				RefColumns: []*schema.Column{ProjectsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "databases_services_databases",
+				Columns:    []*schema.Column{DatabasesColumns[21]},
+				RefColumns: []*schema.Column{ServicesColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "database_environment_id_name",
+				Unique:  true,
+				Columns: []*schema.Column{DatabasesColumns[18], DatabasesColumns[1]},
+			},
+			{
+				Name:    "database_service_id_name",
+				Unique:  true,
+				Columns: []*schema.Column{DatabasesColumns[21], DatabasesColumns[1]},
+			},
+			{
+				Name:    "database_name_id",
+				Unique:  false,
+				Columns: []*schema.Column{DatabasesColumns[1], DatabasesColumns[0]},
+			},
+			{
+				Name:    "database_project_name_id",
+				Unique:  false,
+				Columns: []*schema.Column{DatabasesColumns[20], DatabasesColumns[1], DatabasesColumns[0]},
+			},
+			{
+				Name:    "database_quarantined_at",
+				Unique:  false,
+				Columns: []*schema.Column{DatabasesColumns[5]},
+			},
+		},
+	}
+	// EnginesColumns holds the columns for the "engines" table.
+	EnginesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "engine_type", Type: field.TypeString, Size: 32},
+		{Name: "version", Type: field.TypeString, Size: 64},
+	}
+	// EnginesTable holds the schema information for the "engines" table.
+	EnginesTable = &schema.Table{
+		Name:       "engines",
+		Columns:    EnginesColumns,
+		PrimaryKey: []*schema.Column{EnginesColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "engine_engine_type_version",
+				Unique:  true,
+				Columns: []*schema.Column{EnginesColumns[1], EnginesColumns[2]},
+			},
+		},
+	}
+	// EnvironmentsColumns holds the columns for the "environments" table.
+	EnvironmentsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "name", Type: field.TypeString, Unique: true, Size: 400, SchemaType: map[string]string{"mysql": "varchar(100)"}},
+		{Name: "stage", Type: field.TypeInt, Default: 1},
+		{Name: "provisioner", Type: field.TypeInt, Default: 1},
+		{Name: "created_at", Type: field.TypeInt64},
+	}
+	// EnvironmentsTable holds the schema information for the "environments" table.
+	EnvironmentsTable = &schema.Table{
+		Name:       "environments",
+		Columns:    EnvironmentsColumns,
+		PrimaryKey: []*schema.Column{EnvironmentsColumns[0]},
 	}
 	// HealthEntriesColumns holds the columns for the "health_entries" table.
 	HealthEntriesColumns = []*schema.Column{
@@ -142,10 +351,132 @@ var (
 		Columns:    LeasesColumns,
 		PrimaryKey: []*schema.Column{LeasesColumns[0]},
 	}
+	// LoginsColumns holds the columns for the "logins" table.
+	LoginsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "service_id", Type: field.TypeUUID},
+		{Name: "scope", Type: field.TypeString, Size: 63},
+		{Name: "user", Type: field.TypeString, Size: 63},
+		{Name: "credential_id", Type: field.TypeInt},
+	}
+	// LoginsTable holds the schema information for the "logins" table.
+	LoginsTable = &schema.Table{
+		Name:       "logins",
+		Columns:    LoginsColumns,
+		PrimaryKey: []*schema.Column{LoginsColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "logins_credentials_logins",
+				Columns:    []*schema.Column{LoginsColumns[4]},
+				RefColumns: []*schema.Column{CredentialsColumns[0]},
+				OnDelete:   schema.Cascade,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "login_service_id_scope_user",
+				Unique:  true,
+				Columns: []*schema.Column{LoginsColumns[1], LoginsColumns[2], LoginsColumns[3]},
+			},
+		},
+	}
+	// OperationsColumns holds the columns for the "operations" table.
+	OperationsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "task_id", Type: field.TypeUUID, Unique: true},
+		{Name: "kind", Type: field.TypeString, Size: 64},
+		{Name: "object_class", Type: field.TypeString, Size: 32, Default: ""},
+		{Name: "object_id", Type: field.TypeInt, Default: 0},
+		{Name: "database_name", Type: field.TypeString, Size: 63, Default: ""},
+		{Name: "environment", Type: field.TypeString, Size: 400, Default: "", SchemaType: map[string]string{"mysql": "varchar(100)"}},
+		{Name: "engine", Type: field.TypeString, Size: 100, Default: ""},
+		{Name: "project", Type: field.TypeString, Size: 63, Default: ""},
+		{Name: "actor", Type: field.TypeString, Size: 255, Default: ""},
+		{Name: "relevance", Type: field.TypeString, Size: 16, Default: "WARNING"},
+		{Name: "status", Type: field.TypeString, Size: 16, Default: "WAITING"},
+		{Name: "step", Type: field.TypeInt, Default: 0},
+		{Name: "step_name", Type: field.TypeString, Size: 64, Default: ""},
+		{Name: "undoing", Type: field.TypeBool, Default: false},
+		{Name: "data", Type: field.TypeJSON, Nullable: true},
+		{Name: "message", Type: field.TypeString, Size: 2147483647, Default: ""},
+		{Name: "done_bytes", Type: field.TypeInt64, Default: 0},
+		{Name: "total_bytes", Type: field.TypeInt64, Default: 0},
+		{Name: "attempts", Type: field.TypeInt, Default: 0},
+		{Name: "next_at", Type: field.TypeInt64, Default: 0},
+		{Name: "holder", Type: field.TypeString, Size: 64, Default: ""},
+		{Name: "held_until", Type: field.TypeInt64, Default: 0},
+		{Name: "finished", Type: field.TypeBool, Default: false},
+		{Name: "created_at", Type: field.TypeInt64},
+		{Name: "updated_at", Type: field.TypeInt64},
+		{Name: "ended_at", Type: field.TypeInt64, Default: 0},
+	}
+	// OperationsTable holds the schema information for the "operations" table.
+	OperationsTable = &schema.Table{
+		Name:       "operations",
+		Columns:    OperationsColumns,
+		PrimaryKey: []*schema.Column{OperationsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "operation_finished_next_at",
+				Unique:  false,
+				Columns: []*schema.Column{OperationsColumns[23], OperationsColumns[20]},
+			},
+			{
+				Name:    "operation_object_class_object_id",
+				Unique:  false,
+				Columns: []*schema.Column{OperationsColumns[3], OperationsColumns[4]},
+			},
+			{
+				Name:    "operation_created_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{OperationsColumns[24], OperationsColumns[0]},
+			},
+			{
+				Name:    "operation_project_created_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{OperationsColumns[8], OperationsColumns[24], OperationsColumns[0]},
+			},
+			{
+				Name:    "operation_updated_at",
+				Unique:  false,
+				Columns: []*schema.Column{OperationsColumns[25]},
+			},
+		},
+	}
+	// PlansColumns holds the columns for the "plans" table.
+	PlansColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "name", Type: field.TypeString, Unique: true, Size: 400, SchemaType: map[string]string{"mysql": "varchar(100)"}},
+		{Name: "description", Type: field.TypeString, Size: 2147483647, Default: ""},
+		{Name: "is_active", Type: field.TypeBool, Default: true},
+		{Name: "is_default", Type: field.TypeBool, Default: false},
+		{Name: "total_size_in_bytes", Type: field.TypeInt64, Default: 0},
+		{Name: "enforce", Type: field.TypeBool, Default: false},
+		{Name: "capacity", Type: field.TypeInt, Default: 0},
+		{Name: "created_at", Type: field.TypeInt64},
+		{Name: "engine_id", Type: field.TypeInt},
+	}
+	// PlansTable holds the schema information for the "plans" table.
+	PlansTable = &schema.Table{
+		Name:       "plans",
+		Columns:    PlansColumns,
+		PrimaryKey: []*schema.Column{PlansColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "plans_engines_plans",
+				Columns:    []*schema.Column{PlansColumns[9]},
+				RefColumns: []*schema.Column{EnginesColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+	}
 	// ProjectsColumns holds the columns for the "projects" table.
 	ProjectsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString, Size: 63},
+		{Name: "number", Type: field.TypeInt, Unique: true, Nullable: true},
 		{Name: "description", Type: field.TypeString, Size: 2147483647, Default: ""},
+		{Name: "database_count", Type: field.TypeInt, Default: 0},
+		{Name: "hidden_database_count", Type: field.TypeInt, Default: 0},
 		{Name: "created_at", Type: field.TypeInt64},
 	}
 	// ProjectsTable holds the schema information for the "projects" table.
@@ -390,14 +721,72 @@ var (
 		Columns:    UsersColumns,
 		PrimaryKey: []*schema.Column{UsersColumns[0]},
 	}
+	// PlanEnvironmentsColumns holds the columns for the "plan_environments" table.
+	PlanEnvironmentsColumns = []*schema.Column{
+		{Name: "plan_id", Type: field.TypeInt},
+		{Name: "environment_id", Type: field.TypeInt},
+	}
+	// PlanEnvironmentsTable holds the schema information for the "plan_environments" table.
+	PlanEnvironmentsTable = &schema.Table{
+		Name:       "plan_environments",
+		Columns:    PlanEnvironmentsColumns,
+		PrimaryKey: []*schema.Column{PlanEnvironmentsColumns[0], PlanEnvironmentsColumns[1]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "plan_environments_plan_id",
+				Columns:    []*schema.Column{PlanEnvironmentsColumns[0]},
+				RefColumns: []*schema.Column{PlansColumns[0]},
+				OnDelete:   schema.Cascade,
+			},
+			{
+				Symbol:     "plan_environments_environment_id",
+				Columns:    []*schema.Column{PlanEnvironmentsColumns[1]},
+				RefColumns: []*schema.Column{EnvironmentsColumns[0]},
+				OnDelete:   schema.Cascade,
+			},
+		},
+	}
+	// PlanServicesColumns holds the columns for the "plan_services" table.
+	PlanServicesColumns = []*schema.Column{
+		{Name: "plan_id", Type: field.TypeInt},
+		{Name: "service_id", Type: field.TypeUUID},
+	}
+	// PlanServicesTable holds the schema information for the "plan_services" table.
+	PlanServicesTable = &schema.Table{
+		Name:       "plan_services",
+		Columns:    PlanServicesColumns,
+		PrimaryKey: []*schema.Column{PlanServicesColumns[0], PlanServicesColumns[1]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "plan_services_plan_id",
+				Columns:    []*schema.Column{PlanServicesColumns[0]},
+				RefColumns: []*schema.Column{PlansColumns[0]},
+				OnDelete:   schema.Cascade,
+			},
+			{
+				Symbol:     "plan_services_service_id",
+				Columns:    []*schema.Column{PlanServicesColumns[1]},
+				RefColumns: []*schema.Column{ServicesColumns[0]},
+				OnDelete:   schema.Cascade,
+			},
+		},
+	}
 	// Tables holds all the tables in the schema.
 	Tables = []*schema.Table{
 		AuditHeadsTable,
 		AuditRecordsTable,
+		BackupsTable,
 		ChangesTable,
+		CredentialsTable,
 		DataKeysTable,
+		DatabasesTable,
+		EnginesTable,
+		EnvironmentsTable,
 		HealthEntriesTable,
 		LeasesTable,
+		LoginsTable,
+		OperationsTable,
+		PlansTable,
 		ProjectsTable,
 		RevisionsTable,
 		ServicesTable,
@@ -407,6 +796,8 @@ var (
 		SettingsTable,
 		TokensTable,
 		UsersTable,
+		PlanEnvironmentsTable,
+		PlanServicesTable,
 	}
 )
 
@@ -415,11 +806,36 @@ func init() {
 		Charset:   "utf8mb4",
 		Collation: "utf8mb4_bin",
 	}
+	BackupsTable.Annotation = &entsql.Annotation{
+		Charset:   "utf8mb4",
+		Collation: "utf8mb4_bin",
+	}
 	ChangesTable.Annotation = &entsql.Annotation{
 		Charset:   "utf8mb4",
 		Collation: "utf8mb4_bin",
 	}
+	CredentialsTable.ForeignKeys[0].RefTable = DatabasesTable
+	CredentialsTable.Annotation = &entsql.Annotation{
+		Charset:   "utf8mb4",
+		Collation: "utf8mb4_bin",
+	}
 	DataKeysTable.Annotation = &entsql.Annotation{
+		Charset:   "utf8mb4",
+		Collation: "utf8mb4_bin",
+	}
+	DatabasesTable.ForeignKeys[0].RefTable = EnvironmentsTable
+	DatabasesTable.ForeignKeys[1].RefTable = PlansTable
+	DatabasesTable.ForeignKeys[2].RefTable = ProjectsTable
+	DatabasesTable.ForeignKeys[3].RefTable = ServicesTable
+	DatabasesTable.Annotation = &entsql.Annotation{
+		Charset:   "utf8mb4",
+		Collation: "utf8mb4_bin",
+	}
+	EnginesTable.Annotation = &entsql.Annotation{
+		Charset:   "utf8mb4",
+		Collation: "utf8mb4_bin",
+	}
+	EnvironmentsTable.Annotation = &entsql.Annotation{
 		Charset:   "utf8mb4",
 		Collation: "utf8mb4_bin",
 	}
@@ -429,6 +845,20 @@ func init() {
 		Collation: "utf8mb4_bin",
 	}
 	LeasesTable.Annotation = &entsql.Annotation{
+		Charset:   "utf8mb4",
+		Collation: "utf8mb4_bin",
+	}
+	LoginsTable.ForeignKeys[0].RefTable = CredentialsTable
+	LoginsTable.Annotation = &entsql.Annotation{
+		Charset:   "utf8mb4",
+		Collation: "utf8mb4_bin",
+	}
+	OperationsTable.Annotation = &entsql.Annotation{
+		Charset:   "utf8mb4",
+		Collation: "utf8mb4_bin",
+	}
+	PlansTable.ForeignKeys[0].RefTable = EnginesTable
+	PlansTable.Annotation = &entsql.Annotation{
 		Charset:   "utf8mb4",
 		Collation: "utf8mb4_bin",
 	}
@@ -468,4 +898,8 @@ func init() {
 		Charset:   "utf8mb4",
 		Collation: "utf8mb4_bin",
 	}
+	PlanEnvironmentsTable.ForeignKeys[0].RefTable = PlansTable
+	PlanEnvironmentsTable.ForeignKeys[1].RefTable = EnvironmentsTable
+	PlanServicesTable.ForeignKeys[0].RefTable = PlansTable
+	PlanServicesTable.ForeignKeys[1].RefTable = ServicesTable
 }

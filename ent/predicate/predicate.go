@@ -12,17 +12,41 @@ type AuditHead func(*sql.Selector)
 // AuditRecord is the predicate function for auditrecord builders.
 type AuditRecord func(*sql.Selector)
 
+// Backup is the predicate function for backup builders.
+type Backup func(*sql.Selector)
+
 // Change is the predicate function for change builders.
 type Change func(*sql.Selector)
 
+// Credential is the predicate function for credential builders.
+type Credential func(*sql.Selector)
+
 // DataKey is the predicate function for datakey builders.
 type DataKey func(*sql.Selector)
+
+// Database is the predicate function for database builders.
+type Database func(*sql.Selector)
+
+// Engine is the predicate function for engine builders.
+type Engine func(*sql.Selector)
+
+// Environment is the predicate function for environment builders.
+type Environment func(*sql.Selector)
 
 // HealthEntry is the predicate function for healthentry builders.
 type HealthEntry func(*sql.Selector)
 
 // Lease is the predicate function for lease builders.
 type Lease func(*sql.Selector)
+
+// Login is the predicate function for login builders.
+type Login func(*sql.Selector)
+
+// Operation is the predicate function for operation builders.
+type Operation func(*sql.Selector)
+
+// Plan is the predicate function for plan builders.
+type Plan func(*sql.Selector)
 
 // Project is the predicate function for project builders.
 type Project func(*sql.Selector)

@@ -12,12 +12,20 @@ const (
 	Label = "project"
 	// FieldID holds the string denoting the id field in the database.
 	FieldID = "id"
+	// FieldNumber holds the string denoting the number field in the database.
+	FieldNumber = "number"
 	// FieldDescription holds the string denoting the description field in the database.
 	FieldDescription = "description"
+	// FieldDatabaseCount holds the string denoting the database_count field in the database.
+	FieldDatabaseCount = "database_count"
+	// FieldHiddenDatabaseCount holds the string denoting the hidden_database_count field in the database.
+	FieldHiddenDatabaseCount = "hidden_database_count"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
 	// EdgeServices holds the string denoting the services edge name in mutations.
 	EdgeServices = "services"
+	// EdgeDatabases holds the string denoting the databases edge name in mutations.
+	EdgeDatabases = "databases"
 	// Table holds the table name of the project in the database.
 	Table = "projects"
 	// ServicesTable is the table that holds the services relation/edge.
@@ -27,12 +35,22 @@ const (
 	ServicesInverseTable = "services"
 	// ServicesColumn is the table column denoting the services relation/edge.
 	ServicesColumn = "project"
+	// DatabasesTable is the table that holds the databases relation/edge.
+	DatabasesTable = "databases"
+	// DatabasesInverseTable is the table name for the Database entity.
+	// It exists in this package in order to avoid circular dependency with the "database" package.
+	DatabasesInverseTable = "databases"
+	// DatabasesColumn is the table column denoting the databases relation/edge.
+	DatabasesColumn = "project"
 )
 
 // Columns holds all SQL columns for project fields.
 var Columns = []string{
 	FieldID,
+	FieldNumber,
 	FieldDescription,
+	FieldDatabaseCount,
+	FieldHiddenDatabaseCount,
 	FieldCreatedAt,
 }
 
@@ -49,6 +67,10 @@ func ValidColumn(column string) bool {
 var (
 	// DefaultDescription holds the default value on creation for the "description" field.
 	DefaultDescription string
+	// DefaultDatabaseCount holds the default value on creation for the "database_count" field.
+	DefaultDatabaseCount int
+	// DefaultHiddenDatabaseCount holds the default value on creation for the "hidden_database_count" field.
+	DefaultHiddenDatabaseCount int
 	// IDValidator is a validator for the "id" field. It is called by the builders before save.
 	IDValidator func(string) error
 )
@@ -61,9 +83,24 @@ func ByID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldID, opts...).ToFunc()
 }
 
+// ByNumber orders the results by the number field.
+func ByNumber(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldNumber, opts...).ToFunc()
+}
+
 // ByDescription orders the results by the description field.
 func ByDescription(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldDescription, opts...).ToFunc()
+}
+
+// ByDatabaseCount orders the results by the database_count field.
+func ByDatabaseCount(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldDatabaseCount, opts...).ToFunc()
+}
+
+// ByHiddenDatabaseCount orders the results by the hidden_database_count field.
+func ByHiddenDatabaseCount(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldHiddenDatabaseCount, opts...).ToFunc()
 }
 
 // ByCreatedAt orders the results by the created_at field.
@@ -84,10 +121,31 @@ func ByServices(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
 		sqlgraph.OrderByNeighborTerms(s, newServicesStep(), append([]sql.OrderTerm{term}, terms...)...)
 	}
 }
+
+// ByDatabasesCount orders the results by databases count.
+func ByDatabasesCount(opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborsCount(s, newDatabasesStep(), opts...)
+	}
+}
+
+// ByDatabases orders the results by databases terms.
+func ByDatabases(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newDatabasesStep(), append([]sql.OrderTerm{term}, terms...)...)
+	}
+}
 func newServicesStep() *sqlgraph.Step {
 	return sqlgraph.NewStep(
 		sqlgraph.From(Table, FieldID),
 		sqlgraph.To(ServicesInverseTable, FieldID),
 		sqlgraph.Edge(sqlgraph.O2M, false, ServicesTable, ServicesColumn),
+	)
+}
+func newDatabasesStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(DatabasesInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.O2M, false, DatabasesTable, DatabasesColumn),
 	)
 }

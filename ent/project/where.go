@@ -63,14 +63,79 @@ func IDContainsFold(id string) predicate.Project {
 	return predicate.Project(sql.FieldContainsFold(FieldID, id))
 }
 
+// Number applies equality check predicate on the "number" field. It's identical to NumberEQ.
+func Number(v int) predicate.Project {
+	return predicate.Project(sql.FieldEQ(FieldNumber, v))
+}
+
 // Description applies equality check predicate on the "description" field. It's identical to DescriptionEQ.
 func Description(v string) predicate.Project {
 	return predicate.Project(sql.FieldEQ(FieldDescription, v))
 }
 
+// DatabaseCount applies equality check predicate on the "database_count" field. It's identical to DatabaseCountEQ.
+func DatabaseCount(v int) predicate.Project {
+	return predicate.Project(sql.FieldEQ(FieldDatabaseCount, v))
+}
+
+// HiddenDatabaseCount applies equality check predicate on the "hidden_database_count" field. It's identical to HiddenDatabaseCountEQ.
+func HiddenDatabaseCount(v int) predicate.Project {
+	return predicate.Project(sql.FieldEQ(FieldHiddenDatabaseCount, v))
+}
+
 // CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
 func CreatedAt(v int64) predicate.Project {
 	return predicate.Project(sql.FieldEQ(FieldCreatedAt, v))
+}
+
+// NumberEQ applies the EQ predicate on the "number" field.
+func NumberEQ(v int) predicate.Project {
+	return predicate.Project(sql.FieldEQ(FieldNumber, v))
+}
+
+// NumberNEQ applies the NEQ predicate on the "number" field.
+func NumberNEQ(v int) predicate.Project {
+	return predicate.Project(sql.FieldNEQ(FieldNumber, v))
+}
+
+// NumberIn applies the In predicate on the "number" field.
+func NumberIn(vs ...int) predicate.Project {
+	return predicate.Project(sql.FieldIn(FieldNumber, vs...))
+}
+
+// NumberNotIn applies the NotIn predicate on the "number" field.
+func NumberNotIn(vs ...int) predicate.Project {
+	return predicate.Project(sql.FieldNotIn(FieldNumber, vs...))
+}
+
+// NumberGT applies the GT predicate on the "number" field.
+func NumberGT(v int) predicate.Project {
+	return predicate.Project(sql.FieldGT(FieldNumber, v))
+}
+
+// NumberGTE applies the GTE predicate on the "number" field.
+func NumberGTE(v int) predicate.Project {
+	return predicate.Project(sql.FieldGTE(FieldNumber, v))
+}
+
+// NumberLT applies the LT predicate on the "number" field.
+func NumberLT(v int) predicate.Project {
+	return predicate.Project(sql.FieldLT(FieldNumber, v))
+}
+
+// NumberLTE applies the LTE predicate on the "number" field.
+func NumberLTE(v int) predicate.Project {
+	return predicate.Project(sql.FieldLTE(FieldNumber, v))
+}
+
+// NumberIsNil applies the IsNil predicate on the "number" field.
+func NumberIsNil() predicate.Project {
+	return predicate.Project(sql.FieldIsNull(FieldNumber))
+}
+
+// NumberNotNil applies the NotNil predicate on the "number" field.
+func NumberNotNil() predicate.Project {
+	return predicate.Project(sql.FieldNotNull(FieldNumber))
 }
 
 // DescriptionEQ applies the EQ predicate on the "description" field.
@@ -138,6 +203,86 @@ func DescriptionContainsFold(v string) predicate.Project {
 	return predicate.Project(sql.FieldContainsFold(FieldDescription, v))
 }
 
+// DatabaseCountEQ applies the EQ predicate on the "database_count" field.
+func DatabaseCountEQ(v int) predicate.Project {
+	return predicate.Project(sql.FieldEQ(FieldDatabaseCount, v))
+}
+
+// DatabaseCountNEQ applies the NEQ predicate on the "database_count" field.
+func DatabaseCountNEQ(v int) predicate.Project {
+	return predicate.Project(sql.FieldNEQ(FieldDatabaseCount, v))
+}
+
+// DatabaseCountIn applies the In predicate on the "database_count" field.
+func DatabaseCountIn(vs ...int) predicate.Project {
+	return predicate.Project(sql.FieldIn(FieldDatabaseCount, vs...))
+}
+
+// DatabaseCountNotIn applies the NotIn predicate on the "database_count" field.
+func DatabaseCountNotIn(vs ...int) predicate.Project {
+	return predicate.Project(sql.FieldNotIn(FieldDatabaseCount, vs...))
+}
+
+// DatabaseCountGT applies the GT predicate on the "database_count" field.
+func DatabaseCountGT(v int) predicate.Project {
+	return predicate.Project(sql.FieldGT(FieldDatabaseCount, v))
+}
+
+// DatabaseCountGTE applies the GTE predicate on the "database_count" field.
+func DatabaseCountGTE(v int) predicate.Project {
+	return predicate.Project(sql.FieldGTE(FieldDatabaseCount, v))
+}
+
+// DatabaseCountLT applies the LT predicate on the "database_count" field.
+func DatabaseCountLT(v int) predicate.Project {
+	return predicate.Project(sql.FieldLT(FieldDatabaseCount, v))
+}
+
+// DatabaseCountLTE applies the LTE predicate on the "database_count" field.
+func DatabaseCountLTE(v int) predicate.Project {
+	return predicate.Project(sql.FieldLTE(FieldDatabaseCount, v))
+}
+
+// HiddenDatabaseCountEQ applies the EQ predicate on the "hidden_database_count" field.
+func HiddenDatabaseCountEQ(v int) predicate.Project {
+	return predicate.Project(sql.FieldEQ(FieldHiddenDatabaseCount, v))
+}
+
+// HiddenDatabaseCountNEQ applies the NEQ predicate on the "hidden_database_count" field.
+func HiddenDatabaseCountNEQ(v int) predicate.Project {
+	return predicate.Project(sql.FieldNEQ(FieldHiddenDatabaseCount, v))
+}
+
+// HiddenDatabaseCountIn applies the In predicate on the "hidden_database_count" field.
+func HiddenDatabaseCountIn(vs ...int) predicate.Project {
+	return predicate.Project(sql.FieldIn(FieldHiddenDatabaseCount, vs...))
+}
+
+// HiddenDatabaseCountNotIn applies the NotIn predicate on the "hidden_database_count" field.
+func HiddenDatabaseCountNotIn(vs ...int) predicate.Project {
+	return predicate.Project(sql.FieldNotIn(FieldHiddenDatabaseCount, vs...))
+}
+
+// HiddenDatabaseCountGT applies the GT predicate on the "hidden_database_count" field.
+func HiddenDatabaseCountGT(v int) predicate.Project {
+	return predicate.Project(sql.FieldGT(FieldHiddenDatabaseCount, v))
+}
+
+// HiddenDatabaseCountGTE applies the GTE predicate on the "hidden_database_count" field.
+func HiddenDatabaseCountGTE(v int) predicate.Project {
+	return predicate.Project(sql.FieldGTE(FieldHiddenDatabaseCount, v))
+}
+
+// HiddenDatabaseCountLT applies the LT predicate on the "hidden_database_count" field.
+func HiddenDatabaseCountLT(v int) predicate.Project {
+	return predicate.Project(sql.FieldLT(FieldHiddenDatabaseCount, v))
+}
+
+// HiddenDatabaseCountLTE applies the LTE predicate on the "hidden_database_count" field.
+func HiddenDatabaseCountLTE(v int) predicate.Project {
+	return predicate.Project(sql.FieldLTE(FieldHiddenDatabaseCount, v))
+}
+
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
 func CreatedAtEQ(v int64) predicate.Project {
 	return predicate.Project(sql.FieldEQ(FieldCreatedAt, v))
@@ -193,6 +338,29 @@ func HasServices() predicate.Project {
 func HasServicesWith(preds ...predicate.Service) predicate.Project {
 	return predicate.Project(func(s *sql.Selector) {
 		step := newServicesStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasDatabases applies the HasEdge predicate on the "databases" edge.
+func HasDatabases() predicate.Project {
+	return predicate.Project(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, DatabasesTable, DatabasesColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasDatabasesWith applies the HasEdge predicate on the "databases" edge with a given conditions (other predicates).
+func HasDatabasesWith(preds ...predicate.Database) predicate.Project {
+	return predicate.Project(func(s *sql.Selector) {
+		step := newDatabasesStep()
 		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
 			for _, p := range preds {
 				p(s)

@@ -69,13 +69,19 @@ func (Project) Annotations() []schema.Annotation { return []schema.Annotation{bi
 func (Project) Fields() []ent.Field {
 	return []ent.Field{
 		field.String("id").MaxLen(63).Immutable(),
+		field.Int("number").Optional().Nillable().Unique().
+			Comment("Its id for those who know projects by number. Only rows of old stores have none, until the next start."),
 		field.Text("description").Default(""),
+		field.Int("database_count").Default(0).Comment("How many databases it has, so that a page of a list need not count them."),
+		field.Int("hidden_database_count").Default(0).Comment("How many of these only admins see."),
 		field.Int64("created_at").Immutable(),
 	}
 }
 
 // Edges of the Project.
-func (Project) Edges() []ent.Edge { return []ent.Edge{edge.To("services", Service.Type)} }
+func (Project) Edges() []ent.Edge {
+	return []ent.Edge{edge.To("services", Service.Type), edge.To("databases", Database.Type)}
+}
 
 // Setting is a value of the installation itself.
 type Setting struct{ ent.Schema }

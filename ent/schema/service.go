@@ -75,6 +75,9 @@ func (Service) Edges() []ent.Edge {
 		edge.To("label_rows", ServiceLabel.Type).Annotations(cascade),
 		edge.To("versions", ServiceVersion.Type).Annotations(cascade),
 		edge.To("health", HealthEntry.Type).Annotations(cascade),
+		// A server that holds databases, or that a plan makes them on, stays.
+		edge.From("plans", Plan.Type).Ref("services"),
+		edge.To("databases", Database.Type),
 	}
 }
 

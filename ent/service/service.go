@@ -77,6 +77,10 @@ const (
 	EdgeVersions = "versions"
 	// EdgeHealth holds the string denoting the health edge name in mutations.
 	EdgeHealth = "health"
+	// EdgePlans holds the string denoting the plans edge name in mutations.
+	EdgePlans = "plans"
+	// EdgeDatabases holds the string denoting the databases edge name in mutations.
+	EdgeDatabases = "databases"
 	// Table holds the table name of the service in the database.
 	Table = "services"
 	// InProjectTable is the table that holds the in_project relation/edge.
@@ -114,6 +118,18 @@ const (
 	HealthInverseTable = "health_entries"
 	// HealthColumn is the table column denoting the health relation/edge.
 	HealthColumn = "service_id"
+	// PlansTable is the table that holds the plans relation/edge. The primary key declared below.
+	PlansTable = "plan_services"
+	// PlansInverseTable is the table name for the Plan entity.
+	// It exists in this package in order to avoid circular dependency with the "plan" package.
+	PlansInverseTable = "plans"
+	// DatabasesTable is the table that holds the databases relation/edge.
+	DatabasesTable = "databases"
+	// DatabasesInverseTable is the table name for the Database entity.
+	// It exists in this package in order to avoid circular dependency with the "database" package.
+	DatabasesInverseTable = "databases"
+	// DatabasesColumn is the table column denoting the databases relation/edge.
+	DatabasesColumn = "service_id"
 )
 
 // Columns holds all SQL columns for service fields.
@@ -147,6 +163,12 @@ var Columns = []string{
 	FieldSuccesses,
 	FieldAuthFailures,
 }
+
+var (
+	// PlansPrimaryKey and PlansColumn2 are the table columns denoting the
+	// primary key for the plans relation (M2M).
+	PlansPrimaryKey = []string{"plan_id", "service_id"}
+)
 
 // ValidColumn reports if the column name is valid (part of the table columns).
 func ValidColumn(column string) bool {
@@ -392,6 +414,34 @@ func ByHealth(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
 		sqlgraph.OrderByNeighborTerms(s, newHealthStep(), append([]sql.OrderTerm{term}, terms...)...)
 	}
 }
+
+// ByPlansCount orders the results by plans count.
+func ByPlansCount(opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborsCount(s, newPlansStep(), opts...)
+	}
+}
+
+// ByPlans orders the results by plans terms.
+func ByPlans(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newPlansStep(), append([]sql.OrderTerm{term}, terms...)...)
+	}
+}
+
+// ByDatabasesCount orders the results by databases count.
+func ByDatabasesCount(opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborsCount(s, newDatabasesStep(), opts...)
+	}
+}
+
+// ByDatabases orders the results by databases terms.
+func ByDatabases(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newDatabasesStep(), append([]sql.OrderTerm{term}, terms...)...)
+	}
+}
 func newInProjectStep() *sqlgraph.Step {
 	return sqlgraph.NewStep(
 		sqlgraph.From(Table, FieldID),
@@ -425,5 +475,19 @@ func newHealthStep() *sqlgraph.Step {
 		sqlgraph.From(Table, FieldID),
 		sqlgraph.To(HealthInverseTable, FieldID),
 		sqlgraph.Edge(sqlgraph.O2M, false, HealthTable, HealthColumn),
+	)
+}
+func newPlansStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(PlansInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.M2M, true, PlansTable, PlansPrimaryKey...),
+	)
+}
+func newDatabasesStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(DatabasesInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.O2M, false, DatabasesTable, DatabasesColumn),
 	)
 }

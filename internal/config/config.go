@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 	"gopkg.in/yaml.v3"
@@ -35,12 +36,19 @@ type Config struct {
 
 	RequireSecretOnRetarget bool
 
+	// QuarantineRetention is how long a database stays in quarantine before it
+	// is dropped.
+	QuarantineRetention time.Duration
+
 	// TLS is for all listeners, the others win over it for one of them. What a
 	// listener serves in the end is in REST, GRPC and Proxy.
 	TLS, RESTTLS, GRPCTLS, ProxyTLS tlsconf.Files
 	// AllowPlaintext permits listeners that other machines can reach to serve
 	// without TLS.
 	AllowPlaintext bool
+	// TrustForwarded takes the scheme and host of links from the headers that a
+	// proxy in front of the program sets.
+	TrustForwarded bool
 
 	// DenyTargets are the networks that no service may be in.
 	DenyTargets       []netip.Prefix
@@ -70,6 +78,7 @@ func (c *Config) Register(f *pflag.FlagSet) {
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringSliceVar(&c.FileRoots, "file-roots", []string{"/"}, "directories under which a service's configuration may name server-side files")
 	f.BoolVar(&c.RequireSecretOnRetarget, "require-secret-on-retarget", false, "refuse to aim a service at another server unless its secrets are sent again")
+	f.DurationVar(&c.QuarantineRetention, "quarantine-retention", 7*24*time.Hour, "how long a database stays in quarantine before it is dropped; 0: until somebody drops it")
 	c.registerTLS(f)
 	c.registerLimits(f)
 	f.StringVar(&c.MasterKeyFile, "master-key-file", "", "file with the master key, for this store alone: a rotation of the keys replaces it; empty: master.key in the data directory, made at the first start")

@@ -47,7 +47,9 @@ const (
 	Timeout          Reason = "timeout"
 	Canceled         Reason = "canceled"
 	Unavailable      Reason = "unavailable"
-	Internal         Reason = "internal"
+	// BackendFailed is a backend's refusal of what Backplane asked of it.
+	BackendFailed Reason = "backend_failed"
+	Internal      Reason = "internal"
 )
 
 // grpcCodes is the one mapping to gRPC.
@@ -73,6 +75,7 @@ var grpcCodes = map[Reason]codes.Code{
 	Timeout:          codes.DeadlineExceeded,
 	Canceled:         codes.Canceled,
 	Unavailable:      codes.Unavailable,
+	BackendFailed:    codes.FailedPrecondition,
 	Internal:         codes.Internal,
 }
 

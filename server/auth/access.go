@@ -2,12 +2,14 @@ package auth
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"google.golang.org/grpc"
 
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
+	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
 	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
 )
 
@@ -32,16 +34,27 @@ type Rule struct {
 	Role  Role
 }
 
+// The rules that most methods have.
+var (
+	open   = Rule{Reach: Public}
+	anyone = Rule{Anyone, Viewer}
+	view   = Rule{InProject, Viewer}
+	edit   = Rule{InProject, Editor}
+	manage = Rule{InProject, Admin}
+	rule   = Rule{Everywhere, Admin}
+)
+
 // Access is the authorization table: who may call what, by full method name. A
 // method without a row cannot be served.
 func Access() map[string]Rule {
-	var (
-		view   = Rule{InProject, Viewer}
-		edit   = Rule{InProject, Editor}
-		anyone = Rule{Anyone, Viewer}
-		rule   = Rule{Everywhere, Admin}
-		open   = Rule{Reach: Public}
-	)
+	table := map[string]Rule{}
+	for _, part := range []map[string]Rule{catalogAccess(), identityAccess(), databaseAccess(), grpcAccess()} {
+		maps.Copy(table, part)
+	}
+	return table
+}
+
+func catalogAccess() map[string]Rule {
 	return map[string]Rule{
 		catalogv1.ServiceCatalog_GetHealth_FullMethodName:           open,
 		catalogv1.ServiceCatalog_ListServiceTypes_FullMethodName:    anyone,
@@ -60,7 +73,11 @@ func Access() map[string]Rule {
 		catalogv1.ServiceCatalog_TestConfig_FullMethodName:          edit,
 		catalogv1.ServiceCatalog_ActivateService_FullMethodName:     edit,
 		catalogv1.ServiceCatalog_DeactivateService_FullMethodName:   edit,
+	}
+}
 
+func identityAccess() map[string]Rule {
+	return map[string]Rule{
 		identityv1.IdentityAdmin_WhoAmI_FullMethodName:        anyone,
 		identityv1.IdentityAdmin_GetAuthToken_FullMethodName:  anyone,
 		identityv1.IdentityAdmin_ListRoles_FullMethodName:     anyone,
@@ -76,15 +93,69 @@ func Access() map[string]Rule {
 		identityv1.IdentityAdmin_DeleteUser_FullMethodName:    rule,
 		identityv1.IdentityAdmin_CreateProject_FullMethodName: rule,
 		identityv1.IdentityAdmin_DeleteProject_FullMethodName: rule,
-		identityv1.IdentityAdmin_ListAudit_FullMethodName:     {InProject, Admin},
-		identityv1.IdentityAdmin_WatchAudit_FullMethodName:    {InProject, Admin},
+		identityv1.IdentityAdmin_ListAudit_FullMethodName:     manage,
+		identityv1.IdentityAdmin_WatchAudit_FullMethodName:    manage,
 		identityv1.IdentityAdmin_VerifyAudit_FullMethodName:   rule,
 		identityv1.IdentityAdmin_RotateKeys_FullMethodName:    rule,
+	}
+}
 
-		"/grpc.health.v1.Health/Check": open,
-		"/grpc.health.v1.Health/List":  open,
-		"/grpc.health.v1.Health/Watch": open,
+func databaseAccess() map[string]Rule {
+	return map[string]Rule{
+		dbaasv1.DatabaseAdmin_ListDatabases_FullMethodName:         view,
+		dbaasv1.DatabaseAdmin_GetDatabase_FullMethodName:           view,
+		dbaasv1.DatabaseAdmin_CreateDatabase_FullMethodName:        edit,
+		dbaasv1.DatabaseAdmin_UpdateDatabase_FullMethodName:        edit,
+		dbaasv1.DatabaseAdmin_DeleteDatabase_FullMethodName:        edit,
+		dbaasv1.DatabaseAdmin_RestoreDatabase_FullMethodName:       manage,
+		dbaasv1.DatabaseAdmin_CloneDatabase_FullMethodName:         edit,
+		dbaasv1.DatabaseAdmin_ListSnapshots_FullMethodName:         view,
+		dbaasv1.DatabaseAdmin_GetSnapshot_FullMethodName:           view,
+		dbaasv1.DatabaseAdmin_CreateSnapshot_FullMethodName:        edit,
+		dbaasv1.DatabaseAdmin_DeleteSnapshot_FullMethodName:        edit,
+		dbaasv1.DatabaseAdmin_RestoreSnapshot_FullMethodName:       edit,
+		dbaasv1.DatabaseAdmin_ListPlans_FullMethodName:             anyone,
+		dbaasv1.DatabaseAdmin_GetPlan_FullMethodName:               anyone,
+		dbaasv1.DatabaseAdmin_CreatePlan_FullMethodName:            rule,
+		dbaasv1.DatabaseAdmin_UpdatePlan_FullMethodName:            rule,
+		dbaasv1.DatabaseAdmin_DeletePlan_FullMethodName:            rule,
+		dbaasv1.DatabaseAdmin_ListEnvironments_FullMethodName:      anyone,
+		dbaasv1.DatabaseAdmin_GetEnvironment_FullMethodName:        anyone,
+		dbaasv1.DatabaseAdmin_CreateEnvironment_FullMethodName:     rule,
+		dbaasv1.DatabaseAdmin_UpdateEnvironment_FullMethodName:     rule,
+		dbaasv1.DatabaseAdmin_DeleteEnvironment_FullMethodName:     rule,
+		dbaasv1.DatabaseAdmin_ListDatabaseProjects_FullMethodName:  anyone,
+		dbaasv1.DatabaseAdmin_GetDatabaseProject_FullMethodName:    anyone,
+		dbaasv1.DatabaseAdmin_CreateDatabaseProject_FullMethodName: rule,
+		dbaasv1.DatabaseAdmin_UpdateDatabaseProject_FullMethodName: rule,
+		dbaasv1.DatabaseAdmin_DeleteDatabaseProject_FullMethodName: rule,
+		dbaasv1.DatabaseAdmin_ListTeams_FullMethodName:             anyone,
+		dbaasv1.DatabaseAdmin_GetTeam_FullMethodName:               anyone,
+		dbaasv1.DatabaseAdmin_ListEngines_FullMethodName:           anyone,
+		dbaasv1.DatabaseAdmin_GetEngine_FullMethodName:             anyone,
+		dbaasv1.DatabaseAdmin_ListEngineTypes_FullMethodName:       anyone,
+		dbaasv1.DatabaseAdmin_GetEngineType_FullMethodName:         anyone,
+		dbaasv1.DatabaseAdmin_ListTasks_FullMethodName:             view,
+		dbaasv1.DatabaseAdmin_GetTask_FullMethodName:               view,
+		dbaasv1.DatabaseAdmin_WatchTasks_FullMethodName:            view,
+		dbaasv1.DatabaseAdmin_ListDifferences_FullMethodName:       rule,
+		dbaasv1.DatabaseAdmin_RepairDifferences_FullMethodName:     rule,
+		dbaasv1.CredentialAdmin_ListCredentials_FullMethodName:     view,
+		dbaasv1.CredentialAdmin_GetCredential_FullMethodName:       edit,
+		dbaasv1.CredentialAdmin_CreateCredential_FullMethodName:    edit,
+		dbaasv1.CredentialAdmin_UpdateCredential_FullMethodName:    edit,
+		dbaasv1.CredentialAdmin_DeleteCredential_FullMethodName:    edit,
+		dbaasv1.CredentialAdmin_ResetPassword_FullMethodName:       edit,
+		dbaasv1.CredentialAdmin_RotateCredential_FullMethodName:    edit,
+		dbaasv1.CredentialAdmin_RenewCredential_FullMethodName:     edit,
+	}
+}
 
+func grpcAccess() map[string]Rule {
+	return map[string]Rule{
+		"/grpc.health.v1.Health/Check":                                   open,
+		"/grpc.health.v1.Health/List":                                    open,
+		"/grpc.health.v1.Health/Watch":                                   open,
 		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      anyone,
 		"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": anyone,
 	}

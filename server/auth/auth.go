@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -85,15 +86,31 @@ func (a *Authenticator) Forget() {
 	clear(a.known)
 }
 
-func refused() error {
-	return errs.New(errs.Unauthenticated, "Log in with HTTP Basic authentication, or with a token as Authorization: Bearer")
+// ErrNoLogin is the cause of a refusal where no login of a known kind was
+// presented.
+var ErrNoLogin = errors.New("no login was presented")
+
+// MalformedBasic is the cause of a refusal where HTTP Basic authentication
+// cannot be read: what is wrong with it.
+type MalformedBasic string
+
+// Error says what is wrong.
+func (m MalformedBasic) Error() string { return string(m) }
+
+func refused() error { return refusedFor(nil) }
+
+func refusedFor(cause error) error {
+	return &errs.Error{
+		Reason: errs.Unauthenticated, Err: cause,
+		Message: "Log in with HTTP Basic authentication, or with a token as Authorization: Bearer",
+	}
 }
 
 // Authenticate says who presents the credentials. It fails with
 // Unauthenticated, or with TooManyLogins while a guesser has to wait.
 func (a *Authenticator) Authenticate(ctx context.Context, c Credentials) (Identity, error) {
 	if c.empty() {
-		return Identity{}, refused()
+		return Identity{}, refusedFor(ErrNoLogin)
 	}
 	key := a.keyOf(c)
 	id, generation, ok := a.recall(key)
@@ -127,8 +144,13 @@ func (a *Authenticator) verify(ctx context.Context, c Credentials) (Identity, er
 	switch {
 	case strings.EqualFold(scheme, "basic"):
 		plain, err := base64.StdEncoding.DecodeString(value)
-		if err != nil {
-			return Identity{}, refused()
+		switch {
+		case value == "":
+			return Identity{}, refusedFor(MalformedBasic("No credentials provided."))
+		case strings.Contains(value, " "):
+			return Identity{}, refusedFor(MalformedBasic("Credentials string should not contain spaces."))
+		case err != nil:
+			return Identity{}, refusedFor(MalformedBasic("Credentials not correctly base64 encoded"))
 		}
 		username, password, _ := strings.Cut(string(plain), ":")
 		return a.password(ctx, username, password, c.Address)
@@ -139,7 +161,7 @@ func (a *Authenticator) verify(ctx context.Context, c Credentials) (Identity, er
 	case c.Authorization == "" && c.KongToken != "":
 		return a.token(ctx, c.KongToken)
 	}
-	return Identity{}, refused()
+	return Identity{}, refusedFor(ErrNoLogin)
 }
 
 func (a *Authenticator) password(ctx context.Context, username, password, address string) (Identity, error) {

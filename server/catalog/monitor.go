@@ -15,49 +15,31 @@ import (
 	"github.com/backplane/backplane/ent/service"
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	"github.com/backplane/backplane/internal/errs"
+	"github.com/backplane/backplane/server/lease"
 	"github.com/backplane/backplane/server/store"
 )
 
 const (
 	monitorLease = "monitor"
-	leaseTTL     = 30 * time.Second
-	leaseRenew   = 10 * time.Second
 	pruneEvery   = time.Hour
 )
 
 // Monitor checks the services that ask for it until ctx ends. Of all processes
 // on one store, the holder of a lease does it.
 func (c *Catalog) Monitor(ctx context.Context) {
-	holder := uuid.NewString()
-	for ctx.Err() == nil {
-		held, err := c.Store.Acquire(ctx, monitorLease, holder, leaseTTL)
-		if err != nil && ctx.Err() == nil {
-			c.Log.ErrorContext(ctx, "monitor lease", "error", err)
-		}
-		if held {
-			c.monitorWhileHeld(ctx, holder)
-			continue
-		}
-		wait(ctx, leaseRenew)
-	}
+	lease.Hold(ctx, c.Store, c.Log, monitorLease, c.monitorWhileHeld)
 }
 
-func (c *Catalog) monitorWhileHeld(ctx context.Context, holder string) {
-	held, lost := context.WithCancel(ctx)
+func (c *Catalog) monitorWhileHeld(ctx context.Context) {
+	held, stop := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	all.Go(func() {
-		defer lost()
-		for wait(held, leaseRenew) {
-			if ok, err := c.Store.Acquire(held, monitorLease, holder, leaseTTL); !ok {
-				if err != nil && held.Err() == nil {
-					c.Log.ErrorContext(held, "monitor lease", "error", err)
-				}
+		for {
+			select {
+			case <-time.After(pruneEvery):
+			case <-held.Done():
 				return
 			}
-		}
-	})
-	all.Go(func() {
-		for wait(held, pruneEvery) {
 			if err := c.pruneHealth(held); err != nil && held.Err() == nil {
 				c.Log.ErrorContext(held, "forget old health", "error", err)
 			}
@@ -65,27 +47,9 @@ func (c *Catalog) monitorWhileHeld(ctx context.Context, holder string) {
 	})
 	if err := c.checkAll(held); err != nil && held.Err() == nil {
 		c.Log.ErrorContext(held, "monitor", "error", err)
-		wait(held, time.Second)
 	}
-	lost()
+	stop()
 	all.Wait()
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
-	if err := c.Store.Release(end, monitorLease, holder); err != nil {
-		c.Log.WarnContext(ctx, "release monitor lease", "error", err)
-	}
-}
-
-// wait reports whether d passed before ctx ended.
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // due is when a service is to be checked next.

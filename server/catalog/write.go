@@ -18,6 +18,9 @@ import (
 	"google.golang.org/protobuf/protoadapt"
 
 	"github.com/backplane/backplane/ent"
+	"github.com/backplane/backplane/ent/backup"
+	"github.com/backplane/backplane/ent/database"
+	"github.com/backplane/backplane/ent/plan"
 	"github.com/backplane/backplane/ent/project"
 	"github.com/backplane/backplane/ent/schema"
 	"github.com/backplane/backplane/ent/service"
@@ -350,6 +353,9 @@ func (c *Catalog) DeleteService(ctx context.Context, req *catalogv1.DeleteServic
 	}
 	etag := etagOrHeader(ctx, req.GetEtag())
 	err = c.Store.Change(ctx, func(tx *store.Tx) error {
+		if err := tx.TakeTurn(ctx); err != nil { // so that nobody begins to use it
+			return err
+		}
 		row, err := tx.Service.Get(ctx, id)
 		if err != nil {
 			return notFound(err)
@@ -358,6 +364,9 @@ func (c *Catalog) DeleteService(ctx context.Context, req *catalogv1.DeleteServic
 			return err
 		}
 		if err := checkETag(ctx, etag, row.Version); err != nil {
+			return err
+		}
+		if err := unused(ctx, tx, id); err != nil {
 			return err
 		}
 		if err := tx.Service.DeleteOne(row).Exec(ctx); err != nil {
@@ -373,6 +382,29 @@ func (c *Catalog) DeleteService(ctx context.Context, req *catalogv1.DeleteServic
 		return nil, err
 	}
 	return &catalogv1.DeleteServiceResponse{Ok: true}, nil
+}
+
+// unused fails when databases or snapshots are on a service, or a plan makes
+// databases there.
+func unused(ctx context.Context, tx *store.Tx, id uuid.UUID) error {
+	held, err := tx.Database.Query().Where(database.ServiceID(id)).Exist(ctx)
+	if err != nil {
+		return err
+	}
+	if held {
+		return errs.New(errs.InUse, "Databases are on this service; delete them first")
+	}
+	if held, err = tx.Backup.Query().Where(backup.StoreServiceID(id)).Exist(ctx); err != nil {
+		return err
+	}
+	if held {
+		return errs.New(errs.InUse, "Snapshots of databases are on this service; delete them first")
+	}
+	plans, err := tx.Plan.Query().Where(plan.HasServicesWith(service.ID(id))).Order(plan.ByID()).Limit(1).All(ctx)
+	if err == nil && len(plans) > 0 {
+		return errs.New(errs.InUse, "The plan %q makes databases on this service; take it out of the plan first", plans[0].Name)
+	}
+	return err
 }
 
 // ActivateService implements the RPC.

@@ -6,7 +6,11 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"entgo.io/ent/dialect/sql"
+
 	"github.com/backplane/backplane/ent"
+	"github.com/backplane/backplane/ent/backup"
+	"github.com/backplane/backplane/ent/database"
 	"github.com/backplane/backplane/ent/project"
 	"github.com/backplane/backplane/ent/schema"
 	"github.com/backplane/backplane/ent/service"
@@ -67,15 +71,16 @@ func (i *Identity) CreateProject(ctx context.Context, req *identityv1.CreateProj
 	if !projectShape.MatchString(in.GetName()) {
 		faults = append(faults, errs.Field{Path: "name", Message: "must match [a-z0-9][a-z0-9-]{0,62}"})
 	}
-	if utf8.RuneCountInString(in.GetDescription()) > maxDescription {
-		faults = append(faults, errs.Field{Path: "description", Message: "must have at most 4096 characters"})
-	}
-	if len(faults) > 0 {
+	if faults = append(faults, checkDescription(in.GetDescription())...); len(faults) > 0 {
 		return nil, errs.Invalid(faults...)
 	}
 	var row *ent.Project
 	err := i.change(ctx, func(tx *store.Tx) (err error) {
-		row, err = tx.Project.Create().SetID(in.GetName()).SetDescription(in.GetDescription()).SetCreatedAt(time.Now().UnixMicro()).Save(ctx)
+		number, err := nextProject(ctx, tx)
+		if err != nil {
+			return err
+		}
+		row, err = tx.Project.Create().SetID(in.GetName()).SetNumber(number).SetDescription(in.GetDescription()).SetCreatedAt(time.Now().UnixMicro()).Save(ctx)
 		if ent.IsConstraintError(err) {
 			return &errs.Error{Reason: errs.NameTaken, Message: "There is a project of that name already", Err: err}
 		}
@@ -89,6 +94,44 @@ func (i *Identity) CreateProject(ctx context.Context, req *identityv1.CreateProj
 		return nil, err
 	}
 	return &identityv1.CreateProjectResponse{Ok: true, Data: projectToProto(row)}, nil
+}
+
+func checkDescription(text string) []errs.Field {
+	if utf8.RuneCountInString(text) > maxDescription {
+		return []errs.Field{{Path: "description", Message: "must have at most 4096 characters"}}
+	}
+	return nil
+}
+
+// nextProject is the number of a new project.
+func nextProject(ctx context.Context, tx *store.Tx) (int, error) {
+	last, err := tx.Project.Query().Where(project.NumberNotNil()).Order(project.ByNumber(sql.OrderDesc())).Limit(1).All(ctx)
+	if err != nil || len(last) == 0 {
+		return 1, err
+	}
+	return *last[0].Number + 1, nil
+}
+
+// DescribeProject changes what a project is said to be for.
+func (i *Identity) DescribeProject(ctx context.Context, name, description string) error {
+	if faults := checkDescription(description); len(faults) > 0 {
+		return errs.Invalid(faults...)
+	}
+	return i.change(ctx, func(tx *store.Tx) error {
+		row, err := tx.Project.Get(ctx, name)
+		if ent.IsNotFound(err) {
+			return noProject()
+		}
+		if err != nil {
+			return err
+		}
+		next, err := tx.Project.UpdateOne(row).SetDescription(description).Save(ctx)
+		if err != nil {
+			return err
+		}
+		tx.Audit(auditOfProject("UpdateProject", next, projectFields(row), projectFields(next)))
+		return nil
+	})
 }
 
 // projectFields are what the audit trail compares of a project.
@@ -118,10 +161,8 @@ func (i *Identity) DeleteProject(ctx context.Context, req *identityv1.DeleteProj
 		if err := unbound(ctx, tx, name); err != nil {
 			return err
 		}
-		if used, err := tx.Service.Query().Where(service.Project(name)).Exist(ctx); err != nil {
+		if err := empty(ctx, tx, name); err != nil {
 			return err
-		} else if used {
-			return errs.New(errs.InUse, "Services belong to the project %q; delete them first", name)
 		}
 		tx.Audit(auditOfProject("DeleteProject", row, projectFields(row), nil))
 		err = tx.Project.DeleteOne(row).Exec(ctx)
@@ -134,6 +175,27 @@ func (i *Identity) DeleteProject(ctx context.Context, req *identityv1.DeleteProj
 		return nil, err
 	}
 	return &identityv1.DeleteProjectResponse{Ok: true}, nil
+}
+
+// empty refuses a project that something belongs to.
+func empty(ctx context.Context, tx *store.Tx, name string) error {
+	for _, held := range []struct {
+		what  string
+		exist func(context.Context) (bool, error)
+	}{
+		{"Services", tx.Service.Query().Where(service.Project(name)).Exist},
+		{"Databases", tx.Database.Query().Where(database.Project(name)).Exist},
+		{"Snapshots", tx.Backup.Query().Where(backup.Project(name)).Exist},
+	} {
+		used, err := held.exist(ctx)
+		if err != nil {
+			return err
+		}
+		if used {
+			return errs.New(errs.InUse, "%s belong to the project %q; delete them first", held.what, name)
+		}
+	}
+	return nil
 }
 
 // unbound refuses a project that roles are bound to: a later project of the

@@ -3,7 +3,6 @@ package identity
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -15,6 +14,7 @@ import (
 	"github.com/backplane/backplane/ent"
 	"github.com/backplane/backplane/ent/token"
 	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
+	"github.com/backplane/backplane/internal/duration"
 	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/server/auth"
 	"github.com/backplane/backplane/server/store"
@@ -53,15 +53,6 @@ func (i *Identity) ListTokens(ctx context.Context, _ *identityv1.ListTokensReque
 	return out, nil
 }
 
-// parseLife reads a duration that may be in days.
-func parseLife(text string) (time.Duration, error) {
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		return time.Duration(n) * 24 * time.Hour, err
-	}
-	return time.ParseDuration(text)
-}
-
 // CreateToken implements the RPC.
 func (i *Identity) CreateToken(ctx context.Context, req *identityv1.CreateTokenRequest) (*identityv1.CreateTokenResponse, error) {
 	id := auth.FromContext(ctx)
@@ -79,7 +70,7 @@ func (i *Identity) CreateToken(ctx context.Context, req *identityv1.CreateTokenR
 	now := time.Now()
 	var expires int64
 	if req.GetExpiresIn() != "" {
-		life, err := parseLife(req.GetExpiresIn())
+		life, err := duration.Parse(req.GetExpiresIn())
 		if err != nil || life < time.Second || life > maxTokenLife {
 			faults = append(faults, errs.Field{Path: "expires_in", Message: "must be a time such as 30m, 12h or 90d, at most 3650d"})
 		}

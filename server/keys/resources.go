@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/backplane/backplane/ent"
+	"github.com/backplane/backplane/ent/credential"
 	"github.com/backplane/backplane/ent/service"
 	"github.com/backplane/backplane/ent/serviceversion"
 	"github.com/backplane/backplane/ent/setting"
@@ -22,10 +23,16 @@ import (
 const JWTKey = "jwt_key"
 
 // All is everything in the store that holds sealed values.
-func All() []Sealed { return []Sealed{services{}, versions{}, settings{JWTKey, TrailKey}} }
+func All() []Sealed {
+	return []Sealed{services{}, versions{}, credentials{}, backups{}, settings{JWTKey, TrailKey}}
+}
 
 // ServicePlace is where a secret of a service, and of its versions, is kept.
 func ServicePlace(id uuid.UUID, field string) string { return "service/" + id.String() + "/" + field }
+
+// CredentialPlace is where the passwords of a database's login are kept: the one
+// in force and the one that is about to be.
+func CredentialPlace(id int) string { return "credential/" + strconv.Itoa(id) }
 
 // SettingPlace is where a sealed setting is kept.
 func SettingPlace(id string) string { return "setting/" + id }
@@ -107,6 +114,46 @@ func (versions) Rows(ctx context.Context, c *ent.Client, after string, limit int
 				}
 				n, err := tx.ServiceVersion.Update().Where(serviceversion.ID(v.ID)).
 					Modify(func(u *sql.UpdateBuilder) { u.Set(serviceversion.FieldSnapshot, json.RawMessage(text)) }).Save(ctx)
+				return n == 1, err
+			},
+		}
+	}
+	return rows, nil
+}
+
+// credentials are the logins of databases.
+type credentials struct{}
+
+func (credentials) Rows(ctx context.Context, c *ent.Client, after string, limit int) ([]Row, error) {
+	q := c.Credential.Query()
+	if after != "" {
+		id, err := strconv.Atoi(after)
+		if err != nil {
+			return nil, err
+		}
+		q.Where(credential.IDGT(id))
+	}
+	found, err := q.Order(credential.ByID()).Limit(limit).
+		Select(credential.FieldID, credential.FieldVersion, credential.FieldSealed, credential.FieldPending).All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]Row, len(found))
+	for i, cred := range found {
+		place := CredentialPlace(cred.ID)
+		values := []Value{{Place: place, Sealed: cred.Sealed}}
+		if cred.Pending != nil {
+			values = append(values, Value{Place: place, Sealed: cred.Pending})
+		}
+		rows[i] = Row{
+			Cursor: strconv.Itoa(cred.ID), Values: values,
+			// Whoever changes either password moves the version on.
+			Replace: func(ctx context.Context, tx *store.Tx, fresh [][]byte) (bool, error) {
+				u := tx.Credential.Update().Where(credential.ID(cred.ID), credential.Version(cred.Version)).SetSealed(fresh[0])
+				if len(fresh) > 1 {
+					u.SetPending(fresh[1])
+				}
+				n, err := u.Save(ctx)
 				return n == 1, err
 			},
 		}

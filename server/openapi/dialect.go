@@ -58,7 +58,7 @@ func proxyErrors() object {
 // failureOf is a failure in the dialect of a path.
 func failureOf(path, doc string) object {
 	schema := errorSchema
-	if rest.ProxyDialect(path) {
+	if rest.DialectOf(path) == rest.Proxy {
 		schema = proxySchema
 	}
 	return object{"description": doc, "content": object{

@@ -6,6 +6,8 @@ package openapi
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -25,7 +27,7 @@ const (
 	configSchema = "backplane.catalog.v1.Service"
 	intro        = `One control plane for the backends that services depend on.
 
-Every call but the health checks needs a login: HTTP Basic, a token, or the cookie of a signed token. Failures have one shape: ` + "`{\"ok\":false,\"error\":\"…\",\"code\":\"…\",\"request_id\":\"…\"}`" + `, with ` + "`fields`" + ` where input was at fault. Below ` + "`/v1/`" + ` they are those of JSON:API: ` + "`{\"errors\":[{\"detail\":\"…\"}]}`" + `.`
+Every call but the health checks needs a login: HTTP Basic, a token, or the cookie of a signed token. Failures have one shape: ` + "`{\"ok\":false,\"error\":\"…\",\"code\":\"…\",\"request_id\":\"…\"}`" + `, with ` + "`fields`" + ` where input was at fault. Below ` + "`/v1/`" + ` they are those of JSON:API: ` + "`{\"errors\":[{\"detail\":\"…\"}]}`" + `. Those of databases as a service, whose paths end in a slash, are ` + "`{\"_links\":{\"self\":\"…\"},\"detail\":\"…\"}`" + `, or a list of messages under each faulty field.`
 )
 
 // Build makes the document as JSON. public reports whether an RPC, by full
@@ -46,11 +48,21 @@ func Build(version string, public func(method string) bool, registry *connectors
 	at(components, "schemas")[errorSchema] = errorObject()
 	at(components, "schemas")[proxySchema] = proxyErrors()
 	addConfigs(at(components, "schemas"), registry)
-	for path, item := range at(doc, "paths") {
-		for verb, op := range item.(object) {
+	paths := at(doc, "paths")
+	for _, path := range slices.Collect(maps.Keys(paths)) {
+		item := at(paths, path)
+		if rest.DialectOf(path) == rest.Databases {
+			delete(paths, path)
+			paths[path+"/"] = item // as its links have it
+			completeDatabases(at(components, "schemas"), path, item)
+			continue
+		}
+		for verb, op := range item {
 			complete(path, verb, op.(object), public)
 		}
 	}
+	paths["/api/"] = databaseRoot()
+	addDatabaseErrors(at(components, "schemas"))
 	return json.Marshal(doc)
 }
 

@@ -2,87 +2,65 @@ package rest
 
 import (
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
-
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/backplane/backplane/internal/errs"
 )
 
-// ProxyDialect reports whether a path belongs to the proxy's API, which speaks
-// JSON:API.
-func ProxyDialect(path string) bool { return strings.HasPrefix(path, "/v1/") }
+// Dialect names one of the ways in which the REST APIs speak.
+type Dialect int
 
-// proxyErrors is a failure in the proxy's dialect (JSON:API 1.0, error
-// objects).
-type proxyErrors struct {
-	Errors []proxyError `json:"errors"`
-}
+// The dialects.
+const (
+	// Catalog is that of the catalogue, and of every path that no other has: it
+	// is strict about what it is sent.
+	Catalog Dialect = iota
+	// Proxy is that of the proxy's API, JSON:API.
+	Proxy
+	// Databases is that of databases as a service: HAL-like, and lenient.
+	Databases
+)
 
-type proxyError struct {
-	Status string `json:"status"`
-	Code   string `json:"code"`
-	Detail string `json:"detail"`
-}
-
-// writeProxyError writes an error as one error object for each fault.
-func writeProxyError(w http.ResponseWriter, e *errs.Error) {
-	status := StatusOf(e.Reason)
-	fault := proxyError{Status: strconv.Itoa(status), Code: string(e.Reason), Detail: e.Message}
-	out := proxyErrors{Errors: []proxyError{fault}}
-	if len(e.Fields) > 0 {
-		out.Errors = nil
+// DialectOf is the dialect that a path is served in.
+func DialectOf(path string) Dialect {
+	if strings.HasPrefix(path, "/v1/") {
+		return Proxy
 	}
-	for _, field := range e.Fields {
-		fault.Detail = field.Path + " " + field.Message
-		out.Errors = append(out.Errors, fault)
+	below, ok := strings.CutPrefix(path, "/api")
+	if !ok {
+		return Catalog
 	}
-	w.WriteHeader(status)
-	plainEncoder(w).Encode(out) //nolint:errcheck // the client has gone
-}
-
-// settleQuery reads the query as the proxy's dialect does: what the RPC does
-// not know is left out, as are numbers and truth values that it cannot read,
-// and the last of several values counts.
-func (r *route) settleQuery(rawQuery string) (string, error) {
-	values, err := url.ParseQuery(rawQuery)
-	if err != nil {
-		return "", errs.New(errs.BadRequest, "The query string is malformed")
+	if below == "" || below == "/" {
+		return Databases
 	}
-	for name, all := range values {
-		field := r.fields.ByJSONName(name)
-		if field == nil || !r.query[name] {
-			delete(values, name)
-			continue
-		}
-		if field.IsList() {
-			continue
-		}
-		if value, ok := settleValue(field.Kind(), all[len(all)-1]); ok {
-			values.Set(name, value)
-		} else {
-			delete(values, name)
+	collection, _, _ := strings.Cut(below[1:], "/")
+	switch collection {
+	case "database", "credential", "plan", "environment", "project", "engine", "engine_type", "team", "task", "snapshot", "difference":
+		if below[0] == '/' {
+			return Databases
 		}
 	}
-	return values.Encode(), nil
+	return Catalog
 }
 
-// settleValue is a value as the generated code reads it.
-func settleValue(kind protoreflect.Kind, value string) (string, bool) {
-	switch kind {
-	case protoreflect.BoolKind:
-		switch strings.ToLower(value) {
-		case "true", "yes", "on", "1":
-			return "true", true
-		case "false", "no", "off", "0":
-			return "false", true
-		}
-		return "", false
-	case protoreflect.Uint32Kind:
-		_, err := strconv.ParseUint(value, 10, 32)
-		return value, err == nil
+// dialect is what the APIs do differently.
+type dialect interface {
+	// serve finds the call that a request asks for, settles its query and its
+	// body as its RPC is to get them, and makes it. The path has no trailing
+	// slash.
+	serve(f *facade, w http.ResponseWriter, r *http.Request, x *exchange)
+	// fail writes what went wrong.
+	fail(f *facade, w http.ResponseWriter, r *http.Request, x *exchange, e *errs.Error)
+}
+
+// speaker is the dialect behind the name.
+func (d Dialect) speaker() dialect {
+	switch d {
+	case Proxy:
+		return proxyDialect
+	case Databases:
+		return databaseDialect{}
+	default:
+		return catalogDialect
 	}
-	return value, true
 }

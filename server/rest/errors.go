@@ -2,14 +2,12 @@ package rest
 
 import (
 	"context"
-	"encoding/json"
 	"math"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/backplane/backplane/internal/errs"
 )
@@ -37,6 +35,7 @@ var statuses = map[errs.Reason]int{
 	errs.Timeout:          http.StatusGatewayTimeout,
 	errs.Canceled:         499, // what nginx logs when the client has gone
 	errs.Unavailable:      http.StatusServiceUnavailable,
+	errs.BackendFailed:    http.StatusBadGateway,
 	errs.Internal:         http.StatusInternalServerError,
 }
 
@@ -48,56 +47,20 @@ func StatusOf(r errs.Reason) int {
 	return http.StatusInternalServerError
 }
 
-// catalogError is a failure in the catalogue's dialect, which is also that of
-// every path of our own.
-type catalogError struct {
-	OK        bool            `json:"ok"`
-	Error     string          `json:"error"`
-	Code      string          `json:"code"`
-	RequestID string          `json:"request_id"`
-	Fields    []catalogFault  `json:"fields,omitempty"`
-	Data      json.RawMessage `json:"data,omitempty"`
-}
-
-type catalogFault struct {
-	Path    string `json:"path"`
-	Message string `json:"message"`
-}
-
 // writeError renders an error in the caller's dialect.
 func (f *facade) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	e, h := errs.FromStatus(err), w.Header()
 	x := exchangeOf(r.Context())
 	switch e.Reason {
 	case errs.Unauthenticated:
-		h.Set("WWW-Authenticate", `Basic realm="backplane", charset="UTF-8"`)
-		if x != nil && x.cookie {
+		if x.cookie {
 			forgetToken(w, r)
 		}
 	case errs.TooManyTests, errs.TooManyLogins, errs.TooManyCalls:
 		h.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(e.RetryAfter.Seconds())))))
 	}
 	h.Set("Content-Type", "application/json")
-	if ProxyDialect(r.URL.Path) {
-		writeProxyError(w, e)
-		return
-	}
-	out := catalogError{Error: e.Message, Code: string(e.Reason)}
-	if x != nil {
-		out.RequestID = x.requestID
-	}
-	for _, field := range e.Fields {
-		out.Fields = append(out.Fields, catalogFault(field))
-	}
-	for _, d := range e.Details {
-		if m, ok := d.(proto.Message); ok {
-			if data, err := f.json.Marshal(m); err == nil {
-				out.Data = data
-			}
-		}
-	}
-	w.WriteHeader(StatusOf(e.Reason))
-	plainEncoder(w).Encode(out) //nolint:errcheck // the client has gone
+	x.dialect.fail(f, w, r, x, e)
 }
 
 // callError renders what a call returned. Why a body was refused is known to

@@ -13,6 +13,7 @@ import (
 
 	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/server/auth"
+	"github.com/backplane/backplane/server/dbaas"
 	"github.com/backplane/backplane/server/intercept"
 )
 
@@ -25,42 +26,56 @@ const (
 
 // serveEvents carries a watch as server-sent events.
 func (f *facade) serveEvents(w http.ResponseWriter, r *http.Request, open watcher) {
-	var after *uint64
+	ctx, cancel := context.WithCancel(aboutCaller(r))
+	defer cancel()
+	changes, err := open(ctx, r)
+	if err != nil {
+		f.writeError(w, r, err)
+		return
+	}
+	// A watch that begins says so, or where. One that does not was refused, or
+	// begins with its first event.
+	header, err := changes.Header()
+	index := header.Get("x-index")
+	var first *event
+	if err == nil && len(index) == 0 && len(header.Get(dbaas.WatchingKey)) == 0 {
+		var ev event
+		if ev, err = changes.next(); err == nil {
+			first = &ev
+		} else if errors.Is(err, io.EOF) {
+			err = nil // there is nothing to watch any more
+		}
+	}
+	if err != nil {
+		f.writeError(w, r, err)
+		return
+	}
+	if len(index) > 0 {
+		w.Header().Set("X-Index", index[0])
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.WriteHeader(http.StatusOK)
+	if !f.send(w, ": watching\n\n") || first != nil && !f.sendEvent(w, *first) {
+		return
+	}
+	f.relay(ctx, w, changes)
+}
+
+// indexOf is the index that a watch shall go on after: that of the last event
+// that the client has seen, or what the query says.
+func indexOf(r *http.Request) (*uint64, error) {
 	last := r.Header.Get("Last-Event-ID")
 	if last == "" {
 		last = r.URL.Query().Get("index")
 	}
-	if last != "" {
-		index, err := strconv.ParseUint(last, 10, 64)
-		if err != nil {
-			f.writeError(w, r, errs.New(errs.BadRequest, "index, or Last-Event-ID, must be a number"))
-			return
-		}
-		after = &index
+	if last == "" {
+		return nil, nil
 	}
-	ctx, cancel := context.WithCancel(aboutCaller(r))
-	defer cancel()
-	changes, err := open(ctx, after)
+	index, err := strconv.ParseUint(last, 10, 64)
 	if err != nil {
-		f.writeError(w, r, err)
-		return
+		return nil, errs.New(errs.BadRequest, "index, or Last-Event-ID, must be a number")
 	}
-	// A watch that begins says where; one that is refused says why instead.
-	header, err := changes.Header()
-	if err == nil && len(header.Get("x-index")) == 0 {
-		_, err = changes.next()
-	}
-	if err != nil {
-		f.writeError(w, r, err)
-		return
-	}
-	w.Header().Set("X-Index", header.Get("x-index")[0])
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.WriteHeader(http.StatusOK)
-	if !f.send(w, ": watching\n\n") {
-		return
-	}
-	f.relay(ctx, w, changes)
+	return &index, nil
 }
 
 // aboutCaller tells a streaming call, which shares no context values with its
@@ -71,6 +86,9 @@ func aboutCaller(r *http.Request) context.Context {
 		if v := r.Header.Get(name); v != "" {
 			kv = append(kv, name, v)
 		}
+	}
+	if x := exchangeOf(r.Context()); x.url != "" {
+		kv = append(kv, dbaas.RequestURLKey, x.url)
 	}
 	return metadata.AppendToOutgoingContext(r.Context(), kv...)
 }
@@ -122,7 +140,11 @@ func (f *facade) sendEvent(w http.ResponseWriter, ev event) bool {
 	if err != nil {
 		return false
 	}
-	return f.send(w, fmt.Sprintf("id: %d\nevent: %s\ndata: %s\n\n", ev.index, ev.kind, data))
+	id := ""
+	if ev.index > 0 {
+		id = fmt.Sprintf("id: %d\n", ev.index)
+	}
+	return f.send(w, fmt.Sprintf("%sevent: %s\ndata: %s\n\n", id, ev.kind, data))
 }
 
 // send drops a client that does not read.

@@ -4,15 +4,12 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
-
-	"github.com/backplane/backplane/internal/errs"
 )
 
 // bodyTimeout is how long a client may take to send its body.
@@ -28,6 +25,10 @@ type exchange struct {
 	requestID string
 	rc        *http.ResponseController
 	cookie    bool // whether the login came as a cookie
+	dialect   dialect
+	verb      string // what is asked for, whatever the method of the request
+	url       string // of the request, where its dialect has links
+	settled   bool   // whether the body is as its RPC is to get it
 }
 
 type exchangeKey struct{}
@@ -70,23 +71,13 @@ func fillMask(ctx context.Context, method string, req, reply any, cc *grpc.Clien
 		proto.Message
 		GetUpdateMask() *fieldmaskpb.FieldMask
 	})
-	if ok && e != nil && len(masked.GetUpdateMask().GetPaths()) == 0 && len(e.keys) > 0 {
-		m := masked.ProtoReflect()
-		mask := &fieldmaskpb.FieldMask{Paths: e.keys}
-		m.Set(m.Descriptor().Fields().ByName("update_mask"), protoreflect.ValueOfMessage(mask.ProtoReflect()))
+	if ok && e != nil && (e.settled || len(e.keys) > 0 && len(masked.GetUpdateMask().GetPaths()) == 0) {
+		m, field := masked.ProtoReflect(), masked.ProtoReflect().Descriptor().Fields().ByName("update_mask")
+		if mask := (&fieldmaskpb.FieldMask{Paths: e.keys}); len(e.keys) > 0 {
+			m.Set(field, protoreflect.ValueOfMessage(mask.ProtoReflect()))
+		} else {
+			m.Clear(field) // the generated handlers of PATCH make one of an empty path
+		}
 	}
 	return invoke(ctx, method, req, reply, cc, opts...)
-}
-
-// checkContentType accepts JSON, and nothing where there is no body.
-func checkContentType(r *http.Request) error {
-	if r.ContentLength == 0 {
-		return nil
-	}
-	mediaType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	mediaType = strings.ToLower(strings.TrimSpace(mediaType))
-	if mediaType == "application/json" || strings.HasPrefix(mediaType, "application/") && strings.HasSuffix(mediaType, "+json") {
-		return nil
-	}
-	return errs.New(errs.UnsupportedType, "The body must be JSON: send Content-Type: application/json")
 }

@@ -6,6 +6,7 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"path"
@@ -17,6 +18,7 @@ import (
 	"google.golang.org/grpc"
 
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
+	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
 	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
 	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/server/auth"
@@ -40,6 +42,9 @@ type Options struct {
 	// AllowPlaintext permits to hand out tokens without TLS where others may
 	// read them.
 	AllowPlaintext bool
+	// TrustForwarded takes the scheme and host of links from X-Forwarded-Proto
+	// and X-Forwarded-Host, as a proxy in front of the program sets them.
+	TrustForwarded bool
 	// Ready says why the program is not ready, or nil.
 	Ready func(ctx context.Context) error
 }
@@ -62,25 +67,32 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 	f := &facade{Options: o, origin: http.NewCrossOriginProtection(), routes: loadRoutes("backplane."), json: newStrictJSON()}
 	conn := grpchan.InterceptClientConn(o.Conn, fillMask, nil)
 	services, identities := catalogv1.NewServiceCatalogClient(conn), identityv1.NewIdentityAdminClient(conn)
+	databases, credentials := dbaasv1.NewDatabaseAdminClient(conn), dbaasv1.NewCredentialAdminClient(conn)
 	f.identities = identities
 	f.watch = map[string]watcher{
 		catalogv1.ServiceCatalog_WatchServices_FullMethodName: watchServices(services),
 		identityv1.IdentityAdmin_WatchAudit_FullMethodName:    watchAudit(identities),
+		dbaasv1.DatabaseAdmin_WatchTasks_FullMethodName:       watchTasks(databases),
 	}
-	catalogMux, identityMux := f.newMux(), f.newMux()
+	catalogMux, identityMux, databaseMux, credentialMux := f.newMux(), f.newMux(), f.newMux(), f.newMux()
 	f.muxes = map[string]*runtime.ServeMux{
 		catalogv1.ServiceCatalog_ServiceDesc.ServiceName: catalogMux,
 		identityv1.IdentityAdmin_ServiceDesc.ServiceName: identityMux,
+		dbaasv1.DatabaseAdmin_ServiceDesc.ServiceName:    databaseMux,
+		dbaasv1.CredentialAdmin_ServiceDesc.ServiceName:  credentialMux,
 	}
 	for _, r := range f.routes {
 		if f.muxes[r.service] == nil {
 			return nil, fmt.Errorf("%s has no handlers", r.service)
 		}
 	}
-	if err := catalogv1.RegisterServiceCatalogHandlerClient(ctx, catalogMux, services); err != nil {
-		return nil, err
-	}
-	if err := identityv1.RegisterIdentityAdminHandlerClient(ctx, identityMux, identities); err != nil {
+	err := errors.Join(
+		catalogv1.RegisterServiceCatalogHandlerClient(ctx, catalogMux, services),
+		identityv1.RegisterIdentityAdminHandlerClient(ctx, identityMux, identities),
+		dbaasv1.RegisterDatabaseAdminHandlerClient(ctx, databaseMux, databases),
+		dbaasv1.RegisterCredentialAdminHandlerClient(ctx, credentialMux, credentials),
+	)
+	if err != nil {
 		return nil, err
 	}
 	root := http.NewServeMux()
@@ -111,6 +123,7 @@ func (f *facade) newMux() *runtime.ServeMux {
 		runtime.WithErrorHandler(f.callError),
 		runtime.WithRoutingErrorHandler(f.routingError),
 		runtime.WithIncomingHeaderMatcher(incomingHeader),
+		runtime.WithMetadata(aboutRequest),
 		runtime.WithOutgoingHeaderMatcher(outgoingHeader),
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithDisablePathLengthFallback(),
@@ -122,8 +135,10 @@ func clean(p string) bool { return p == "/" || path.Clean(p) == strings.TrimSuff
 
 func (f *facade) serveAPI(w http.ResponseWriter, r *http.Request) {
 	ctx, id := intercept.WithRequestID(r.Context(), r.Header.Get("X-Request-Id"))
-	e := &exchange{Context: ctx, requestID: id, rc: http.NewResponseController(w)}
-	r = r.WithContext(e)
+	x := &exchange{
+		Context: ctx, requestID: id, rc: http.NewResponseController(w), verb: r.Method, dialect: DialectOf(r.URL.Path).speaker(),
+	}
+	r = r.WithContext(x)
 	h := w.Header()
 	h.Set("X-Request-Id", id)
 	h.Set("Cache-Control", "no-store")
@@ -133,44 +148,27 @@ func (f *facade) serveAPI(w http.ResponseWriter, r *http.Request) {
 		f.writeError(w, r, err)
 		return
 	}
-	e.loginOfCookie(r)
-	verb := r.Method
-	if verb == http.MethodHead {
-		verb = http.MethodGet // net/http leaves the body out
-	}
+	x.loginOfCookie(r)
 	if len(r.URL.Path) > 1 {
 		r.URL.Path, r.URL.RawPath = strings.TrimSuffix(r.URL.Path, "/"), strings.TrimSuffix(r.URL.RawPath, "/")
 	}
-	route, allow, err := f.routes.find(verb, r.URL.EscapedPath())
+	x.dialect.serve(f, w, r, x)
+}
+
+// admit authenticates the caller ahead of the call. The request that it
+// returns knows the caller.
+func (f *facade) admit(r *http.Request) (*http.Request, error) {
+	known, err := f.Gate.Admit(r.Context(), auth.Credentials{
+		Authorization: r.Header.Get("Authorization"), KongToken: r.Header.Get("Kong-Admin-Token"), Address: auth.Host(r.RemoteAddr),
+	})
 	if err != nil {
-		if allow != nil {
-			h.Set("Allow", strings.Join(allow, ", "))
-		}
-		f.writeError(w, r, err)
-		return
+		return r, err
 	}
-	if !f.Gate.Public(route.method) {
-		known, err := f.Gate.Admit(r.Context(), auth.Credentials{
-			Authorization: r.Header.Get("Authorization"), KongToken: r.Header.Get("Kong-Admin-Token"), Address: auth.Host(r.RemoteAddr),
-		})
-		if err != nil {
-			f.writeError(w, r, err)
-			return
-		}
-		r = r.WithContext(known)
-	}
-	if r.URL.RawQuery, err = route.readQuery(r.URL); err != nil {
-		f.writeError(w, r, err)
-		return
-	}
-	if route.body {
-		if err := checkContentType(r); err != nil {
-			f.writeError(w, r, err)
-			return
-		}
-	}
-	r.Method = verb
-	r.Body = &body{http.MaxBytesReader(w, r.Body, MaxBody), e}
+	return r.WithContext(known), nil
+}
+
+// forward hands a settled request to the RPC of its route.
+func (f *facade) forward(w http.ResponseWriter, r *http.Request, route *route) {
 	switch {
 	case route.stream:
 		f.serveEvents(w, r, f.watch[route.method])
@@ -179,7 +177,7 @@ func (f *facade) serveAPI(w http.ResponseWriter, r *http.Request) {
 		f.serveToken(w, r)
 		return
 	}
-	if tag := r.Header.Get("If-None-Match"); tag != "" && verb == http.MethodGet {
+	if tag := r.Header.Get("If-None-Match"); tag != "" && r.Method == http.MethodGet {
 		w = &conditional{ResponseWriter: w, want: tag}
 	}
 	f.muxes[route.service].ServeHTTP(w, r)

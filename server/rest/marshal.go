@@ -105,12 +105,18 @@ func (s *strictJSON) Unmarshal(data []byte, v any) error {
 }
 
 // NewDecoder implements runtime.Marshaler. The decoder leaves the reason of a
-// refusal in the exchange, because the generated handler flattens errors.
+// refusal in the exchange, because the generated handler flattens errors. What
+// does not come from an exchange was settled before: the generated handlers of
+// PATCH read it aside, to see which fields it has.
 func (s *strictJSON) NewDecoder(r io.Reader) runtime.Decoder {
 	return runtime.DecoderFunc(func(v any) error {
 		b, ok := r.(*body)
-		if !ok {
-			return errors.New("request did not come through the façade")
+		if !ok || b.exchange.settled {
+			data, err := io.ReadAll(r)
+			if err != nil {
+				return err
+			}
+			return s.Unmarshal(data, v)
 		}
 		e := b.exchange
 		e.deadline(time.Now().Add(bodyTimeout))

@@ -19,7 +19,9 @@ func TestHTMLIsNotEscaped(t *testing.T) {
 	}
 	for _, path := range []string{"/api/services", "/v1/auth"} {
 		answer := httptest.NewRecorder()
-		(&facade{json: newStrictJSON()}).writeError(answer, httptest.NewRequest("GET", path, nil), errs.New(errs.NotFound, text))
+		r := httptest.NewRequest("GET", path, nil)
+		r = r.WithContext(&exchange{Context: r.Context(), dialect: DialectOf(path).speaker()})
+		(&facade{json: newStrictJSON()}).writeError(answer, r, errs.New(errs.NotFound, text))
 		if !strings.Contains(answer.Body.String(), want) {
 			t.Errorf("the error at %s is %s, want it to have %s", path, answer.Body, want)
 		}

@@ -2,8 +2,8 @@ package rest
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"google.golang.org/genproto/googleapis/api/annotations"
@@ -17,13 +17,15 @@ import (
 // route is one HTTP binding of an RPC, as its proto declares it.
 type route struct {
 	verb     string
-	segments []string // "{name}" stands for any one segment
+	segments []string // "{name}" stands for any one segment, "{#name}" for a positive integer
 	service  string   // full name of the service
 	method   string   // full name of the RPC
 	body     bool
 	stream   bool
 	query    map[string]bool // parameters that the RPC has
 	fields   protoreflect.FieldDescriptors
+	content  protoreflect.MessageDescriptor // what a body is decoded into; nil without one
+	output   protoreflect.MessageDescriptor
 }
 
 // routes is the table of all bindings; it answers what the generated router
@@ -59,11 +61,22 @@ func bindings(m protoreflect.MethodDescriptor) (out []route) {
 		b := route{
 			verb: verb, segments: split(path), service: service, method: "/" + service + "/" + string(m.Name()),
 			body: r.GetBody() != "", stream: m.IsStreamingServer(), query: map[string]bool{}, fields: m.Input().Fields(),
+			output: m.Output(),
 		}
-		if r.GetBody() != "*" {
-			for i := range b.fields.Len() {
-				name := b.fields.Get(i).TextName()
-				b.query[b.fields.Get(i).JSONName()] = name != r.GetBody() && !slices.Contains(b.segments, "{"+name+"}")
+		switch field := b.fields.ByTextName(r.GetBody()); {
+		case field != nil:
+			b.content = field.Message()
+		case b.body:
+			b.content = m.Input()
+		}
+		for i := range b.fields.Len() {
+			f := b.fields.Get(i)
+			at := slices.Index(b.segments, "{"+f.TextName()+"}")
+			if r.GetBody() != "*" {
+				b.query[f.JSONName()] = f.TextName() != r.GetBody() && at < 0
+			}
+			if at >= 0 && isInteger(f.Kind()) {
+				b.segments[at] = "{#" + f.TextName() + "}"
 			}
 		}
 		out = append(out, b)
@@ -87,18 +100,38 @@ func pattern(r *annotations.HttpRule) (verb, path string) {
 	return "", ""
 }
 
-func split(path string) []string { return strings.Split(strings.Trim(path, "/"), "/") }
+func split(path string) []string { return strings.Split(strings.TrimPrefix(path, "/"), "/") }
 
 func (r route) matches(segments []string) bool {
 	if len(segments) != len(r.segments) {
 		return false
 	}
 	for i, s := range r.segments {
-		if s != segments[i] && (s[0] != '{' || segments[i] == "") {
+		if s != segments[i] && (s[0] != '{' || segments[i] == "" || s[1] == '#' && !isNumber(segments[i])) {
 			return false
 		}
 	}
 	return true
+}
+
+// inPath reports whether a field of the request comes from the path.
+func (r route) inPath(name protoreflect.Name) bool {
+	return slices.Contains(r.segments, "{"+string(name)+"}") || slices.Contains(r.segments, "{#"+string(name)+"}")
+}
+
+func isInteger(kind protoreflect.Kind) bool {
+	switch kind {
+	case protoreflect.Int32Kind, protoreflect.Int64Kind, protoreflect.Uint32Kind, protoreflect.Uint64Kind:
+		return true
+	}
+	return false
+}
+
+// isNumber reports whether a segment is a positive integer in the one way that
+// it is written.
+func isNumber(segment string) bool {
+	_, err := strconv.ParseInt(segment, 10, 64)
+	return err == nil && segment[0] >= '1' && segment[0] <= '9'
 }
 
 // literals counts the segments that are fixed: the more, the more specific.
@@ -109,6 +142,17 @@ func (r route) literals() (n int) {
 		}
 	}
 	return n
+}
+
+// verbs are those that a path has.
+func (t routes) verbs(path string) (out []string) {
+	segments := split(path)
+	for i := range t {
+		if t[i].matches(segments) && !slices.Contains(out, t[i].verb) {
+			out = append(out, t[i].verb)
+		}
+	}
+	return out
 }
 
 // find returns the most specific route of a request, or an error with the
@@ -139,52 +183,4 @@ func (t routes) find(verb, path string) (*route, []string, error) {
 	default:
 		return nil, nil, errs.New(errs.NotFound, "There is nothing at this path")
 	}
-}
-
-// readQuery returns the query as the RPC is to get it.
-func (r *route) readQuery(u *url.URL) (string, error) {
-	if ProxyDialect(u.Path) {
-		return r.settleQuery(u.RawQuery)
-	}
-	return u.RawQuery, r.checkQuery(u.RawQuery)
-}
-
-// checkQuery refuses parameters that the RPC does not have: a typo must not
-// silently widen a list.
-func (r *route) checkQuery(rawQuery string) error {
-	if rawQuery == "" {
-		return nil
-	}
-	values, err := url.ParseQuery(rawQuery)
-	if err != nil {
-		return errs.New(errs.BadRequest, "The query string is malformed")
-	}
-	var faults []errs.Field
-	for name := range values {
-		top, _, _ := strings.Cut(name, ".")
-		if !r.query[top] {
-			faults = append(faults, errs.Field{Path: name, Message: "is not a parameter here; known are " + r.parameters()})
-		}
-	}
-	if len(faults) == 0 {
-		return nil
-	}
-	slices.SortFunc(faults, func(a, b errs.Field) int { return strings.Compare(a.Path, b.Path) })
-	e := errs.Invalid(faults...)
-	e.Reason = errs.BadRequest
-	return e
-}
-
-func (r *route) parameters() string {
-	var names []string
-	for name, ok := range r.query {
-		if ok {
-			names = append(names, name)
-		}
-	}
-	if len(names) == 0 {
-		return "none"
-	}
-	slices.Sort(names)
-	return strings.Join(names, ", ")
 }

@@ -1,14 +1,20 @@
 package rest
 
 import (
+	"cmp"
 	"context"
+	"net/http"
+	"strconv"
+	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
+	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
 	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
+	"github.com/backplane/backplane/internal/errs"
 )
 
 // watch is a stream of changes, whatever it is that changes.
@@ -19,13 +25,13 @@ type watch interface {
 
 // event is one change for a server-sent event.
 type event struct {
-	index uint64
+	index uint64 // 0: the watch cannot go on after it
 	kind  string
 	body  proto.Message
 }
 
-// watcher opens a watch after an index, or from now on.
-type watcher func(ctx context.Context, after *uint64) (watch, error)
+// watcher opens the watch that a request asks for.
+type watcher func(ctx context.Context, r *http.Request) (watch, error)
 
 // stream adapts the stream of an RPC.
 type stream[M any] struct {
@@ -42,7 +48,11 @@ func (s stream[M]) next() (event, error) {
 }
 
 func watchServices(c catalogv1.ServiceCatalogClient) watcher {
-	return func(ctx context.Context, after *uint64) (watch, error) {
+	return func(ctx context.Context, r *http.Request) (watch, error) {
+		after, err := indexOf(r)
+		if err != nil {
+			return nil, err
+		}
 		s, err := c.WatchServices(ctx, &catalogv1.WatchServicesRequest{Index: after})
 		return stream[catalogv1.WatchServicesResponse]{s, func(m *catalogv1.WatchServicesResponse) event {
 			return event{m.GetIndex(), m.GetEvent(), m}
@@ -51,10 +61,31 @@ func watchServices(c catalogv1.ServiceCatalogClient) watcher {
 }
 
 func watchAudit(c identityv1.IdentityAdminClient) watcher {
-	return func(ctx context.Context, after *uint64) (watch, error) {
+	return func(ctx context.Context, r *http.Request) (watch, error) {
+		after, err := indexOf(r)
+		if err != nil {
+			return nil, err
+		}
 		s, err := c.WatchAudit(ctx, &identityv1.WatchAuditRequest{Index: after})
 		return stream[identityv1.WatchAuditResponse]{s, func(m *identityv1.WatchAuditResponse) event {
 			return event{m.GetIndex(), "audit", m}
+		}}, err
+	}
+}
+
+func watchTasks(c dbaasv1.DatabaseAdminClient) watcher {
+	return func(ctx context.Context, r *http.Request) (watch, error) {
+		req := &dbaasv1.WatchTasksRequest{}
+		if text := r.URL.Query().Get("id"); text != "" {
+			id, err := strconv.ParseInt(text, 10, 64)
+			if err != nil {
+				return nil, errs.Invalid(errs.Field{Path: "id", Message: notInteger})
+			}
+			req.Id = id
+		}
+		s, err := c.WatchTasks(ctx, req)
+		return stream[dbaasv1.WatchTasksResponse]{s, func(m *dbaasv1.WatchTasksResponse) event {
+			return event{0, cmp.Or(strings.ToLower(m.GetTask().GetTaskStatus()), "task"), m}
 		}}, err
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
+	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
 	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
 	"github.com/backplane/backplane/internal/config"
 	"github.com/backplane/backplane/server"
@@ -57,6 +58,9 @@ type Server struct {
 	// Catalog and Identity are the APIs over Conn.
 	Catalog  catalogv1.ServiceCatalogClient
 	Identity identityv1.IdentityAdminClient
+	// Databases and Credentials are the API of databases as a service.
+	Databases   dbaasv1.DatabaseAdminClient
+	Credentials dbaasv1.CredentialAdminClient
 
 	stop  context.CancelFunc
 	ended chan error
@@ -101,6 +105,7 @@ func Start(t testing.TB, o Options) *Server {
 	}
 	s.Conn = Dial(t, s.GRPC, Basic(auth.AdminUser, Password))
 	s.Catalog, s.Identity = catalogv1.NewServiceCatalogClient(s.Conn), identityv1.NewIdentityAdminClient(s.Conn)
+	s.Databases, s.Credentials = dbaasv1.NewDatabaseAdminClient(s.Conn), dbaasv1.NewCredentialAdminClient(s.Conn)
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Errorf("the server ended with: %v", err)

@@ -17,6 +17,7 @@ import (
 	"github.com/backplane/backplane/ent"
 	"github.com/backplane/backplane/ent/change"
 	"github.com/backplane/backplane/ent/lease"
+	"github.com/backplane/backplane/ent/revision"
 )
 
 // The one row of the revision table.
@@ -63,14 +64,14 @@ func (tx *Tx) Audit(a Audit) { tx.audit = append(tx.audit, a) }
 // emits an event, and them for it. Call it first: what is read afterwards is
 // what they left.
 func (tx *Tx) TakeTurn(ctx context.Context) error {
-	return tx.Revision.UpdateOneID(revisionRow).AddValue(0).Exec(ctx)
+	return tx.Revision.Update().Where(revision.ID(revisionRow)).AddValue(0).Exec(ctx)
 }
 
 // Change runs fn in one transaction and commits it, together with the events
 // and audit records that fn leaves in it. fn may be run again when the store
 // asks for a retry.
 func (s *Store) Change(ctx context.Context, fn func(tx *Tx) error) error {
-	const attempts = 5
+	const attempts = 10
 	var err error
 	for try := range attempts {
 		if err = s.attempt(ctx, fn); err == nil || !retryable(err) || ctx.Err() != nil {

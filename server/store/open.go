@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -97,6 +98,7 @@ func connect(rawURL, dataDir string) (*Store, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s.Client = ent.NewClient(ent.Driver(newPreparing(s.dialect, s.db)))
+	s.Client.Database.Use(keepCounts)
 	return s, nil
 }
 
@@ -252,8 +254,44 @@ func (s *Store) seed(ctx context.Context) error {
 			return err
 		}
 	}
-	if exists, err := s.Project.Query().Where(project.ID(DefaultProject)).Exist(ctx); err != nil || exists {
+	if exists, err := s.Project.Query().Where(project.ID(DefaultProject)).Exist(ctx); err != nil {
+		return err
+	} else if !exists {
+		create := s.Project.Create().SetID(DefaultProject).SetDescription("What belongs to no other project.").SetCreatedAt(time.Now().UnixMicro())
+		if err := create.Exec(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.numberProjects(ctx); err != nil {
 		return err
 	}
-	return s.Project.Create().SetID(DefaultProject).SetDescription("What belongs to no other project.").SetCreatedAt(time.Now().UnixMicro()).Exec(ctx)
+	return s.recount(ctx)
+}
+
+// numberProjects gives a number to the projects that have none: the default
+// one comes first, then the older ones.
+func (s *Store) numberProjects(ctx context.Context) error {
+	rows, err := s.Project.Query().Where(project.NumberIsNil()).Order(project.ByCreatedAt(), project.ByID()).All(ctx)
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	if at := slices.IndexFunc(rows, func(p *ent.Project) bool { return p.ID == DefaultProject }); at > 0 {
+		def := rows[at]
+		rows = slices.Insert(slices.Delete(rows, at, at+1), 0, def)
+	}
+	last, err := s.Project.Query().Where(project.NumberNotNil()).Order(project.ByNumber(entsql.OrderDesc())).Limit(1).All(ctx)
+	if err != nil {
+		return err
+	}
+	number := 0
+	if len(last) > 0 {
+		number = *last[0].Number
+	}
+	for _, row := range rows {
+		number++
+		if err := s.Project.UpdateOne(row).SetNumber(number).Exec(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -32,6 +32,14 @@ var file_backplane_rest_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 		Tag:           "varint,50001,opt,name=nullable",
 		Filename:      "backplane/rest/v1/options.proto",
 	},
+	{
+		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
+		ExtensionType: (*bool)(nil),
+		Field:         50002,
+		Name:          "backplane.rest.v1.relation",
+		Tag:           "varint,50002,opt,name=relation",
+		Filename:      "backplane/rest/v1/options.proto",
+	},
 }
 
 // Extension fields to descriptorpb.FieldOptions.
@@ -43,6 +51,11 @@ var (
 	//
 	// optional bool nullable = 50001;
 	E_Nullable = &file_backplane_rest_v1_options_proto_extTypes[0]
+	// A text that is the URL of another resource. Refusals name the type that
+	// was sent.
+	//
+	// optional bool relation = 50002;
+	E_Relation = &file_backplane_rest_v1_options_proto_extTypes[1]
 )
 
 var File_backplane_rest_v1_options_proto protoreflect.FileDescriptor
@@ -50,7 +63,8 @@ var File_backplane_rest_v1_options_proto protoreflect.FileDescriptor
 const file_backplane_rest_v1_options_proto_rawDesc = "" +
 	"\n" +
 	"\x1fbackplane/rest/v1/options.proto\x12\x11backplane.rest.v1\x1a google/protobuf/descriptor.proto:;\n" +
-	"\bnullable\x12\x1d.google.protobuf.FieldOptions\x18ц\x03 \x01(\bR\bnullableB\xc8\x01\n" +
+	"\bnullable\x12\x1d.google.protobuf.FieldOptions\x18ц\x03 \x01(\bR\bnullable:;\n" +
+	"\brelation\x12\x1d.google.protobuf.FieldOptions\x18҆\x03 \x01(\bR\brelationB\xc8\x01\n" +
 	"\x15com.backplane.rest.v1B\fOptionsProtoP\x01Z;github.com/backplane/backplane/gen/backplane/rest/v1;restv1\xa2\x02\x03BRX\xaa\x02\x11Backplane.Rest.V1\xca\x02\x11Backplane\\Rest\\V1\xe2\x02\x1dBackplane\\Rest\\V1\\GPBMetadata\xea\x02\x13Backplane::Rest::V1b\x06proto3"
 
 var file_backplane_rest_v1_options_proto_goTypes = []any{
@@ -58,10 +72,11 @@ var file_backplane_rest_v1_options_proto_goTypes = []any{
 }
 var file_backplane_rest_v1_options_proto_depIdxs = []int32{
 	0, // 0: backplane.rest.v1.nullable:extendee -> google.protobuf.FieldOptions
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	0, // [0:1] is the sub-list for extension extendee
+	0, // 1: backplane.rest.v1.relation:extendee -> google.protobuf.FieldOptions
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	0, // [0:2] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
 }
 
@@ -77,7 +92,7 @@ func file_backplane_rest_v1_options_proto_init() {
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_backplane_rest_v1_options_proto_rawDesc), len(file_backplane_rest_v1_options_proto_rawDesc)),
 			NumEnums:      0,
 			NumMessages:   0,
-			NumExtensions: 1,
+			NumExtensions: 2,
 			NumServices:   0,
 		},
 		GoTypes:           file_backplane_rest_v1_options_proto_goTypes,

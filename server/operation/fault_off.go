@@ -1,0 +1,6 @@
+//go:build !faults
+
+package operation
+
+// faultPoint is where a build with the tag faults can be made to die.
+func faultPoint(_, _, _ string) {}
