@@ -23,6 +23,11 @@ type MariaDBOptions struct {
 	// Durable flushes at every commit; by default a power failure may cost
 	// data, which makes the server a good deal faster.
 	Durable bool
+	// Init are statements that the server runs whenever it starts, each on a
+	// line of its own; they do not go to the binary log.
+	Init []string
+
+	data string // data directory to begin with a copy of
 }
 
 // MariaDB is a running MariaDB server.
@@ -41,6 +46,14 @@ type MariaDB struct {
 // ends. The plugin for ed25519 logins is loaded.
 func StartMariaDB(t TB, o MariaDBOptions) *MariaDB {
 	t.Helper()
+	s := prepareMariaDB(t, o)
+	s.Running = Start(t, s.process)
+	return s
+}
+
+// prepareMariaDB does all but starting the server.
+func prepareMariaDB(t TB, o MariaDBOptions) *MariaDB {
+	t.Helper()
 	if o.Password == "" {
 		o.Password = NastyPassword
 	}
@@ -49,10 +62,14 @@ func StartMariaDB(t TB, o MariaDBOptions) *MariaDB {
 	// A server that starts removes the temporary tables in its tmpdir, also
 	// those of others.
 	engine := []string{"--no-defaults", "--datadir=" + data, "--tmpdir=" + dir, "--innodb-log-file-size=4M", "--innodb-buffer-pool-size=8M", "--innodb-flush-method=nosync"}
-	Run(t, Process{
-		Path: "mariadb-install-db", Dir: dir, User: "mysql",
-		Args: append(engine, "--skip-test-db", "--skip-name-resolve", "--auth-root-authentication-method=normal"),
-	})
+	if o.data != "" {
+		Run(t, Process{Path: "cp", Args: []string{"-a", o.data, data}, Dir: dir, User: "mysql"})
+	} else {
+		Run(t, Process{
+			Path: "mariadb-install-db", Dir: dir, User: "mysql",
+			Args: append(engine, "--skip-test-db", "--skip-name-resolve", "--auth-root-authentication-method=normal"),
+		})
+	}
 	s := &MariaDB{Port: FreePort(t), User: "root", Password: o.Password, Data: data, tls: o.Cert != nil}
 	if o.Durable {
 		engine = engine[:len(engine)-1]
@@ -61,14 +78,19 @@ func StartMariaDB(t TB, o MariaDBOptions) *MariaDB {
 		Path: "mariadbd", Args: append(engine, mariadbOptions(t, o, s, dir)...), Dir: dir, User: "mysql",
 		Ready: s.ping,
 	}
-	s.Running = Start(t, s.process)
 	return s
 }
 
 func mariadbOptions(t TB, o MariaDBOptions, s *MariaDB, dir string) []string {
 	t.Helper()
 	setup := filepath.Join(dir, "init.sql")
-	Write(t, setup, fmt.Sprintf("CREATE OR REPLACE USER root@'127.0.0.1' IDENTIFIED BY %s;\nGRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n", mariadbQuote(o.Password)))
+	// A replica's own entries in the binary log would part it from its master.
+	init := append([]string{
+		"SET SESSION sql_log_bin = 0",
+		fmt.Sprintf("CREATE OR REPLACE USER root@'127.0.0.1' IDENTIFIED BY %s", mariadbQuote(o.Password)),
+		"GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION",
+	}, o.Init...)
+	Write(t, setup, strings.Join(init, ";\n")+";\n")
 	list := []string{
 		"--bind-address=127.0.0.1", "--port=" + strconv.Itoa(s.Port), "--socket=" + filepath.Join(dir, "sock"),
 		"--pid-file=" + filepath.Join(dir, "pid"), "--skip-name-resolve", "--init-file=" + setup,

@@ -103,6 +103,14 @@ type Running struct {
 // Start runs a process until t ends, and returns once Ready succeeds.
 func Start(t TB, p Process) *Running {
 	t.Helper()
+	r := launch(t, p)
+	r.await(t, filepath.Base(p.Path), p.Ready)
+	return r
+}
+
+// launch is Start without waiting.
+func launch(t TB, p Process) *Running {
+	t.Helper()
 	path, err := exec.LookPath(p.Path)
 	if err != nil {
 		t.Fatalf("testbed: %v (run testbed/install.sh)", err)
@@ -136,7 +144,6 @@ func Start(t TB, p Process) *Running {
 		t.Fatalf("testbed: start %s: %v", filepath.Base(path), err)
 	}
 	t.Cleanup(r.Close)
-	r.await(t, filepath.Base(path), p.Ready)
 	return r
 }
 
@@ -169,6 +176,16 @@ func (r *Running) Log() string { return r.log.String() }
 
 // Signal sends a signal to the server, for example SIGSTOP to freeze it.
 func (r *Running) Signal(s syscall.Signal) error { return syscall.Kill(-r.cmd.Process.Pid, s) }
+
+// Kill ends the server at once, as a crash does.
+func (r *Running) Kill() {
+	select {
+	case <-r.done: // its number may be another's by now
+	default:
+		syscall.Kill(-r.cmd.Process.Pid, syscall.SIGKILL)
+		<-r.done
+	}
+}
 
 // Close stops the server: its stop signal first, then force. It may be called
 // more than once.
