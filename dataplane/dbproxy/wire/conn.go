@@ -71,6 +71,7 @@ type Conn struct {
 	out     *buffer
 	outLen  int
 	written error // the first failure to write; nothing is written after it
+	torn    bool  // a packet was written in part
 
 	writeTimeout time.Duration
 	writeUntil   time.Time
@@ -147,6 +148,10 @@ func (c *Conn) Stats() Stats {
 		PacketsIn: c.stats.packetsIn.Load(), PacketsOut: c.stats.packetsOut.Load(),
 	}
 }
+
+// Torn tells whether a packet was begun to be written whose rest will never
+// come: nothing more can be said to the peer then.
+func (c *Conn) Torn() bool { return c.torn || c.written != nil }
 
 // Sequence is the number that the next packet has.
 func (c *Conn) Sequence() byte { return c.seq }

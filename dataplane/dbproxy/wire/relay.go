@@ -16,6 +16,9 @@ func (c *Conn) RelayPacket(dst *Conn) (size int64, err error) {
 			}
 		}
 		if err := c.relayBody(dst, n); err != nil {
+			if dst != nil {
+				dst.torn = true
+			}
 			return size, err
 		}
 		size += int64(n)

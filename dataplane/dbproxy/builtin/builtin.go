@@ -1,0 +1,17 @@
+// Package builtin has all modules that come with the proxy.
+package builtin
+
+import (
+	"github.com/backplane/backplane/dataplane/dbproxy"
+	"github.com/backplane/backplane/dataplane/dbproxy/readconn"
+)
+
+// Modules are the routers, filters and monitors, by their names.
+func Modules() dbproxy.Modules {
+	return dbproxy.Modules{
+		Routers:  map[string]dbproxy.RouterModule{"readconnroute": readconn.Module()},
+		Filters:  map[string]dbproxy.FilterModule{},
+		Monitors: map[string]dbproxy.MonitorModule{},
+		Aliases:  map[string]string{"mysqlmon": "mariadbmon"},
+	}
+}

@@ -1,0 +1,130 @@
+package dbproxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/backplane/backplane/dataplane/dbproxy/wire"
+)
+
+// ErrUnusable is why a server is not connected to: its state, or the number of
+// its connections, does not allow it.
+var ErrUnusable = errors.New("the server takes no connections")
+
+// connect implements Session.Connect.
+func (srv *Server) connect(ctx context.Context, s *Session) (*Backend, error) {
+	if !srv.Status().Usable() {
+		return nil, fmt.Errorf("%s: %w: it is %s", srv.name, ErrUnusable, srv.State())
+	}
+	if most := srv.Params().Int("max_routing_connections"); most > 0 && srv.Connections() >= most {
+		return nil, fmt.Errorf("%s: %w: max_routing_connections is reached", srv.name, ErrUnusable)
+	}
+	if b := srv.pooled(s); b != nil {
+		return b, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.proxy.connectTimeout())
+	defer cancel()
+	b, err := srv.open(ctx, s)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", srv.name, err)
+	}
+	srv.add(b)
+	if err := b.initialize(s.listener); err != nil {
+		b.Close()
+		return nil, fmt.Errorf("%s: %w", srv.name, err)
+	}
+	return b, nil
+}
+
+// open connects and logs in.
+func (srv *Server) open(ctx context.Context, s *Session) (*Backend, error) {
+	conn, err := srv.dial(ctx, s.proxyHeader(srv), false)
+	if err != nil {
+		return nil, err
+	}
+	result, err := s.signIn(ctx, conn, srv)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	b := &Backend{
+		Conn: conn, server: srv, session: s, service: s.counts(srv), id: result.Greeting.ConnectionID, caps: s.caps,
+		version: result.Greeting.Version, opened: s.now(), used: s.now(),
+	}
+	if srv.Params().Bool("proxy_protocol") {
+		b.proxied = s.remote.String()
+	}
+	if state, ok := conn.TLS(); ok {
+		b.cipher = tls.CipherSuiteName(state.CipherSuite)
+	}
+	return b, nil
+}
+
+// pooled makes a connection of the pool the session's.
+func (srv *Server) pooled(s *Session) *Backend {
+	if srv.Params().Int("persistpoolmax") == 0 {
+		return nil
+	}
+	for {
+		b := srv.pool.take(s)
+		if b == nil {
+			srv.counts.poolEmpty.Add(1)
+			return nil
+		}
+		b.session, b.service = s, s.counts(srv)
+		srv.add(b)
+		b.Conn.SetDeadline(time.Now().Add(s.proxy.connectTimeout())) //nolint:errcheck // the next write tells
+		err := b.ChangeUser()
+		if err == nil && b.Conn.SetDeadline(time.Time{}) == nil && b.initialize(s.listener) == nil {
+			srv.counts.reused.Add(1)
+			return b
+		}
+		b.broken = true
+		b.Close()
+	}
+}
+
+// add counts a connection.
+func (srv *Server) add(b *Backend) {
+	srv.counts.opened()
+	b.service.opened()
+	srv.mu.Lock()
+	srv.backends[b] = struct{}{}
+	srv.mu.Unlock()
+	if !srv.Status().Has(Running) {
+		b.Kill() // it went down in between
+	}
+}
+
+// remove is the opposite of add.
+func (srv *Server) remove(b *Backend) {
+	srv.mu.Lock()
+	_, there := srv.backends[b]
+	delete(srv.backends, b)
+	srv.mu.Unlock()
+	if there {
+		srv.counts.connections.Add(-1)
+		b.service.connections.Add(-1)
+	}
+}
+
+// initialize runs the statements of connection_init_sql_file.
+func (b *Backend) initialize(l *Listener) error {
+	for _, statement := range l.initial() {
+		if err := b.Command(wire.ComQuery, statement...); err != nil {
+			return fmt.Errorf("connection_init_sql_file: %w", err)
+		}
+	}
+	return nil
+}
+
+// counts are the numbers of a server within the session's service.
+func (s *Session) counts(srv *Server) *serverCounts {
+	if c := s.config.counts[srv]; c != nil {
+		return c
+	}
+	return &serverCounts{}
+}

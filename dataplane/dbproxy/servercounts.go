@@ -1,0 +1,70 @@
+package dbproxy
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// serverCounts are the numbers of a server, or of a server within a service.
+type serverCounts struct {
+	connections, total, peak atomic.Int64
+	operations               atomic.Int64 // requests under way
+	requests, reads, writes  atomic.Int64
+	failedLogins             atomic.Int64
+	reused, poolEmpty        atomic.Int64
+	response                 atomic.Int64 // moving average of reads, in ns
+}
+
+func (c *serverCounts) opened() {
+	c.total.Add(1)
+	n := c.connections.Add(1)
+	for {
+		peak := c.peak.Load()
+		if n <= peak || c.peak.CompareAndSwap(peak, n) {
+			return
+		}
+	}
+}
+
+// answered takes the time that a read took into the average.
+func (c *serverCounts) answered(took time.Duration) {
+	const weight = 64
+	old := c.response.Load()
+	if old == 0 {
+		c.response.Store(int64(took))
+		return
+	}
+	c.response.Store(old + (int64(took)-old)/weight)
+}
+
+// ServerStatistics are the numbers of a server.
+type ServerStatistics struct {
+	Connections, TotalConnections, MaxConnections int64
+	ActiveOperations                              int64
+	Requests, Reads, Writes                       int64
+	FailedLogins                                  int64
+	Pooled, MaxPool, Reused, PoolEmpty            int64
+	// AverageRead is the moving average of the time that reads take.
+	AverageRead time.Duration
+}
+
+// Statistics are the numbers of the server.
+func (s *Server) Statistics() ServerStatistics {
+	c := &s.counts
+	return ServerStatistics{
+		Connections: c.connections.Load(), TotalConnections: c.total.Load(), MaxConnections: c.peak.Load(),
+		ActiveOperations: c.operations.Load(), Requests: c.requests.Load(), Reads: c.reads.Load(), Writes: c.writes.Load(),
+		FailedLogins: c.failedLogins.Load(), Reused: c.reused.Load(), PoolEmpty: c.poolEmpty.Load(),
+		Pooled: int64(s.pool.size()), MaxPool: int64(s.pool.peak()), AverageRead: time.Duration(c.response.Load()),
+	}
+}
+
+// Connections is how many connections of clients there are to the server.
+func (s *Server) Connections() int64 { return s.counts.connections.Load() }
+
+// Operations is how many requests it is working on.
+func (s *Server) Operations() int64 { return s.counts.operations.Load() }
+
+// AverageRead is the moving average of the time that its reads take, 0 before
+// the first.
+func (s *Server) AverageRead() time.Duration { return time.Duration(s.counts.response.Load()) }

@@ -1,0 +1,147 @@
+package dbproxy
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/backplane/backplane/dataplane/dbproxy/sqlclass"
+	"github.com/backplane/backplane/dataplane/dbproxy/wire"
+)
+
+// Session is a client with all that is done for it. Except where it says so,
+// its methods are for the session's own goroutine.
+type Session struct {
+	id       uint32
+	proxy    *Proxy
+	service  *Service
+	config   *serviceConfig // as it was when the session began
+	listener *Listener
+	client   *wire.Conn
+	toClient clientAnswer
+	remote   netip.AddrPort // invalid for Unix sockets
+	started  time.Time
+	ctx      context.Context
+	end      context.CancelCauseFunc
+
+	// Settled by the login.
+	caps       wire.Capability
+	charset    byte
+	user       string
+	database   string
+	attributes []wire.Attribute
+	scramble   [wire.ScrambleSize]byte
+	identity   identity
+
+	chain    Handler // the first handler
+	handlers []Handler
+	request  Request
+	limit    int // of packets that are read whole
+	mode     sqlclass.Mode
+	status   wire.Status
+
+	wait wait
+	diag diagnosis
+}
+
+// wait is where a session waits for its client, from which others may wake it.
+type wait struct {
+	mu      sync.Mutex
+	waiting bool
+	woken   bool
+	since   atomic.Int64 // when it began to wait, in ns since 1970; 0 while it works
+	pinged  atomic.Int64 // when it was last woken to look after its connections
+}
+
+// identity is what a session proves to servers who it is with.
+type identity struct {
+	user        string // on the servers, which a mapping may have changed
+	credentials wire.Credentials
+}
+
+// diagnosis is what others may read of a session.
+type diagnosis struct {
+	mu         sync.Mutex
+	user, db   string
+	statements []Statement // the newest one first
+}
+
+// Statement is a request that is remembered.
+type Statement struct {
+	Text                string
+	Received, Completed time.Time
+}
+
+// ID is the number of the session, which the client knows as that of its
+// connection. It may be called from anywhere, as may User, Remote, Started,
+// Service and Context.
+func (s *Session) ID() uint32 { return s.id }
+
+// Service is the service that the session is of.
+func (s *Session) Service() *Service { return s.service }
+
+// Listener is the listener that took the client.
+func (s *Session) Listener() *Listener { return s.listener }
+
+// Remote is the client's address; it is not valid for a Unix socket.
+func (s *Session) Remote() netip.AddrPort { return s.remote }
+
+// Started is when the client connected.
+func (s *Session) Started() time.Time { return s.started }
+
+// Context ends with the session.
+func (s *Session) Context() context.Context { return s.ctx }
+
+// User is the name with which the client has logged in.
+func (s *Session) User() string {
+	s.diag.mu.Lock()
+	defer s.diag.mu.Unlock()
+	return s.diag.user
+}
+
+// Database is the default database, "" for none.
+func (s *Session) Database() string { return s.database }
+
+// Capabilities are those of the client, and of all connections to servers.
+func (s *Session) Capabilities() wire.Capability { return s.caps }
+
+// Client is the connection to the client.
+func (s *Session) Client() *wire.Conn { return s.client }
+
+// Mode is how the text of statements is to be read.
+func (s *Session) Mode() sqlclass.Mode { return s.mode }
+
+// Status is what the last answer told of the transaction and autocommit.
+func (s *Session) Status() wire.Status { return s.status }
+
+// HoldText makes requests be read whole, so that their text can be read: up to
+// MaxText, beyond which they are streamed. Routers call it when a session
+// begins; filters need not.
+func (s *Session) HoldText() { s.limit = MaxText }
+
+// MaxText is the length of the longest request that is read whole.
+const MaxText = wire.MaxPayload - 1
+
+// now is the time, as exact as the counting of idleness needs it.
+func (s *Session) now() time.Time { return time.Now() }
+
+// clientAnswer gives answers to the client.
+type clientAnswer struct{ session *Session }
+
+// Packet implements Answer.
+func (a *clientAnswer) Packet(_ wire.Kind, payload []byte, reply *wire.Reply) error {
+	if reply.Done() {
+		a.session.answered(reply)
+	}
+	return a.session.client.WritePacket(payload)
+}
+
+// answered notes what the client was told.
+func (s *Session) answered(reply *wire.Reply) {
+	if !reply.Failed() && reply.Command() != wire.ComStmtPrepare && reply.Command() != wire.ComStatistics {
+		s.status = reply.Status()
+	}
+	s.observe(reply)
+}

@@ -1,0 +1,26 @@
+package dbproxy
+
+import (
+	"time"
+
+	"github.com/backplane/backplane/dataplane/dbproxy/param"
+)
+
+// SettingsSpecs are the parameters of the whole proxy that have a meaning for
+// its traffic ("Global Settings", MaxScale Configuration Guide).
+func SettingsSpecs() param.Specs {
+	return param.Specs{
+		{Name: "auth_connect_timeout", Type: param.TypeDuration, Default: 10 * time.Second, Description: "How long connecting to a server may take"},
+		{Name: "auth_read_timeout", Type: param.TypeDuration, Default: 10 * time.Second, Description: "How long reading accounts may take"},
+		{Name: "auth_write_timeout", Type: param.TypeDuration, Default: 10 * time.Second, Description: "How long a server may take to take a request for accounts"},
+		{Name: "local_address", Type: param.TypeHost, Fixed: true, Description: "Address from which servers are connected to"},
+		{Name: "max_auth_errors_until_block", Type: param.TypeCount, Default: int64(10), Description: "Failed logins after which a host is refused for a minute; 0 is never"},
+		{Name: "passive", Type: param.TypeBool, Default: false, Description: "Watch the servers, but change nothing on them"},
+		{Name: "query_retry_timeout", Type: param.TypeDuration, Default: 5 * time.Second, Description: "How long reading accounts is tried again"},
+		{Name: "query_retries", Type: param.TypeCount, Default: int64(1), Fixed: true, Description: "How often reading accounts is tried again"},
+		{Name: "retain_last_statements", Type: param.TypeCount, Default: int64(0), Description: "Statements remembered of each session"},
+		{Name: "skip_name_resolve", Type: param.TypeBool, Default: false, Description: "Do not look up the names of clients' hosts"},
+		{Name: "users_refresh_interval", Type: param.TypeDuration, Default: time.Duration(0), Description: "How often accounts are read by the clock; 0 is never"},
+		{Name: "users_refresh_time", Type: param.TypeDuration, Default: 30 * time.Second, Negative: true, Description: "How soon after a reading a failed login leads to another; negative is never"},
+	}
+}
