@@ -31,6 +31,7 @@ import (
 	"github.com/backplane/backplane/ent/operation"
 	"github.com/backplane/backplane/ent/plan"
 	"github.com/backplane/backplane/ent/project"
+	"github.com/backplane/backplane/ent/proxyobject"
 	"github.com/backplane/backplane/ent/revision"
 	"github.com/backplane/backplane/ent/service"
 	"github.com/backplane/backplane/ent/servicelabel"
@@ -76,6 +77,8 @@ type Client struct {
 	Plan *PlanClient
 	// Project is the client for interacting with the Project builders.
 	Project *ProjectClient
+	// ProxyObject is the client for interacting with the ProxyObject builders.
+	ProxyObject *ProxyObjectClient
 	// Revision is the client for interacting with the Revision builders.
 	Revision *RevisionClient
 	// Service is the client for interacting with the Service builders.
@@ -118,6 +121,7 @@ func (c *Client) init() {
 	c.Operation = NewOperationClient(c.config)
 	c.Plan = NewPlanClient(c.config)
 	c.Project = NewProjectClient(c.config)
+	c.ProxyObject = NewProxyObjectClient(c.config)
 	c.Revision = NewRevisionClient(c.config)
 	c.Service = NewServiceClient(c.config)
 	c.ServiceLabel = NewServiceLabelClient(c.config)
@@ -233,6 +237,7 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		Operation:      NewOperationClient(cfg),
 		Plan:           NewPlanClient(cfg),
 		Project:        NewProjectClient(cfg),
+		ProxyObject:    NewProxyObjectClient(cfg),
 		Revision:       NewRevisionClient(cfg),
 		Service:        NewServiceClient(cfg),
 		ServiceLabel:   NewServiceLabelClient(cfg),
@@ -275,6 +280,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		Operation:      NewOperationClient(cfg),
 		Plan:           NewPlanClient(cfg),
 		Project:        NewProjectClient(cfg),
+		ProxyObject:    NewProxyObjectClient(cfg),
 		Revision:       NewRevisionClient(cfg),
 		Service:        NewServiceClient(cfg),
 		ServiceLabel:   NewServiceLabelClient(cfg),
@@ -314,8 +320,8 @@ func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
 		c.AuditHead, c.AuditRecord, c.Backup, c.Change, c.Credential, c.DataKey,
 		c.Database, c.Engine, c.Environment, c.HealthEntry, c.Lease, c.Login,
-		c.Operation, c.Plan, c.Project, c.Revision, c.Service, c.ServiceLabel,
-		c.ServiceTag, c.ServiceVersion, c.Setting, c.Token, c.User,
+		c.Operation, c.Plan, c.Project, c.ProxyObject, c.Revision, c.Service,
+		c.ServiceLabel, c.ServiceTag, c.ServiceVersion, c.Setting, c.Token, c.User,
 	} {
 		n.Use(hooks...)
 	}
@@ -327,8 +333,8 @@ func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
 		c.AuditHead, c.AuditRecord, c.Backup, c.Change, c.Credential, c.DataKey,
 		c.Database, c.Engine, c.Environment, c.HealthEntry, c.Lease, c.Login,
-		c.Operation, c.Plan, c.Project, c.Revision, c.Service, c.ServiceLabel,
-		c.ServiceTag, c.ServiceVersion, c.Setting, c.Token, c.User,
+		c.Operation, c.Plan, c.Project, c.ProxyObject, c.Revision, c.Service,
+		c.ServiceLabel, c.ServiceTag, c.ServiceVersion, c.Setting, c.Token, c.User,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -367,6 +373,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Plan.mutate(ctx, m)
 	case *ProjectMutation:
 		return c.Project.mutate(ctx, m)
+	case *ProxyObjectMutation:
+		return c.ProxyObject.mutate(ctx, m)
 	case *RevisionMutation:
 		return c.Revision.mutate(ctx, m)
 	case *ServiceMutation:
@@ -2671,6 +2679,139 @@ func (c *ProjectClient) mutate(ctx context.Context, m *ProjectMutation) (Value, 
 	}
 }
 
+// ProxyObjectClient is a client for the ProxyObject schema.
+type ProxyObjectClient struct {
+	config
+}
+
+// NewProxyObjectClient returns a client for the ProxyObject from the given config.
+func NewProxyObjectClient(c config) *ProxyObjectClient {
+	return &ProxyObjectClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `proxyobject.Hooks(f(g(h())))`.
+func (c *ProxyObjectClient) Use(hooks ...Hook) {
+	c.hooks.ProxyObject = append(c.hooks.ProxyObject, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `proxyobject.Intercept(f(g(h())))`.
+func (c *ProxyObjectClient) Intercept(interceptors ...Interceptor) {
+	c.inters.ProxyObject = append(c.inters.ProxyObject, interceptors...)
+}
+
+// Create returns a builder for creating a ProxyObject entity.
+func (c *ProxyObjectClient) Create() *ProxyObjectCreate {
+	mutation := newProxyObjectMutation(c.config, OpCreate)
+	return &ProxyObjectCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of ProxyObject entities.
+func (c *ProxyObjectClient) CreateBulk(builders ...*ProxyObjectCreate) *ProxyObjectCreateBulk {
+	return &ProxyObjectCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *ProxyObjectClient) MapCreateBulk(slice any, setFunc func(*ProxyObjectCreate, int)) *ProxyObjectCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &ProxyObjectCreateBulk{err: fmt.Errorf("calling to ProxyObjectClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*ProxyObjectCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &ProxyObjectCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for ProxyObject.
+func (c *ProxyObjectClient) Update() *ProxyObjectUpdate {
+	mutation := newProxyObjectMutation(c.config, OpUpdate)
+	return &ProxyObjectUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *ProxyObjectClient) UpdateOne(_m *ProxyObject) *ProxyObjectUpdateOne {
+	mutation := newProxyObjectMutation(c.config, OpUpdateOne, withProxyObject(_m))
+	return &ProxyObjectUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *ProxyObjectClient) UpdateOneID(id uuid.UUID) *ProxyObjectUpdateOne {
+	mutation := newProxyObjectMutation(c.config, OpUpdateOne, withProxyObjectID(id))
+	return &ProxyObjectUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for ProxyObject.
+func (c *ProxyObjectClient) Delete() *ProxyObjectDelete {
+	mutation := newProxyObjectMutation(c.config, OpDelete)
+	return &ProxyObjectDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *ProxyObjectClient) DeleteOne(_m *ProxyObject) *ProxyObjectDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *ProxyObjectClient) DeleteOneID(id uuid.UUID) *ProxyObjectDeleteOne {
+	builder := c.Delete().Where(proxyobject.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &ProxyObjectDeleteOne{builder}
+}
+
+// Query returns a query builder for ProxyObject.
+func (c *ProxyObjectClient) Query() *ProxyObjectQuery {
+	return &ProxyObjectQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeProxyObject},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a ProxyObject entity by its id.
+func (c *ProxyObjectClient) Get(ctx context.Context, id uuid.UUID) (*ProxyObject, error) {
+	return c.Query().Where(proxyobject.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *ProxyObjectClient) GetX(ctx context.Context, id uuid.UUID) *ProxyObject {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *ProxyObjectClient) Hooks() []Hook {
+	return c.hooks.ProxyObject
+}
+
+// Interceptors returns the client interceptors.
+func (c *ProxyObjectClient) Interceptors() []Interceptor {
+	return c.inters.ProxyObject
+}
+
+func (c *ProxyObjectClient) mutate(ctx context.Context, m *ProxyObjectMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&ProxyObjectCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&ProxyObjectUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&ProxyObjectUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&ProxyObjectDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown ProxyObject mutation op: %q", m.Op())
+	}
+}
+
 // RevisionClient is a client for the Revision schema.
 type RevisionClient struct {
 	config
@@ -3899,14 +4040,14 @@ func (c *UserClient) mutate(ctx context.Context, m *UserMutation) (Value, error)
 type (
 	hooks struct {
 		AuditHead, AuditRecord, Backup, Change, Credential, DataKey, Database, Engine,
-		Environment, HealthEntry, Lease, Login, Operation, Plan, Project, Revision,
-		Service, ServiceLabel, ServiceTag, ServiceVersion, Setting, Token,
+		Environment, HealthEntry, Lease, Login, Operation, Plan, Project, ProxyObject,
+		Revision, Service, ServiceLabel, ServiceTag, ServiceVersion, Setting, Token,
 		User []ent.Hook
 	}
 	inters struct {
 		AuditHead, AuditRecord, Backup, Change, Credential, DataKey, Database, Engine,
-		Environment, HealthEntry, Lease, Login, Operation, Plan, Project, Revision,
-		Service, ServiceLabel, ServiceTag, ServiceVersion, Setting, Token,
+		Environment, HealthEntry, Lease, Login, Operation, Plan, Project, ProxyObject,
+		Revision, Service, ServiceLabel, ServiceTag, ServiceVersion, Setting, Token,
 		User []ent.Interceptor
 	}
 )

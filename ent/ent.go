@@ -27,6 +27,7 @@ import (
 	"github.com/backplane/backplane/ent/operation"
 	"github.com/backplane/backplane/ent/plan"
 	"github.com/backplane/backplane/ent/project"
+	"github.com/backplane/backplane/ent/proxyobject"
 	"github.com/backplane/backplane/ent/revision"
 	"github.com/backplane/backplane/ent/service"
 	"github.com/backplane/backplane/ent/servicelabel"
@@ -110,6 +111,7 @@ func checkColumn(t, c string) error {
 			operation.Table:      operation.ValidColumn,
 			plan.Table:           plan.ValidColumn,
 			project.Table:        project.ValidColumn,
+			proxyobject.Table:    proxyobject.ValidColumn,
 			revision.Table:       revision.ValidColumn,
 			service.Table:        service.ValidColumn,
 			servicelabel.Table:   servicelabel.ValidColumn,

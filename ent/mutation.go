@@ -26,6 +26,7 @@ import (
 	"github.com/backplane/backplane/ent/plan"
 	"github.com/backplane/backplane/ent/predicate"
 	"github.com/backplane/backplane/ent/project"
+	"github.com/backplane/backplane/ent/proxyobject"
 	"github.com/backplane/backplane/ent/revision"
 	"github.com/backplane/backplane/ent/schema"
 	"github.com/backplane/backplane/ent/service"
@@ -62,6 +63,7 @@ const (
 	TypeOperation      = "Operation"
 	TypePlan           = "Plan"
 	TypeProject        = "Project"
+	TypeProxyObject    = "ProxyObject"
 	TypeRevision       = "Revision"
 	TypeService        = "Service"
 	TypeServiceLabel   = "ServiceLabel"
@@ -14606,6 +14608,1073 @@ func (m *ProjectMutation) ResetEdge(name string) error {
 		return nil
 	}
 	return fmt.Errorf("unknown Project edge %s", name)
+}
+
+// ProxyObjectMutation represents an operation that mutates the ProxyObject nodes in the graph.
+type ProxyObjectMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *uuid.UUID
+	kind          *string
+	name          *string
+	name_key      *string
+	module        *string
+	parameters    *map[string]interface{}
+	sealed        *map[string][]uint8
+	links         *map[string][]string
+	states        *[]string
+	appendstates  []string
+	stopped       *bool
+	version       *uint32
+	addversion    *int32
+	created_at    *int64
+	addcreated_at *int64
+	changed_at    *int64
+	addchanged_at *int64
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*ProxyObject, error)
+	predicates    []predicate.ProxyObject
+}
+
+var _ ent.Mutation = (*ProxyObjectMutation)(nil)
+
+// proxyobjectOption allows management of the mutation configuration using functional options.
+type proxyobjectOption func(*ProxyObjectMutation)
+
+// newProxyObjectMutation creates new mutation for the ProxyObject entity.
+func newProxyObjectMutation(c config, op Op, opts ...proxyobjectOption) *ProxyObjectMutation {
+	m := &ProxyObjectMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeProxyObject,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withProxyObjectID sets the ID field of the mutation.
+func withProxyObjectID(id uuid.UUID) proxyobjectOption {
+	return func(m *ProxyObjectMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *ProxyObject
+		)
+		m.oldValue = func(ctx context.Context) (*ProxyObject, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().ProxyObject.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withProxyObject sets the old ProxyObject of the mutation.
+func withProxyObject(node *ProxyObject) proxyobjectOption {
+	return func(m *ProxyObjectMutation) {
+		m.oldValue = func(context.Context) (*ProxyObject, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m ProxyObjectMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m ProxyObjectMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of ProxyObject entities.
+func (m *ProxyObjectMutation) SetID(id uuid.UUID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *ProxyObjectMutation) ID() (id uuid.UUID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *ProxyObjectMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []uuid.UUID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().ProxyObject.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetKind sets the "kind" field.
+func (m *ProxyObjectMutation) SetKind(s string) {
+	m.kind = &s
+}
+
+// Kind returns the value of the "kind" field in the mutation.
+func (m *ProxyObjectMutation) Kind() (r string, exists bool) {
+	v := m.kind
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKind returns the old "kind" field's value of the ProxyObject entity.
+// If the ProxyObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProxyObjectMutation) OldKind(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKind is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKind requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKind: %w", err)
+	}
+	return oldValue.Kind, nil
+}
+
+// ResetKind resets all changes to the "kind" field.
+func (m *ProxyObjectMutation) ResetKind() {
+	m.kind = nil
+}
+
+// SetName sets the "name" field.
+func (m *ProxyObjectMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *ProxyObjectMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the ProxyObject entity.
+// If the ProxyObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProxyObjectMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *ProxyObjectMutation) ResetName() {
+	m.name = nil
+}
+
+// SetNameKey sets the "name_key" field.
+func (m *ProxyObjectMutation) SetNameKey(s string) {
+	m.name_key = &s
+}
+
+// NameKey returns the value of the "name_key" field in the mutation.
+func (m *ProxyObjectMutation) NameKey() (r string, exists bool) {
+	v := m.name_key
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNameKey returns the old "name_key" field's value of the ProxyObject entity.
+// If the ProxyObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProxyObjectMutation) OldNameKey(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNameKey is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNameKey requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNameKey: %w", err)
+	}
+	return oldValue.NameKey, nil
+}
+
+// ResetNameKey resets all changes to the "name_key" field.
+func (m *ProxyObjectMutation) ResetNameKey() {
+	m.name_key = nil
+}
+
+// SetModule sets the "module" field.
+func (m *ProxyObjectMutation) SetModule(s string) {
+	m.module = &s
+}
+
+// Module returns the value of the "module" field in the mutation.
+func (m *ProxyObjectMutation) Module() (r string, exists bool) {
+	v := m.module
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldModule returns the old "module" field's value of the ProxyObject entity.
+// If the ProxyObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProxyObjectMutation) OldModule(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldModule is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldModule requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldModule: %w", err)
+	}
+	return oldValue.Module, nil
+}
+
+// ResetModule resets all changes to the "module" field.
+func (m *ProxyObjectMutation) ResetModule() {
+	m.module = nil
+}
+
+// SetParameters sets the "parameters" field.
+func (m *ProxyObjectMutation) SetParameters(value map[string]interface{}) {
+	m.parameters = &value
+}
+
+// Parameters returns the value of the "parameters" field in the mutation.
+func (m *ProxyObjectMutation) Parameters() (r map[string]interface{}, exists bool) {
+	v := m.parameters
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldParameters returns the old "parameters" field's value of the ProxyObject entity.
+// If the ProxyObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProxyObjectMutation) OldParameters(ctx context.Context) (v map[string]interface{}, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldParameters is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldParameters requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldParameters: %w", err)
+	}
+	return oldValue.Parameters, nil
+}
+
+// ResetParameters resets all changes to the "parameters" field.
+func (m *ProxyObjectMutation) ResetParameters() {
+	m.parameters = nil
+}
+
+// SetSealed sets the "sealed" field.
+func (m *ProxyObjectMutation) SetSealed(value map[string][]uint8) {
+	m.sealed = &value
+}
+
+// Sealed returns the value of the "sealed" field in the mutation.
+func (m *ProxyObjectMutation) Sealed() (r map[string][]uint8, exists bool) {
+	v := m.sealed
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSealed returns the old "sealed" field's value of the ProxyObject entity.
+// If the ProxyObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProxyObjectMutation) OldSealed(ctx context.Context) (v map[string][]uint8, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSealed is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSealed requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSealed: %w", err)
+	}
+	return oldValue.Sealed, nil
+}
+
+// ResetSealed resets all changes to the "sealed" field.
+func (m *ProxyObjectMutation) ResetSealed() {
+	m.sealed = nil
+}
+
+// SetLinks sets the "links" field.
+func (m *ProxyObjectMutation) SetLinks(value map[string][]string) {
+	m.links = &value
+}
+
+// Links returns the value of the "links" field in the mutation.
+func (m *ProxyObjectMutation) Links() (r map[string][]string, exists bool) {
+	v := m.links
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLinks returns the old "links" field's value of the ProxyObject entity.
+// If the ProxyObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProxyObjectMutation) OldLinks(ctx context.Context) (v map[string][]string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLinks is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLinks requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLinks: %w", err)
+	}
+	return oldValue.Links, nil
+}
+
+// ResetLinks resets all changes to the "links" field.
+func (m *ProxyObjectMutation) ResetLinks() {
+	m.links = nil
+}
+
+// SetStates sets the "states" field.
+func (m *ProxyObjectMutation) SetStates(s []string) {
+	m.states = &s
+	m.appendstates = nil
+}
+
+// States returns the value of the "states" field in the mutation.
+func (m *ProxyObjectMutation) States() (r []string, exists bool) {
+	v := m.states
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStates returns the old "states" field's value of the ProxyObject entity.
+// If the ProxyObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProxyObjectMutation) OldStates(ctx context.Context) (v []string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStates is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStates requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStates: %w", err)
+	}
+	return oldValue.States, nil
+}
+
+// AppendStates adds s to the "states" field.
+func (m *ProxyObjectMutation) AppendStates(s []string) {
+	m.appendstates = append(m.appendstates, s...)
+}
+
+// AppendedStates returns the list of values that were appended to the "states" field in this mutation.
+func (m *ProxyObjectMutation) AppendedStates() ([]string, bool) {
+	if len(m.appendstates) == 0 {
+		return nil, false
+	}
+	return m.appendstates, true
+}
+
+// ClearStates clears the value of the "states" field.
+func (m *ProxyObjectMutation) ClearStates() {
+	m.states = nil
+	m.appendstates = nil
+	m.clearedFields[proxyobject.FieldStates] = struct{}{}
+}
+
+// StatesCleared returns if the "states" field was cleared in this mutation.
+func (m *ProxyObjectMutation) StatesCleared() bool {
+	_, ok := m.clearedFields[proxyobject.FieldStates]
+	return ok
+}
+
+// ResetStates resets all changes to the "states" field.
+func (m *ProxyObjectMutation) ResetStates() {
+	m.states = nil
+	m.appendstates = nil
+	delete(m.clearedFields, proxyobject.FieldStates)
+}
+
+// SetStopped sets the "stopped" field.
+func (m *ProxyObjectMutation) SetStopped(b bool) {
+	m.stopped = &b
+}
+
+// Stopped returns the value of the "stopped" field in the mutation.
+func (m *ProxyObjectMutation) Stopped() (r bool, exists bool) {
+	v := m.stopped
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStopped returns the old "stopped" field's value of the ProxyObject entity.
+// If the ProxyObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProxyObjectMutation) OldStopped(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStopped is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStopped requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStopped: %w", err)
+	}
+	return oldValue.Stopped, nil
+}
+
+// ResetStopped resets all changes to the "stopped" field.
+func (m *ProxyObjectMutation) ResetStopped() {
+	m.stopped = nil
+}
+
+// SetVersion sets the "version" field.
+func (m *ProxyObjectMutation) SetVersion(u uint32) {
+	m.version = &u
+	m.addversion = nil
+}
+
+// Version returns the value of the "version" field in the mutation.
+func (m *ProxyObjectMutation) Version() (r uint32, exists bool) {
+	v := m.version
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVersion returns the old "version" field's value of the ProxyObject entity.
+// If the ProxyObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProxyObjectMutation) OldVersion(ctx context.Context) (v uint32, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVersion is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVersion requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVersion: %w", err)
+	}
+	return oldValue.Version, nil
+}
+
+// AddVersion adds u to the "version" field.
+func (m *ProxyObjectMutation) AddVersion(u int32) {
+	if m.addversion != nil {
+		*m.addversion += u
+	} else {
+		m.addversion = &u
+	}
+}
+
+// AddedVersion returns the value that was added to the "version" field in this mutation.
+func (m *ProxyObjectMutation) AddedVersion() (r int32, exists bool) {
+	v := m.addversion
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetVersion resets all changes to the "version" field.
+func (m *ProxyObjectMutation) ResetVersion() {
+	m.version = nil
+	m.addversion = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *ProxyObjectMutation) SetCreatedAt(i int64) {
+	m.created_at = &i
+	m.addcreated_at = nil
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *ProxyObjectMutation) CreatedAt() (r int64, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the ProxyObject entity.
+// If the ProxyObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProxyObjectMutation) OldCreatedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// AddCreatedAt adds i to the "created_at" field.
+func (m *ProxyObjectMutation) AddCreatedAt(i int64) {
+	if m.addcreated_at != nil {
+		*m.addcreated_at += i
+	} else {
+		m.addcreated_at = &i
+	}
+}
+
+// AddedCreatedAt returns the value that was added to the "created_at" field in this mutation.
+func (m *ProxyObjectMutation) AddedCreatedAt() (r int64, exists bool) {
+	v := m.addcreated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *ProxyObjectMutation) ResetCreatedAt() {
+	m.created_at = nil
+	m.addcreated_at = nil
+}
+
+// SetChangedAt sets the "changed_at" field.
+func (m *ProxyObjectMutation) SetChangedAt(i int64) {
+	m.changed_at = &i
+	m.addchanged_at = nil
+}
+
+// ChangedAt returns the value of the "changed_at" field in the mutation.
+func (m *ProxyObjectMutation) ChangedAt() (r int64, exists bool) {
+	v := m.changed_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldChangedAt returns the old "changed_at" field's value of the ProxyObject entity.
+// If the ProxyObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProxyObjectMutation) OldChangedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldChangedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldChangedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldChangedAt: %w", err)
+	}
+	return oldValue.ChangedAt, nil
+}
+
+// AddChangedAt adds i to the "changed_at" field.
+func (m *ProxyObjectMutation) AddChangedAt(i int64) {
+	if m.addchanged_at != nil {
+		*m.addchanged_at += i
+	} else {
+		m.addchanged_at = &i
+	}
+}
+
+// AddedChangedAt returns the value that was added to the "changed_at" field in this mutation.
+func (m *ProxyObjectMutation) AddedChangedAt() (r int64, exists bool) {
+	v := m.addchanged_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetChangedAt resets all changes to the "changed_at" field.
+func (m *ProxyObjectMutation) ResetChangedAt() {
+	m.changed_at = nil
+	m.addchanged_at = nil
+}
+
+// Where appends a list predicates to the ProxyObjectMutation builder.
+func (m *ProxyObjectMutation) Where(ps ...predicate.ProxyObject) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the ProxyObjectMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *ProxyObjectMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.ProxyObject, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *ProxyObjectMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *ProxyObjectMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (ProxyObject).
+func (m *ProxyObjectMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *ProxyObjectMutation) Fields() []string {
+	fields := make([]string, 0, 12)
+	if m.kind != nil {
+		fields = append(fields, proxyobject.FieldKind)
+	}
+	if m.name != nil {
+		fields = append(fields, proxyobject.FieldName)
+	}
+	if m.name_key != nil {
+		fields = append(fields, proxyobject.FieldNameKey)
+	}
+	if m.module != nil {
+		fields = append(fields, proxyobject.FieldModule)
+	}
+	if m.parameters != nil {
+		fields = append(fields, proxyobject.FieldParameters)
+	}
+	if m.sealed != nil {
+		fields = append(fields, proxyobject.FieldSealed)
+	}
+	if m.links != nil {
+		fields = append(fields, proxyobject.FieldLinks)
+	}
+	if m.states != nil {
+		fields = append(fields, proxyobject.FieldStates)
+	}
+	if m.stopped != nil {
+		fields = append(fields, proxyobject.FieldStopped)
+	}
+	if m.version != nil {
+		fields = append(fields, proxyobject.FieldVersion)
+	}
+	if m.created_at != nil {
+		fields = append(fields, proxyobject.FieldCreatedAt)
+	}
+	if m.changed_at != nil {
+		fields = append(fields, proxyobject.FieldChangedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *ProxyObjectMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case proxyobject.FieldKind:
+		return m.Kind()
+	case proxyobject.FieldName:
+		return m.Name()
+	case proxyobject.FieldNameKey:
+		return m.NameKey()
+	case proxyobject.FieldModule:
+		return m.Module()
+	case proxyobject.FieldParameters:
+		return m.Parameters()
+	case proxyobject.FieldSealed:
+		return m.Sealed()
+	case proxyobject.FieldLinks:
+		return m.Links()
+	case proxyobject.FieldStates:
+		return m.States()
+	case proxyobject.FieldStopped:
+		return m.Stopped()
+	case proxyobject.FieldVersion:
+		return m.Version()
+	case proxyobject.FieldCreatedAt:
+		return m.CreatedAt()
+	case proxyobject.FieldChangedAt:
+		return m.ChangedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *ProxyObjectMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case proxyobject.FieldKind:
+		return m.OldKind(ctx)
+	case proxyobject.FieldName:
+		return m.OldName(ctx)
+	case proxyobject.FieldNameKey:
+		return m.OldNameKey(ctx)
+	case proxyobject.FieldModule:
+		return m.OldModule(ctx)
+	case proxyobject.FieldParameters:
+		return m.OldParameters(ctx)
+	case proxyobject.FieldSealed:
+		return m.OldSealed(ctx)
+	case proxyobject.FieldLinks:
+		return m.OldLinks(ctx)
+	case proxyobject.FieldStates:
+		return m.OldStates(ctx)
+	case proxyobject.FieldStopped:
+		return m.OldStopped(ctx)
+	case proxyobject.FieldVersion:
+		return m.OldVersion(ctx)
+	case proxyobject.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case proxyobject.FieldChangedAt:
+		return m.OldChangedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown ProxyObject field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ProxyObjectMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case proxyobject.FieldKind:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKind(v)
+		return nil
+	case proxyobject.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case proxyobject.FieldNameKey:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNameKey(v)
+		return nil
+	case proxyobject.FieldModule:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetModule(v)
+		return nil
+	case proxyobject.FieldParameters:
+		v, ok := value.(map[string]interface{})
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetParameters(v)
+		return nil
+	case proxyobject.FieldSealed:
+		v, ok := value.(map[string][]uint8)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSealed(v)
+		return nil
+	case proxyobject.FieldLinks:
+		v, ok := value.(map[string][]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLinks(v)
+		return nil
+	case proxyobject.FieldStates:
+		v, ok := value.([]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStates(v)
+		return nil
+	case proxyobject.FieldStopped:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStopped(v)
+		return nil
+	case proxyobject.FieldVersion:
+		v, ok := value.(uint32)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVersion(v)
+		return nil
+	case proxyobject.FieldCreatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case proxyobject.FieldChangedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetChangedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown ProxyObject field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *ProxyObjectMutation) AddedFields() []string {
+	var fields []string
+	if m.addversion != nil {
+		fields = append(fields, proxyobject.FieldVersion)
+	}
+	if m.addcreated_at != nil {
+		fields = append(fields, proxyobject.FieldCreatedAt)
+	}
+	if m.addchanged_at != nil {
+		fields = append(fields, proxyobject.FieldChangedAt)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *ProxyObjectMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case proxyobject.FieldVersion:
+		return m.AddedVersion()
+	case proxyobject.FieldCreatedAt:
+		return m.AddedCreatedAt()
+	case proxyobject.FieldChangedAt:
+		return m.AddedChangedAt()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ProxyObjectMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case proxyobject.FieldVersion:
+		v, ok := value.(int32)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddVersion(v)
+		return nil
+	case proxyobject.FieldCreatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddCreatedAt(v)
+		return nil
+	case proxyobject.FieldChangedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddChangedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown ProxyObject numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *ProxyObjectMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(proxyobject.FieldStates) {
+		fields = append(fields, proxyobject.FieldStates)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *ProxyObjectMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *ProxyObjectMutation) ClearField(name string) error {
+	switch name {
+	case proxyobject.FieldStates:
+		m.ClearStates()
+		return nil
+	}
+	return fmt.Errorf("unknown ProxyObject nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *ProxyObjectMutation) ResetField(name string) error {
+	switch name {
+	case proxyobject.FieldKind:
+		m.ResetKind()
+		return nil
+	case proxyobject.FieldName:
+		m.ResetName()
+		return nil
+	case proxyobject.FieldNameKey:
+		m.ResetNameKey()
+		return nil
+	case proxyobject.FieldModule:
+		m.ResetModule()
+		return nil
+	case proxyobject.FieldParameters:
+		m.ResetParameters()
+		return nil
+	case proxyobject.FieldSealed:
+		m.ResetSealed()
+		return nil
+	case proxyobject.FieldLinks:
+		m.ResetLinks()
+		return nil
+	case proxyobject.FieldStates:
+		m.ResetStates()
+		return nil
+	case proxyobject.FieldStopped:
+		m.ResetStopped()
+		return nil
+	case proxyobject.FieldVersion:
+		m.ResetVersion()
+		return nil
+	case proxyobject.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case proxyobject.FieldChangedAt:
+		m.ResetChangedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown ProxyObject field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *ProxyObjectMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *ProxyObjectMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *ProxyObjectMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *ProxyObjectMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *ProxyObjectMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *ProxyObjectMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *ProxyObjectMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown ProxyObject unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *ProxyObjectMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown ProxyObject edge %s", name)
 }
 
 // RevisionMutation represents an operation that mutates the Revision nodes in the graph.

@@ -18,6 +18,7 @@ import (
 	"github.com/backplane/backplane/ent/operation"
 	"github.com/backplane/backplane/ent/plan"
 	"github.com/backplane/backplane/ent/project"
+	"github.com/backplane/backplane/ent/proxyobject"
 	"github.com/backplane/backplane/ent/schema"
 	"github.com/backplane/backplane/ent/service"
 	"github.com/backplane/backplane/ent/servicelabel"
@@ -561,6 +562,38 @@ func init() {
 	projectDescID := projectFields[0].Descriptor()
 	// project.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	project.IDValidator = projectDescID.Validators[0].(func(string) error)
+	proxyobjectFields := schema.ProxyObject{}.Fields()
+	_ = proxyobjectFields
+	// proxyobjectDescKind is the schema descriptor for kind field.
+	proxyobjectDescKind := proxyobjectFields[1].Descriptor()
+	// proxyobject.KindValidator is a validator for the "kind" field. It is called by the builders before save.
+	proxyobject.KindValidator = proxyobjectDescKind.Validators[0].(func(string) error)
+	// proxyobjectDescName is the schema descriptor for name field.
+	proxyobjectDescName := proxyobjectFields[2].Descriptor()
+	// proxyobject.NameValidator is a validator for the "name" field. It is called by the builders before save.
+	proxyobject.NameValidator = proxyobjectDescName.Validators[0].(func(string) error)
+	// proxyobjectDescNameKey is the schema descriptor for name_key field.
+	proxyobjectDescNameKey := proxyobjectFields[3].Descriptor()
+	// proxyobject.NameKeyValidator is a validator for the "name_key" field. It is called by the builders before save.
+	proxyobject.NameKeyValidator = proxyobjectDescNameKey.Validators[0].(func(string) error)
+	// proxyobjectDescModule is the schema descriptor for module field.
+	proxyobjectDescModule := proxyobjectFields[4].Descriptor()
+	// proxyobject.DefaultModule holds the default value on creation for the module field.
+	proxyobject.DefaultModule = proxyobjectDescModule.Default.(string)
+	// proxyobject.ModuleValidator is a validator for the "module" field. It is called by the builders before save.
+	proxyobject.ModuleValidator = proxyobjectDescModule.Validators[0].(func(string) error)
+	// proxyobjectDescStopped is the schema descriptor for stopped field.
+	proxyobjectDescStopped := proxyobjectFields[9].Descriptor()
+	// proxyobject.DefaultStopped holds the default value on creation for the stopped field.
+	proxyobject.DefaultStopped = proxyobjectDescStopped.Default.(bool)
+	// proxyobjectDescVersion is the schema descriptor for version field.
+	proxyobjectDescVersion := proxyobjectFields[10].Descriptor()
+	// proxyobject.DefaultVersion holds the default value on creation for the version field.
+	proxyobject.DefaultVersion = proxyobjectDescVersion.Default.(uint32)
+	// proxyobjectDescID is the schema descriptor for id field.
+	proxyobjectDescID := proxyobjectFields[0].Descriptor()
+	// proxyobject.DefaultID holds the default value on creation for the id field.
+	proxyobject.DefaultID = proxyobjectDescID.Default.(func() uuid.UUID)
 	serviceFields := schema.Service{}.Fields()
 	_ = serviceFields
 	// serviceDescName is the schema descriptor for name field.

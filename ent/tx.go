@@ -42,6 +42,8 @@ type Tx struct {
 	Plan *PlanClient
 	// Project is the client for interacting with the Project builders.
 	Project *ProjectClient
+	// ProxyObject is the client for interacting with the ProxyObject builders.
+	ProxyObject *ProxyObjectClient
 	// Revision is the client for interacting with the Revision builders.
 	Revision *RevisionClient
 	// Service is the client for interacting with the Service builders.
@@ -204,6 +206,7 @@ func (tx *Tx) init() {
 	tx.Operation = NewOperationClient(tx.config)
 	tx.Plan = NewPlanClient(tx.config)
 	tx.Project = NewProjectClient(tx.config)
+	tx.ProxyObject = NewProxyObjectClient(tx.config)
 	tx.Revision = NewRevisionClient(tx.config)
 	tx.Service = NewServiceClient(tx.config)
 	tx.ServiceLabel = NewServiceLabelClient(tx.config)

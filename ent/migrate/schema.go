@@ -485,6 +485,40 @@ var (
 		Columns:    ProjectsColumns,
 		PrimaryKey: []*schema.Column{ProjectsColumns[0]},
 	}
+	// ProxyObjectsColumns holds the columns for the "proxy_objects" table.
+	ProxyObjectsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "kind", Type: field.TypeString, Size: 16},
+		{Name: "name", Type: field.TypeString, Size: 255},
+		{Name: "name_key", Type: field.TypeString, Size: 255},
+		{Name: "module", Type: field.TypeString, Size: 64, Default: ""},
+		{Name: "parameters", Type: field.TypeJSON},
+		{Name: "sealed", Type: field.TypeJSON},
+		{Name: "links", Type: field.TypeJSON},
+		{Name: "states", Type: field.TypeJSON, Nullable: true},
+		{Name: "stopped", Type: field.TypeBool, Default: false},
+		{Name: "version", Type: field.TypeUint32, Default: 0},
+		{Name: "created_at", Type: field.TypeInt64},
+		{Name: "changed_at", Type: field.TypeInt64},
+	}
+	// ProxyObjectsTable holds the schema information for the "proxy_objects" table.
+	ProxyObjectsTable = &schema.Table{
+		Name:       "proxy_objects",
+		Columns:    ProxyObjectsColumns,
+		PrimaryKey: []*schema.Column{ProxyObjectsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "proxyobject_kind_name_key",
+				Unique:  true,
+				Columns: []*schema.Column{ProxyObjectsColumns[1], ProxyObjectsColumns[3]},
+			},
+			{
+				Name:    "proxyobject_kind_created_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{ProxyObjectsColumns[1], ProxyObjectsColumns[11], ProxyObjectsColumns[0]},
+			},
+		},
+	}
 	// RevisionsColumns holds the columns for the "revisions" table.
 	RevisionsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt, Increment: true},
@@ -788,6 +822,7 @@ var (
 		OperationsTable,
 		PlansTable,
 		ProjectsTable,
+		ProxyObjectsTable,
 		RevisionsTable,
 		ServicesTable,
 		ServiceLabelsTable,
@@ -863,6 +898,10 @@ func init() {
 		Collation: "utf8mb4_bin",
 	}
 	ProjectsTable.Annotation = &entsql.Annotation{
+		Charset:   "utf8mb4",
+		Collation: "utf8mb4_bin",
+	}
+	ProxyObjectsTable.Annotation = &entsql.Annotation{
 		Charset:   "utf8mb4",
 		Collation: "utf8mb4_bin",
 	}
