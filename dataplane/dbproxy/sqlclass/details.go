@@ -6,6 +6,11 @@ import "strings"
 type Field struct {
 	Database, Table, Column string // the first two are empty unless given
 	Clause                  Clause
+	Nested                  bool // it is used in a subquery
+	Union                   bool // it is used in a SELECT after the first of a union
+	// Part: in a select list or RETURNING, it does not stand by itself but is
+	// part of an expression, or may be.
+	Part bool
 }
 
 // Function is a function or operator that a statement uses.
@@ -14,7 +19,7 @@ type Function struct {
 	Name     string // in lower case
 	Clause   Clause
 	// Arguments are the columns among its arguments, and of functions within
-	// them.
+	// them; of an operator, those next to it.
 	Arguments []Field
 	// Strings are the string literals among its arguments: with ANSI_QUOTES,
 	// names of columns.
@@ -38,9 +43,17 @@ type Details struct {
 // Describe says what a statement uses.
 func Describe(sql []byte, mode Mode) Details {
 	d := Details{Class: Classify(sql, mode), fields: map[Field]bool{}}
-	w := walker{lex: newLexer(sql, mode), op: d.Class.Op, details: &d}
+	with, met, _ := classify(sql, mode, false)
+	w := walker{lex: newLexer(sql, mode), op: with.Op, details: &d}
 	w.walk()
 	d.Tables = w.tables
+	if met { // a server may leave out what executable comments hold
+		without, _, _ := classify(sql, mode, true)
+		w = walker{lex: newLexer(sql, mode), op: without.Op, details: &d, tables: d.Tables, found: len(d.Tables)}
+		w.lex.without = true
+		w.walk()
+		d.Tables = w.tables
+	}
 	d.fields = nil
 	for i := range d.Functions {
 		d.Functions[i].outer = 0
@@ -72,7 +85,7 @@ func (w *walker) column(before token, parts []Span) {
 	if aliasing && len(parts) == 1 && f.clause != ClauseNone && !w.tok.is('.') && w.afterValue() {
 		return
 	}
-	field := Field{Clause: f.clause}
+	field := Field{Clause: f.clause, Nested: f.nested, Union: f.union}
 	names := [3]string{}
 	if w.tok.is('*') && w.prev.is('.') {
 		field.Column = "*"
@@ -83,7 +96,11 @@ func (w *walker) column(before token, parts []Span) {
 		copy(names[3-len(parts):], w.texts(parts))
 		field.Database, field.Table, field.Column = names[0], names[1], names[2]
 	}
+	if f.clause == ClauseSelect || f.clause == ClauseReturn {
+		field.Part = f.call || !w.itemBegins(before) || !w.itemEnds()
+	}
 	w.field(field, f.fn)
+	w.operand(before, field)
 }
 
 // columns tells whether names in the statement can be those of columns.
@@ -155,14 +172,14 @@ func (w *walker) symbol() {
 	f := w.frame()
 	if w.tok.is('*') && (w.prev.kw.has(reserved) || w.prev.is(',') || w.prev.kind == kEOF) {
 		if f.clause == ClauseSelect || f.clause == ClauseReturn {
-			w.field(Field{Column: "*", Clause: f.clause}, f.fn)
+			w.field(Field{Column: "*", Clause: f.clause, Nested: f.nested, Union: f.union}, f.fn)
 		}
 		return
 	}
 	if indexByte("=<>!+-*/%&|^~", w.tok.op) < 0 || w.prev.is('(') {
 		return
 	}
-	start, end := w.tok.start, w.tok.end
+	before, start, end := w.prev, w.tok.start, w.tok.end
 	for next := w.lex; ; {
 		t := next.next()
 		if t.kind != kOp || t.gap || indexByte("=<>|&", t.op) < 0 {
@@ -171,6 +188,5 @@ func (w *walker) symbol() {
 		w.advance()
 		end = t.end
 	}
-	d := w.details
-	d.Functions = append(d.Functions, Function{Name: string(w.lex.sql[start:end]), Clause: f.clause, outer: -1})
+	w.operation(before, string(w.lex.sql[start:end]), f.clause)
 }

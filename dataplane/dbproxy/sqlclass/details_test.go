@@ -111,16 +111,22 @@ func TestDescribe(t *testing.T) {
 		{"SELECT a, t.b, db.t.c x, t.*, 1 FROM t", "select:a select:t.b select:db.t.c select:t.*", ""},
 		{"SELECT * FROM t", "select:*", ""},
 		{"SELECT COUNT(*), MAX(UPPER(a)) FROM t", "select:a", "count() max(a) upper(a)"},
-		{"SELECT a * b FROM t", "select:a select:b", "*()"},
-		{"SELECT a FROM t WHERE b >= 5 AND LOWER(c) = 'x'", "select:a where:b where:c", ">=() lower(c) =()"},
+		{"SELECT a * b FROM t", "select:a select:b", "*(a b)"},
+		{"SELECT a FROM t WHERE b >= 5 AND LOWER(c) = 'x'", "select:a where:b where:c", ">=(b) lower(c) =(c)"},
 		{"SELECT a FROM t JOIN u ON t.x = u.y GROUP BY g HAVING h > 1 ORDER BY o LIMIT 1",
-			"select:a from:t.x from:u.y group by:g having:h order by:o", "=() >()"},
+			"select:a from:t.x from:u.y group by:g having:h order by:o", "=(t.x u.y) >(h)"},
 		{"INSERT INTO t (a, b) VALUES (1, NOW())", "insert:a insert:b", "now()"},
-		{"UPDATE t SET a = b + 1 WHERE c = 2", "set:a set:b where:c", "=() +() =()"},
+		{"UPDATE t SET a = b + 1 WHERE c = 2", "set:a set:b where:c", "=(a b) +(b) =(c)"},
 		{"SELECT `a``b` FROM t", "select:a`b", ""},
 		{"SELECT db.F(a, (SELECT b FROM u)) FROM t", "select:a select:b", "db.f(a b)"},
 		{"SET @a = (SELECT ssn FROM people)", "select:ssn", "=()"},
 		{"SELECT CONCAT('ssn', x)", "select:x", "concat(x 'ssn')"},
+		{"SELECT LEFT(a, 3), REPLACE (b, 'x', 'y'), IF(c, 1, 2), INSERT(d, 1, 1, ''), CHAR(e), MOD(g, 2) FROM t",
+			"select:a select:b select:c select:d select:e select:g", "left(a) replace(b 'x' 'y') if(c) insert(d '') char(e) mod(g)"},
+		{"SELECT a FROM t WHERE MATCH(b) AGAINST('x') AND ((c)) < (d) AND CAST(e AS CHAR(3)) = 1",
+			"select:a where:b where:c where:d where:e", "match(b) <(c d) cast(e) =()"},
+		{"INSERT INTO t (a) VALUES (1)", "insert:a", ""},
+		{"SELECT /*!99999 a, */ LEFT /*!99999 , */ (b, 1)", "select:a select:b", "left(b)"},
 		{"KILL QUERY 5", "", ""},
 		{"PREPARE s FROM 'x'", "", ""},
 	} {
@@ -150,6 +156,44 @@ func TestDescribe(t *testing.T) {
 		}
 		if want := strings.Contains(c.sql, "WHERE"); d.HasWhere != want {
 			t.Errorf("%s\n\thas WHERE: %v", c.sql, d.HasWhere)
+		}
+	}
+}
+
+// Where a column stands decides whether its value may appear under another name.
+func TestFieldsArePlaced(t *testing.T) {
+	for sql, want := range map[string]string{
+		"SELECT a, b AS x, c 'y', d z FROM t":                           "a b c d",
+		"SELECT DISTINCT SQL_NO_CACHE a FROM t":                         "a",
+		"(SELECT a FROM t) LIMIT 1":                                     "a",
+		"SELECT a FROM t UNION ALL SELECT b FROM u":                     "a b:union",
+		"(SELECT a FROM t) UNION DISTINCT (SELECT b FROM u)":            "a b:union",
+		"SELECT a FROM t EXCEPT SELECT * FROM u":                        "a *:union",
+		"SELECT a FROM t UNION TABLE u":                                 "a *:union",
+		"SELECT (SELECT a FROM t), b FROM (SELECT * FROM u) x":          "a:nested b *:nested",
+		"SELECT a FROM t WHERE b IN (SELECT c FROM u) AND d = 1":        "a b c:nested d",
+		"WITH c AS (SELECT a FROM t) SELECT b FROM c":                   "c a:nested b",
+		"SELECT DISTINCT (SELECT a FROM t)":                             "a:nested",
+		"SELECT f((SELECT a FROM t)), g(b) FROM u":                      "a:nested b:part",
+		"SELECT a + 1, -b, c COLLATE utf8_bin, BINARY d, (e) FROM t":    "a:part b:part c:part utf8_bin:part d:part e:part",
+		"SELECT CASE WHEN a THEN b ELSE c END, d IS NULL, e DIV 2 AS e": "a:part b:part c:part d:part e:part",
+		"INSERT INTO t (a) SELECT b FROM u RETURNING c, d || 'x'":       "a b c d:part",
+	} {
+		var got []string
+		for _, f := range Describe([]byte(sql), 0).Fields {
+			text := f.Column
+			for _, p := range []struct {
+				is   bool
+				name string
+			}{{f.Nested, "nested"}, {f.Union, "union"}, {f.Part, "part"}} {
+				if p.is {
+					text += ":" + p.name
+				}
+			}
+			got = append(got, text)
+		}
+		if got := strings.Join(got, " "); got != want {
+			t.Errorf("%s\n\thas %q, not %q", sql, got, want)
 		}
 	}
 }

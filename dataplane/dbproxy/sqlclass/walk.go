@@ -63,6 +63,9 @@ type frame struct {
 	clause Clause
 	call   bool // arguments of a function, where FROM names no table
 	fn     int  // its place among the functions found, -1 for none
+	inner  bool // a SELECT here is a subquery
+	nested bool // columns here are those of a subquery
+	union  bool // a SELECT here follows another one of a union
 }
 
 // maxFrames is how deep the walker tells parentheses apart. Deeper down every
@@ -83,6 +86,7 @@ type walker struct {
 	where   bool // WHERE was seen at depth 0
 	set     bool // SET was seen at depth 0
 	details *Details
+	operands
 }
 
 func (w *walker) frame() *frame {
@@ -112,7 +116,7 @@ func (w *walker) step() {
 	}
 	t := w.tok
 	switch {
-	case t.kind == kQuoted, t.kind == kWord && !t.kw.has(reserved) && !w.verb():
+	case t.kind == kQuoted, t.kind == kWord && !t.kw.has(reserved) && !w.verb(), t.kind == kWord && w.callsReserved(f):
 		w.name()
 		return
 	case t.kind == kString && f.place == placeTable && w.lex.sql[t.start] == '"':
@@ -159,7 +163,10 @@ func (w *walker) keyword() {
 		if !f.call {
 			f.place, f.clause = placeTable, ClauseFrom
 		}
-	case kwJoin, kwTable:
+	case kwJoin:
+		f.place = placeTable
+	case kwTable:
+		w.wholeTable(f)
 		f.place = placeTable
 	case kwInto, kwDelete:
 		f.place = placeTable
@@ -181,6 +188,9 @@ func (w *walker) keyword() {
 		}
 	case kwSyntax:
 		w.syntaxWord(f)
+		if w.combines(w.tok) {
+			f.union = true
+		}
 	case kwReserved:
 		if same(w.word(), "to") && (w.op == OpRenameTable || w.op == OpAlterTable) {
 			f.place = placeTable
@@ -213,7 +223,7 @@ func (w *walker) clause(f *frame) {
 	clause := f.clause
 	switch w.tok.kw {
 	case kwSelect:
-		clause, f.call = ClauseSelect, false
+		clause, f.call, f.nested = ClauseSelect, false, f.inner
 	case kwWhere:
 		clause = ClauseWhere
 		w.where = w.where || w.depth == 0
@@ -235,7 +245,9 @@ func (w *walker) clause(f *frame) {
 		clause = ClauseValues
 	case kwReturning:
 		clause = ClauseReturn
-	case kwUnion, kwWindow, kwInto:
+	case kwUnion:
+		f.union = true
+	case kwWindow, kwInto:
 	case kwUsing:
 		if w.op != OpDelete || w.depth > 0 || w.where { // USING of a join
 			return
@@ -250,6 +262,7 @@ func (w *walker) clause(f *frame) {
 
 func (w *walker) operator() {
 	f := w.frame()
+	w.parenthesis()
 	switch w.tok.op {
 	case '(':
 		w.open(f)
@@ -272,7 +285,7 @@ func (w *walker) operator() {
 
 // open enters parentheses.
 func (w *walker) open(f *frame) {
-	in := frame{clause: f.clause, fn: f.fn}
+	in := frame{clause: f.clause, fn: f.fn, inner: f.inner || !w.groups(), nested: f.nested, union: f.union}
 	switch {
 	case f.place == placeTable:
 		in.place = placeTable
@@ -353,7 +366,7 @@ func (w *walker) written() bool {
 // call enters the arguments of a function.
 func (w *walker) call(parts []Span) {
 	f := w.frame()
-	in := frame{clause: f.clause, call: true, fn: f.fn}
+	in := frame{clause: f.clause, call: true, fn: f.fn, inner: true, nested: f.nested, union: f.union}
 	if f.place == placeTable { // a function that yields a table
 		f.place = placeAfter
 	}
