@@ -38,6 +38,9 @@ type LoginOptions struct {
 	// AllowClear lets a server ask for the password itself by
 	// mysql_clear_password or dialog, on private connections.
 	AllowClear bool
+	// Greeted is told how the server greets, also when the login fails after
+	// that. It may be nil.
+	Greeted func(*Greeting)
 }
 
 // LoginResult is what a login has settled.
@@ -93,29 +96,43 @@ func (l *login) run(ctx context.Context) (*LoginResult, error) {
 	if l.greeting, err = ParseGreeting(packet); err != nil {
 		return nil, err
 	}
+	if l.options.Greeted != nil {
+		l.options.Greeted(l.greeting)
+	}
 	if err := l.negotiate(); err != nil {
 		return nil, err
 	}
 	if err := l.respond(ctx); err != nil {
 		return nil, err
 	}
+	ok, err := l.prove(nil)
+	if err != nil {
+		return nil, err
+	}
+	return &LoginResult{Greeting: l.greeting, Capabilities: l.caps, Plugin: l.plugin, OK: ok}, nil
+}
+
+// prove answers what the server asks, up to its OK packet. Each packet of the
+// server is shown to seen, which may be nil.
+func (l *login) prove(seen func(packet []byte) error) (OK, error) {
 	for range maxSteps {
 		packet, err := l.conn.ReadPacket()
 		if err != nil {
-			return nil, err
+			return OK{}, err
 		}
 		if len(packet) == 0 {
-			return nil, ErrMalformed
+			return OK{}, ErrMalformed
+		}
+		if seen != nil {
+			if err := seen(packet); err != nil {
+				return OK{}, err
+			}
 		}
 		switch packet[0] {
 		case headOK:
-			ok, err := ParseOK(append([]byte(nil), packet...), l.caps)
-			if err != nil {
-				return nil, err
-			}
-			return &LoginResult{Greeting: l.greeting, Capabilities: l.caps, Plugin: l.plugin, OK: ok}, nil
+			return ParseOK(append([]byte(nil), packet...), l.caps)
 		case headError:
-			return nil, ParseError(packet)
+			return OK{}, ParseError(packet)
 		case headEOF:
 			err = l.change(packet)
 		case headMoreData:
@@ -124,10 +141,10 @@ func (l *login) run(ctx context.Context) (*LoginResult, error) {
 			err = ErrMalformed
 		}
 		if err != nil {
-			return nil, err
+			return OK{}, err
 		}
 	}
-	return nil, ErrMalformed
+	return OK{}, ErrMalformed
 }
 
 // negotiate settles the capabilities.
@@ -135,10 +152,7 @@ func (l *login) negotiate() error {
 	o := &l.options
 	// CapMySQL is left away if the server leaves it away: then both are of
 	// MariaDB, and send their extended capabilities.
-	wanted := (o.Capabilities|o.Required)&^capOfTheConnection | CapMySQL | CapTransactions | CapLongFlag | capNeeded | CapPluginAuth | CapPluginAuthLenenc
-	if len(o.Attributes) > 0 {
-		wanted |= CapConnectAttrs
-	}
+	wanted := (o.Capabilities|o.Required)&^capOfTheConnection | CapMySQL | CapTransactions | CapLongFlag | capNeeded | CapPluginAuth | CapPluginAuthLenenc | CapConnectAttrs
 	if o.Database != "" {
 		wanted |= CapConnectWithDB
 	}
@@ -160,10 +174,7 @@ func (l *login) respond(ctx context.Context) error {
 	o := &l.options
 	l.plugin, l.scramble = l.greeting.Plugin, l.greeting.Scramble
 	h := HandshakeResponse{
-		Capabilities: l.caps, MaxPacket: o.MaxPacket, Charset: o.Charset, User: o.User, Database: o.Database, Attributes: o.Attributes,
-	}
-	if h.Charset == 0 {
-		h.Charset = CharsetUTF8MB4
+		Capabilities: l.caps, MaxPacket: o.MaxPacket, Charset: o.charset(), User: o.User, Database: o.Database, Attributes: o.Attributes,
 	}
 	if h.MaxPacket == 0 {
 		h.MaxPacket = 1 << 30

@@ -57,6 +57,7 @@ func TestMariaDB(t *testing.T) {
 			m.binlog()
 		})
 	}
+	t.Run("again", func(t *testing.T) { mariadbAgain(t, addr) })
 	t.Run("relay", func(t *testing.T) { mariadbRelay(t, s, client) })
 }
 
