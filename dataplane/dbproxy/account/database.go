@@ -41,13 +41,33 @@ func (t *Table) AllowsDatabase(m Match, database string, stripEscapes bool) Verd
 	if t.data.Product == MySQL && strings.EqualFold(database, "performance_schema") {
 		return Allowed
 	}
-	if !t.mayUse(m, t.fold(database), stripEscapes) {
+	if !t.mayUse(m, t.folded(m, database), stripEscapes) {
 		return NoAccess
 	}
-	if _, exists := t.databases[t.fold(database)]; !exists && t.data.Complete {
+	if t.data.Complete && !t.exists(m, database) {
 		return NoDatabase
 	}
 	return Allowed
+}
+
+// folded is fold, also where it is the client's listener that wants it.
+func (t *Table) folded(m Match, name string) string {
+	if m.fold {
+		return strings.ToLower(name)
+	}
+	return t.fold(name)
+}
+
+func (t *Table) exists(m Match, database string) bool {
+	if _, exists := t.databases[t.fold(database)]; exists || !m.fold {
+		return exists
+	}
+	for name := range t.databases {
+		if strings.EqualFold(name, database) {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *Table) mayUse(m Match, database string, stripEscapes bool) bool {
@@ -64,19 +84,19 @@ func (t *Table) mayUse(m Match, database string, stripEscapes bool) bool {
 		}
 		return g.Host == a.Host || (m.from != nil && g.host.matches(m.from))
 	}
-	if t.granted(a.User, database, stripEscapes, own) {
+	if t.granted(m, a.User, database, stripEscapes, own) {
 		return true
 	}
 	// Grants on databases, unlike others, can be for users of any name.
 	anyone := func(g *grant) bool { return !g.Literal && own(g) }
-	if a.User != "" && t.granted("", database, stripEscapes, anyone) {
+	if a.User != "" && t.granted(m, "", database, stripEscapes, anyone) {
 		return true
 	}
 	for _, role := range t.activeRoles(a) {
 		if r := t.roles[role]; r != nil && r.Privileges&onDatabases != 0 {
 			return true
 		}
-		if t.granted(role.User, database, stripEscapes, func(g *grant) bool { return g.Name == role }) {
+		if t.granted(m, role.User, database, stripEscapes, func(g *grant) bool { return g.Name == role }) {
 			return true
 		}
 	}
@@ -85,11 +105,11 @@ func (t *Table) mayUse(m Match, database string, stripEscapes bool) bool {
 
 // granted tells whether one of the grants of a user that count is for a
 // database.
-func (t *Table) granted(user, database string, stripEscapes bool, counts func(*grant) bool) bool {
+func (t *Table) granted(m Match, user, database string, stripEscapes bool, counts func(*grant) bool) bool {
 	list := t.grants[user]
 	for i := range list {
 		g := &list[i]
-		name := t.fold(g.Database)
+		name := t.folded(m, g.Database)
 		hit := false
 		switch {
 		case !g.Literal:

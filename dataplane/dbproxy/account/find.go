@@ -46,6 +46,9 @@ type Options struct {
 	// LocalExplicit is localhost_match_wildcard_host=false: clients on this
 	// machine need an account for it, not just for a pattern or a network.
 	LocalExplicit bool
+	// FoldDatabases makes the case of names of databases mean nothing, even
+	// if the server says otherwise.
+	FoldDatabases bool
 	TLS           ClientTLS
 }
 
@@ -59,6 +62,7 @@ type Match struct {
 	Reason  Reason
 
 	from *from
+	fold bool
 }
 
 // OK tells whether the client may go on to prove who it is.
@@ -69,7 +73,7 @@ func (m Match) OK() bool { return m.Reason == AsFound && m.Account != nil }
 // the client's host, "" if it has none; it is called at most once, and only if
 // an account is for hosts with names.
 func (t *Table) Find(user string, client netip.Addr, hostname func() string, o Options) Match {
-	m := Match{from: comingFrom(client, hostname, o.SkipNameResolve)}
+	m := Match{from: comingFrom(client, hostname, o.SkipNameResolve), fold: o.FoldDatabases}
 	switch {
 	case !t.loaded:
 		m.Reason = NotLoaded

@@ -141,7 +141,7 @@ func TestTLSOf(t *testing.T) {
 		tls.TLS_RSA_WITH_AES_128_GCM_SHA256:               "AES128-GCM-SHA256",
 		tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA:                 "DES-CBC3-SHA",
 	} {
-		if got := opensslCipher(tls.CipherSuiteName(suite)); got != want {
+		if got := OpenSSLCipher(tls.CipherSuiteName(suite)); got != want {
 			t.Errorf("%s is called %s, want %s", tls.CipherSuiteName(suite), got, want)
 		}
 	}

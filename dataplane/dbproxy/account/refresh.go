@@ -31,6 +31,7 @@ type RefreshOptions struct {
 type Refresher struct {
 	o       RefreshOptions
 	current atomic.Pointer[Table]
+	updated atomic.Int64 // when it was loaded, in ns since 1970
 	wake    chan struct{}
 	ended   chan struct{}
 	end     sync.Once
@@ -63,6 +64,14 @@ func NewRefresher(o RefreshOptions) *Refresher {
 // Table is the current one. It takes no lock.
 func (r *Refresher) Table() *Table { return r.current.Load() }
 
+// Updated is when it was loaded, zero for never.
+func (r *Refresher) Updated() time.Time {
+	if ns := r.updated.Load(); ns != 0 {
+		return time.Unix(0, ns)
+	}
+	return time.Time{}
+}
+
 // Run loads at once, by the clock and when it is asked to, until ctx ends. It
 // may be called once.
 func (r *Refresher) Run(ctx context.Context) {
@@ -93,6 +102,7 @@ func (r *Refresher) load(ctx context.Context) {
 	switch {
 	case err == nil:
 		r.current.Store(table)
+		r.updated.Store(time.Now().UnixNano())
 		if unread := table.Unread(); len(unread) > 0 {
 			r.o.Logger.Warn("some grants cannot be read, so that backends decide on databases; give the service user SELECT on them",
 				"tables", unread)

@@ -46,7 +46,7 @@ type ClientTLS struct {
 
 // TLSOf describes a connection after its handshake.
 func TLSOf(state tls.ConnectionState) ClientTLS {
-	c := ClientTLS{Used: true, Cipher: opensslCipher(tls.CipherSuiteName(state.CipherSuite))}
+	c := ClientTLS{Used: true, Cipher: OpenSSLCipher(tls.CipherSuiteName(state.CipherSuite))}
 	if len(state.VerifiedChains) > 0 && len(state.PeerCertificates) > 0 {
 		leaf := state.PeerCertificates[0]
 		c.Verified, c.Issuer, c.Subject = true, oneLine(leaf.RawIssuer), oneLine(leaf.RawSubject)
@@ -69,9 +69,9 @@ func (d Demand) unmet(c ClientTLS) Reason {
 	return AsFound
 }
 
-// opensslCipher turns the registered name of a cipher suite into the one that
-// accounts are made with. Those of TLS 1.3 have one name only.
-func opensslCipher(name string) string {
+// OpenSSLCipher turns the registered name of a cipher suite into the one of
+// OpenSSL, which accounts and configurations are made with. Those of TLS 1.3 have one name only.
+func OpenSSLCipher(name string) string {
 	exchange, cipher, found := strings.Cut(strings.TrimPrefix(name, "TLS_"), "_WITH_")
 	if !found {
 		return name
