@@ -11,6 +11,8 @@ type Field struct {
 	// Part: in a select list or RETURNING, it does not stand by itself but is
 	// part of an expression, or may be.
 	Part bool
+	// Renamed: in a select list or RETURNING, another name is given to it.
+	Renamed bool
 }
 
 // Function is a function or operator that a statement uses.
@@ -97,7 +99,8 @@ func (w *walker) column(before token, parts []Span) {
 		field.Database, field.Table, field.Column = names[0], names[1], names[2]
 	}
 	if f.clause == ClauseSelect || f.clause == ClauseReturn {
-		field.Part = f.call || !w.itemBegins(before) || !w.itemEnds()
+		ends, renamed := w.itemEnds()
+		field.Part, field.Renamed = f.call || !w.itemBegins(before) || !ends, !f.call && renamed
 	}
 	w.field(field, f.fn)
 	w.operand(before, field)

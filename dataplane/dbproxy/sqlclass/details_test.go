@@ -163,21 +163,21 @@ func TestDescribe(t *testing.T) {
 // Where a column stands decides whether its value may appear under another name.
 func TestFieldsArePlaced(t *testing.T) {
 	for sql, want := range map[string]string{
-		"SELECT a, b AS x, c 'y', d z FROM t":                           "a b c d",
-		"SELECT DISTINCT SQL_NO_CACHE a FROM t":                         "a",
-		"(SELECT a FROM t) LIMIT 1":                                     "a",
-		"SELECT a FROM t UNION ALL SELECT b FROM u":                     "a b:union",
-		"(SELECT a FROM t) UNION DISTINCT (SELECT b FROM u)":            "a b:union",
-		"SELECT a FROM t EXCEPT SELECT * FROM u":                        "a *:union",
-		"SELECT a FROM t UNION TABLE u":                                 "a *:union",
-		"SELECT (SELECT a FROM t), b FROM (SELECT * FROM u) x":          "a:nested b *:nested",
-		"SELECT a FROM t WHERE b IN (SELECT c FROM u) AND d = 1":        "a b c:nested d",
-		"WITH c AS (SELECT a FROM t) SELECT b FROM c":                   "c a:nested b",
-		"SELECT DISTINCT (SELECT a FROM t)":                             "a:nested",
-		"SELECT f((SELECT a FROM t)), g(b) FROM u":                      "a:nested b:part",
-		"SELECT a + 1, -b, c COLLATE utf8_bin, BINARY d, (e) FROM t":    "a:part b:part c:part utf8_bin:part d:part e:part",
-		"SELECT CASE WHEN a THEN b ELSE c END, d IS NULL, e DIV 2 AS e": "a:part b:part c:part d:part e:part",
-		"INSERT INTO t (a) SELECT b FROM u RETURNING c, d || 'x'":       "a b c d:part",
+		"SELECT a, b AS x, c 'y', d z FROM t":                             "a b:as c:as d:as",
+		"SELECT DISTINCT SQL_NO_CACHE a FROM t":                           "a",
+		"(SELECT a FROM t) LIMIT 1":                                       "a",
+		"SELECT a FROM t UNION ALL SELECT b FROM u":                       "a b:union",
+		"(SELECT a FROM t) UNION DISTINCT (SELECT b FROM u)":              "a b:union",
+		"SELECT a FROM t EXCEPT SELECT * FROM u":                          "a *:union",
+		"SELECT a FROM t UNION TABLE u":                                   "a *:union",
+		"SELECT (SELECT a FROM t), b FROM (SELECT * FROM u) x":            "a:nested b *:nested",
+		"SELECT a FROM t WHERE b IN (SELECT c FROM u) AND d = 1":          "a b c:nested d",
+		"WITH c AS (SELECT a FROM t) SELECT b FROM c":                     "c a:nested b",
+		"SELECT DISTINCT (SELECT a FROM t)":                               "a:nested",
+		"SELECT f((SELECT a FROM t)), g(b) FROM u":                        "a:nested b:part",
+		"SELECT a + 1, -b, c COLLATE utf8_bin, BINARY d, (e) FROM t":      "a:part b:part c:part utf8_bin:part d:part e:part",
+		"SELECT CASE WHEN a THEN b ELSE (c) END, d IS NULL, e DIV 2 AS e": "a:part b:part c:part d:part e:part",
+		"INSERT INTO t (a) SELECT b FROM u RETURNING c, d || 'x'":         "a b c d:part",
 	} {
 		var got []string
 		for _, f := range Describe([]byte(sql), 0).Fields {
@@ -185,7 +185,7 @@ func TestFieldsArePlaced(t *testing.T) {
 			for _, p := range []struct {
 				is   bool
 				name string
-			}{{f.Nested, "nested"}, {f.Union, "union"}, {f.Part, "part"}} {
+			}{{f.Nested, "nested"}, {f.Union, "union"}, {f.Part, "part"}, {f.Renamed, "as"}} {
 				if p.is {
 					text += ":" + p.name
 				}

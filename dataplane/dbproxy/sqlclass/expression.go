@@ -75,17 +75,25 @@ func (w *walker) itemBegins(before token) bool {
 		same(w.lex.sql[before.start:before.start+4], "sql_")
 }
 
-// itemEnds tells whether an item of a select list ends before the token.
-func (w *walker) itemEnds() bool {
+// itemEnds tells whether an item of a select list ends before the token, and
+// whether a name for it comes first.
+func (w *walker) itemEnds() (ends, renamed bool) {
 	t := w.tok
-	if t.ends() || t.is(',') || t.is(')') || t.kind == kQuoted || t.kind == kString {
-		return true
+	if t.ends() || t.is(',') || t.is(')') {
+		return true, false
+	}
+	if t.kind == kQuoted || t.kind == kString || t.kw == kwAs {
+		return true, true
 	}
 	switch t.kw {
-	case kwAs, kwFrom, kwInto, kwWhere, kwGroup, kwHaving, kwOrder, kwLimit, kwFor, kwLock, kwUnion, kwProcedure, kwWindow:
-		return true
+	case kwFrom, kwInto, kwWhere, kwGroup, kwHaving, kwOrder, kwLimit, kwFor, kwLock, kwUnion, kwProcedure, kwWindow:
+		return true, false
 	}
-	return w.combines(t) || t.kind == kWord && !t.kw.has(reserved)
+	if w.combines(t) {
+		return true, false
+	}
+	renamed = t.kind == kWord && !t.kw.has(reserved)
+	return renamed, renamed
 }
 
 // operands are what stands next to operators.
