@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -61,7 +62,7 @@ type object []member
 
 type member struct {
 	key   string
-	value any // text, a list of texts or an object
+	value any // text, a list of texts, an object, or JSON as it is
 }
 
 // links are the first member of every answer.
@@ -92,6 +93,8 @@ func (o object) append(b []byte) []byte {
 			text(v)
 		case object:
 			b = v.append(b)
+		case json.RawMessage:
+			b = append(b, v...)
 		case []string:
 			b = append(b, '[')
 			for j, s := range v {

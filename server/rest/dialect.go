@@ -23,7 +23,7 @@ const (
 
 // DialectOf is the dialect that a path is served in.
 func DialectOf(path string) Dialect {
-	if strings.HasPrefix(path, "/v1/") {
+	if _, ok := proxyPath(path); ok {
 		return Proxy
 	}
 	below, ok := strings.CutPrefix(path, "/api")
@@ -57,10 +57,10 @@ type dialect interface {
 func (d Dialect) speaker() dialect {
 	switch d {
 	case Proxy:
-		return proxyDialect
+		return proxyDialect{}
 	case Databases:
 		return databaseDialect{}
 	default:
-		return catalogDialect
+		return catalogDialect{}
 	}
 }

@@ -12,16 +12,12 @@ import (
 	"github.com/backplane/backplane/internal/errs"
 )
 
-// strictDialect is a dialect of JSON bodies in which nothing unknown may be.
-type strictDialect struct {
-	query   func(r *route, rawQuery string) (string, error)
-	failure func(f *facade, w http.ResponseWriter, x *exchange, e *errs.Error)
-}
-
-var catalogDialect dialect = strictDialect{query: (*route).checkQuery, failure: failAsCatalog}
+// catalogDialect is that of the catalogue: of JSON bodies in which nothing
+// unknown may be.
+type catalogDialect struct{}
 
 // serve implements dialect.
-func (d strictDialect) serve(f *facade, w http.ResponseWriter, r *http.Request, x *exchange) {
+func (d catalogDialect) serve(f *facade, w http.ResponseWriter, r *http.Request, x *exchange) {
 	verb := r.Method
 	if verb == http.MethodHead {
 		verb = http.MethodGet // net/http leaves the body out
@@ -40,7 +36,7 @@ func (d strictDialect) serve(f *facade, w http.ResponseWriter, r *http.Request, 
 			return
 		}
 	}
-	if r.URL.RawQuery, err = d.query(route, r.URL.RawQuery); err != nil {
+	if r.URL.RawQuery, err = route.checkQuery(r.URL.RawQuery); err != nil {
 		f.writeError(w, r, err)
 		return
 	}
@@ -53,14 +49,6 @@ func (d strictDialect) serve(f *facade, w http.ResponseWriter, r *http.Request, 
 	r.Method = verb
 	r.Body = &body{http.MaxBytesReader(w, r.Body, MaxBody), x}
 	f.forward(w, r, route)
-}
-
-// fail implements dialect.
-func (d strictDialect) fail(f *facade, w http.ResponseWriter, _ *http.Request, x *exchange, e *errs.Error) {
-	if e.Reason == errs.Unauthenticated {
-		w.Header().Set("WWW-Authenticate", `Basic realm="backplane", charset="UTF-8"`)
-	}
-	d.failure(f, w, x, e)
 }
 
 // catalogError is a failure in the catalogue's dialect, which is also that of
@@ -79,7 +67,11 @@ type catalogFault struct {
 	Message string `json:"message"`
 }
 
-func failAsCatalog(f *facade, w http.ResponseWriter, x *exchange, e *errs.Error) {
+// fail implements dialect.
+func (d catalogDialect) fail(f *facade, w http.ResponseWriter, _ *http.Request, x *exchange, e *errs.Error) {
+	if e.Reason == errs.Unauthenticated {
+		w.Header().Set("WWW-Authenticate", loginChallenge)
+	}
 	out := catalogError{Error: e.Message, Code: string(e.Reason), RequestID: x.requestID}
 	for _, field := range e.Fields {
 		out.Fields = append(out.Fields, catalogFault(field))

@@ -12,6 +12,9 @@ import (
 	"github.com/backplane/backplane/internal/errs"
 )
 
+// loginChallenge says how to log in (RFC 7617).
+const loginChallenge = `Basic realm="backplane", charset="UTF-8"`
+
 // statuses is the one mapping from reasons to HTTP.
 var statuses = map[errs.Reason]int{
 	errs.BadRequest:       http.StatusBadRequest,
@@ -94,7 +97,7 @@ func copyHeaders(h http.Header, md runtime.ServerMetadata) {
 // outgoingHeader lists what an RPC may tell its REST caller in a header.
 func outgoingHeader(key string) (string, bool) {
 	switch strings.ToLower(key) {
-	case "etag", "location", "x-index", "x-next-cursor":
+	case "etag", "last-modified", "location", "mxs-warning", "x-index", "x-next-cursor":
 		return http.CanonicalHeaderKey(key), true
 	}
 	return "", false
@@ -104,7 +107,7 @@ func outgoingHeader(key string) (string, bool) {
 // Authorization.
 func incomingHeader(key string) (string, bool) {
 	switch strings.ToLower(key) {
-	case "if-match", "kong-admin-token":
+	case "if-match", "if-unmodified-since", "kong-admin-token":
 		return strings.ToLower(key), true
 	}
 	return "", false

@@ -29,6 +29,8 @@ type exchange struct {
 	verb      string // what is asked for, whatever the method of the request
 	url       string // of the request, where its dialect has links
 	settled   bool   // whether the body is as its RPC is to get it
+	admitted  bool   // whether the caller has logged in, where its dialect asks
+	forbids   bool   // whether a refusal is 403, where its dialect asks
 }
 
 type exchangeKey struct{}

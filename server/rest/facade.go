@@ -20,6 +20,7 @@ import (
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
 	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
+	proxyv1 "github.com/backplane/backplane/gen/backplane/proxy/v1"
 	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/server/auth"
 	"github.com/backplane/backplane/server/intercept"
@@ -60,6 +61,7 @@ type facade struct {
 	watch map[string]watcher
 
 	identities identityv1.IdentityAdminClient
+	proxy      proxyv1.ProxyServiceClient
 }
 
 // New makes the handler of the REST address.
@@ -68,18 +70,19 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 	conn := grpchan.InterceptClientConn(o.Conn, fillMask, nil)
 	services, identities := catalogv1.NewServiceCatalogClient(conn), identityv1.NewIdentityAdminClient(conn)
 	databases, credentials := dbaasv1.NewDatabaseAdminClient(conn), dbaasv1.NewCredentialAdminClient(conn)
-	f.identities = identities
+	f.identities, f.proxy = identities, proxyv1.NewProxyServiceClient(conn)
 	f.watch = map[string]watcher{
 		catalogv1.ServiceCatalog_WatchServices_FullMethodName: watchServices(services),
 		identityv1.IdentityAdmin_WatchAudit_FullMethodName:    watchAudit(identities),
 		dbaasv1.DatabaseAdmin_WatchTasks_FullMethodName:       watchTasks(databases),
 	}
-	catalogMux, identityMux, databaseMux, credentialMux := f.newMux(), f.newMux(), f.newMux(), f.newMux()
+	catalogMux, identityMux, databaseMux, credentialMux, proxyMux := f.newMux(), f.newMux(), f.newMux(), f.newMux(), f.newMux()
 	f.muxes = map[string]*runtime.ServeMux{
 		catalogv1.ServiceCatalog_ServiceDesc.ServiceName: catalogMux,
 		identityv1.IdentityAdmin_ServiceDesc.ServiceName: identityMux,
 		dbaasv1.DatabaseAdmin_ServiceDesc.ServiceName:    databaseMux,
 		dbaasv1.CredentialAdmin_ServiceDesc.ServiceName:  credentialMux,
+		proxyv1.ProxyService_ServiceDesc.ServiceName:     proxyMux,
 	}
 	for _, r := range f.routes {
 		if f.muxes[r.service] == nil {
@@ -91,6 +94,7 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 		identityv1.RegisterIdentityAdminHandlerClient(ctx, identityMux, identities),
 		dbaasv1.RegisterDatabaseAdminHandlerClient(ctx, databaseMux, databases),
 		dbaasv1.RegisterCredentialAdminHandlerClient(ctx, credentialMux, credentials),
+		proxyv1.RegisterProxyServiceHandlerClient(ctx, proxyMux, f.proxy),
 	)
 	if err != nil {
 		return nil, err
@@ -177,8 +181,8 @@ func (f *facade) forward(w http.ResponseWriter, r *http.Request, route *route) {
 		f.serveToken(w, r)
 		return
 	}
-	if tag := r.Header.Get("If-None-Match"); tag != "" && r.Method == http.MethodGet {
-		w = &conditional{ResponseWriter: w, want: tag}
+	if r.Method == http.MethodGet && isConditional(r.Header) {
+		w = &conditional{ResponseWriter: w, asked: r.Header}
 	}
 	f.muxes[route.service].ServeHTTP(w, r)
 }

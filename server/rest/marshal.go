@@ -116,7 +116,13 @@ func (s *strictJSON) NewDecoder(r io.Reader) runtime.Decoder {
 			if err != nil {
 				return err
 			}
-			return s.Unmarshal(data, v)
+			if len(data) == 0 {
+				return io.EOF // which the generated handlers take for no body
+			}
+			if err = s.Unmarshal(data, v); err != nil && ok {
+				return b.exchange.refuse(&errs.Error{Reason: errs.BadRequest, Message: "The body has a value that is too large, or nested too deeply", Err: err})
+			}
+			return err
 		}
 		e := b.exchange
 		e.deadline(time.Now().Add(bodyTimeout))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -94,7 +95,11 @@ type reply struct {
 	empties bool // a success is 204, without a body
 	indent  int  // 0: JSON stays compact
 	status  int
-	held    bytes.Buffer // JSON that is to be indented
+	held    bytes.Buffer // JSON that is to be changed
+	// mayBeNothing is whether a success that has nothing but links is 204.
+	mayBeNothing bool
+	// shape changes a success; nil leaves it.
+	shape func([]byte) ([]byte, error)
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -129,7 +134,7 @@ func (p *reply) Write(text []byte) (int, error) {
 }
 
 func (p *reply) holds() bool {
-	return p.indent > 0 && p.Header().Get("Content-Type") == "application/json"
+	return (p.indent > 0 || p.shape != nil || p.mayBeNothing) && p.Header().Get("Content-Type") == "application/json"
 }
 
 // finish sends what was held.
@@ -137,12 +142,33 @@ func (p *reply) finish() {
 	if p.status == 0 || !p.holds() {
 		return
 	}
-	var out bytes.Buffer
-	if json.Indent(&out, p.held.Bytes(), "", strings.Repeat(" ", p.indent)) != nil {
-		out = p.held
+	text := p.held.Bytes()
+	if p.status == http.StatusOK {
+		if p.mayBeNothing && saysNothing(text) {
+			p.Header().Del("Content-Type")
+			p.ResponseWriter.WriteHeader(http.StatusNoContent)
+			return
+		}
+		if p.shape != nil {
+			if shaped, err := p.shape(text); err == nil { // of JSON that is our own
+				text = shaped
+			}
+		}
+	}
+	if p.indent > 0 {
+		var out bytes.Buffer
+		if json.Indent(&out, text, "", strings.Repeat(" ", p.indent)) == nil {
+			text = out.Bytes()
+		}
 	}
 	p.ResponseWriter.WriteHeader(p.status)
-	p.ResponseWriter.Write(out.Bytes()) //nolint:errcheck // the client has gone
+	p.ResponseWriter.Write(text) //nolint:errcheck // the client has gone
+}
+
+// saysNothing reports whether a document has links alone.
+func saysNothing(text []byte) bool {
+	top, ok := ordered(text)
+	return ok && !slices.ContainsFunc(top, func(m member) bool { return m.key != "links" })
 }
 
 // Unwrap serves http.ResponseController.
