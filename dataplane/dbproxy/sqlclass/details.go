@@ -79,7 +79,7 @@ func (d *Details) function(sql []byte, mode Mode, parts []Span, outer int, claus
 // it can only be an alias.
 func (w *walker) column(before token, parts []Span) {
 	f := w.frame()
-	if before.kw == kwAs || f.place == placeAfter || !w.columns() {
+	if before.kw == kwAs || f.place == placeAfter && w.depth < maxFrames-1 || !w.columns() {
 		return
 	}
 	aliasing := before.named() && !before.kw.has(reserved) || before.kind == kString || before.kind == kNumber ||

@@ -198,6 +198,13 @@ func TestFieldsArePlaced(t *testing.T) {
 	}
 }
 
+func TestFieldsDeepDown(t *testing.T) {
+	d := Describe([]byte("SELECT "+strings.Repeat("(", 100)+"LEFT(a, 3)"+strings.Repeat(")", 100)), 0)
+	if len(d.Fields) != 1 || !d.Fields[0].Part || len(d.Functions) != 1 || len(d.Functions[0].Arguments) != 1 {
+		t.Errorf("%+v", d)
+	}
+}
+
 func name(f Field) string {
 	parts := slices.DeleteFunc([]string{f.Database, f.Table, f.Column}, func(s string) bool { return s == "" })
 	return strings.Join(parts, ".")

@@ -69,7 +69,7 @@ type frame struct {
 }
 
 // maxFrames is how deep the walker tells parentheses apart. Deeper down every
-// name might be a table's.
+// name might be a table's, as well as a column's.
 const maxFrames = 64
 
 // walker finds the tables and columns of one statement.
@@ -330,6 +330,9 @@ func (w *walker) name() {
 	case f.place == placeTable:
 		w.table(parts[:n])
 		f.place = placeAfter
+		if w.details != nil && w.depth >= maxFrames-1 {
+			w.column(before, parts[:n])
+		}
 	case w.details != nil:
 		w.column(before, parts[:n])
 	}
