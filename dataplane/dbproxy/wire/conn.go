@@ -62,6 +62,9 @@ type Conn struct {
 	n    int // what poll has read
 	err  error
 
+	probe  func(fd uintptr) bool // of Alive
+	silent bool                  // what probe has found
+
 	first [1]byte
 	in    *buffer // nil when nothing is buffered
 	r, w  int     // what is buffered is in[r:w]

@@ -1,0 +1,40 @@
+package wire
+
+import (
+	"testing"
+	"time"
+)
+
+func TestAlive(t *testing.T) {
+	a, b := tcpPair(t)
+	c := NewConn(a, PeerServer)
+	if !c.Alive() || !c.Alive() {
+		t.Fatal("an idle connection is dead")
+	}
+	// What the peer says is not lost by looking.
+	if _, err := b.Write([]byte{1, 0, 0, 0, 7}); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, c)
+	if p, err := c.ReadPacket(); err != nil || len(p) != 1 || p[0] != 7 {
+		t.Fatal(p, err)
+	}
+	if !c.Alive() {
+		t.Fatal("dead after the packet was read")
+	}
+	b.Close()
+	gone(t, c)
+}
+
+// gone waits until a connection is not alive.
+func gone(t *testing.T, c *Conn) {
+	t.Helper()
+	deadline := time.After(time.Minute)
+	for c.Alive() {
+		select {
+		case <-deadline:
+			t.Fatal("still alive")
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
