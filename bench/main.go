@@ -42,11 +42,15 @@ var measures = []measure{
 	{"create", measureCreate},
 	{"scale", measureScale},
 	{"dbaas", measureDatabases},
+	{"dbproxy", measureProxy},
 }
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == peerCommand {
 		exit(servePeer(os.Args[2:]))
+	}
+	if len(os.Args) > 1 && os.Args[1] == proxyCommand {
+		exit(serveDBProxy(os.Args[2:]))
 	}
 	exit(benchmark())
 }

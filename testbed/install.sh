@@ -10,6 +10,7 @@ packages=(
   gcc libc6-dev # the race detector needs a C compiler
   postgresql mariadb-server redis-server memcached libsasl2-modules sasl2-bin
   proftpd-core proftpd-mod-crypto openssh-server exim4-daemon-light wrk
+  sysbench haproxy # what the database proxy is measured by
   python3 python3-venv # for the server that only Python's registry has
 )
 missing=()

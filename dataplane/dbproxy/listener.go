@@ -33,9 +33,9 @@ type Listener struct {
 	paused  bool
 	resume  chan struct{} // closed when it is to go on
 	closed  bool
-	trying  bool          // to open, again
-	done    chan struct{} // closed when no more clients are taken
-	ended   chan struct{} // closed by close
+	trying  bool                  // to open, again
+	done    chan struct{}         // closed when no more clients are taken
+	ended   chan struct{}         // closed by close
 	failed  atomic.Pointer[error] // why it is not open
 }
 

@@ -2,6 +2,7 @@ package dbproxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"os"
@@ -40,6 +41,7 @@ func (s *Session) begin() error {
 		return err
 	}
 	s.toClient.session = s
+	s.introduce()
 	s.client.SetLimit(wire.DefaultLimit)
 	if d := s.service.Params().Duration("net_write_timeout"); d > 0 {
 		if err := s.client.SetWriteTimeout(d); err != nil {
@@ -55,6 +57,16 @@ func (s *Session) begin() error {
 	}
 	s.chain = chain
 	return s.welcome()
+}
+
+// introduce lets others know who has logged in.
+func (s *Session) introduce() {
+	s.diag.mu.Lock()
+	defer s.diag.mu.Unlock()
+	s.diag.user, s.diag.db, s.diag.attributes = s.user, s.database, s.attributes
+	if state, ok := s.client.TLS(); ok {
+		s.diag.cipher = tls.CipherSuiteName(state.CipherSuite)
+	}
 }
 
 // refusal is what a client is told of an error.

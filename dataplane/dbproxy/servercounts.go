@@ -68,3 +68,16 @@ func (s *Server) Operations() int64 { return s.counts.operations.Load() }
 // AverageRead is the moving average of the time that its reads take, 0 before
 // the first.
 func (s *Server) AverageRead() time.Duration { return time.Duration(s.counts.response.Load()) }
+
+// CountRead counts the last request as a read, which took so long.
+func (b *Backend) CountRead(took time.Duration) {
+	b.server.counts.reads.Add(1)
+	b.service.reads.Add(1)
+	b.server.counts.answered(took)
+}
+
+// CountWrite counts the last request as a write.
+func (b *Backend) CountWrite() {
+	b.server.counts.writes.Add(1)
+	b.service.writes.Add(1)
+}

@@ -65,6 +65,8 @@ type identity struct {
 type diagnosis struct {
 	mu         sync.Mutex
 	user, db   string
+	cipher     string // of the client's TLS
+	attributes []wire.Attribute
 	statements []Statement // the newest one first
 }
 

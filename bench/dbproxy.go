@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+
+	"github.com/backplane/backplane/dataplane/dbproxy"
+	"github.com/backplane/backplane/dataplane/dbproxy/builtin"
+	"github.com/backplane/backplane/dataplane/dbproxy/param"
+	"github.com/backplane/backplane/testbed"
+)
+
+const (
+	sysbenchUser     = "sbtest"
+	sysbenchPassword = "sbtest-password"
+	sysbenchRows     = 10_000
+)
+
+// measureProxy compares the database proxy with HAProxy in TCP mode, under
+// sysbench, before one MariaDB server.
+func measureProxy(o *owner, opts options) []row {
+	server := testbed.StartMariaDB(o, testbed.MariaDBOptions{Settings: []string{"max-connections=12000", "innodb-buffer-pool-size=128M", "open-files-limit=65000", "skip-log-bin"}})
+	server.CreateUser(o, sysbenchUser, sysbenchPassword)
+	server.CreateDatabase(o, "sbtest", sysbenchUser)
+	sysbench(o, server.Port, 1, 1, "oltp_read_write", "prepare")
+
+	haproxy := startHAProxy(o, opts.dir, server.Port)
+	connroute := startDBProxy(o, server, "readconnroute")
+	split := startDBProxy(o, server, "readwritesplit")
+	var rows []row
+	seconds := max(2, int(opts.each.Seconds())*2)
+	for _, test := range []string{"oltp_point_select", "oltp_read_only", "oltp_read_write"} {
+		for _, threads := range []int{1, 16, 64} {
+			rows = append(rows, proxyRows(o, opts.rounds, seconds, test, threads, server.Port, haproxy, connroute, split)...)
+		}
+	}
+	return append(rows, connectRows(o, opts.rounds, seconds, server.Port, haproxy, connroute, split)...)
+}
+
+// sysbenchResult is what one run of sysbench tells.
+type sysbenchResult struct{ perSecond, p99 float64 }
+
+var (
+	sysbenchRate = regexp.MustCompile(`(?m)^\s+transactions:\s+\d+\s+\(([0-9.]+) per sec`)
+	sysbenchP99  = regexp.MustCompile(`(?m)^\s+99th percentile:\s+([0-9.]+)`)
+)
+
+func sysbench(o *owner, port, threads, seconds int, test, command string, more ...string) (r sysbenchResult) {
+	args := append([]string{
+		test, "--db-driver=mysql", "--mysql-host=127.0.0.1", "--mysql-port=" + strconv.Itoa(port), "--mysql-user=" + sysbenchUser,
+		"--mysql-password=" + sysbenchPassword, "--mysql-db=sbtest", "--tables=1", "--table-size=" + strconv.Itoa(sysbenchRows),
+		"--threads=" + strconv.Itoa(threads), "--time=" + strconv.Itoa(seconds), "--percentile=99", "--mysql-ignore-errors=1213,1020",
+	}, more...)
+	out, err := exec.Command("sysbench", append(args, command)...).CombinedOutput()
+	if err != nil {
+		o.Fatalf("sysbench %s with %d threads: %v\n%s", test, threads, err, out)
+	}
+	if command == "run" {
+		rate, p99 := sysbenchRate.FindSubmatch(out), sysbenchP99.FindSubmatch(out)
+		if rate == nil || p99 == nil {
+			o.Fatalf("sysbench says nothing that can be read:\n%s", out)
+		}
+		r.perSecond, _ = strconv.ParseFloat(string(rate[1]), 64) //nolint:errcheck // the expression sees to it
+		r.p99, _ = strconv.ParseFloat(string(p99[1]), 64)        //nolint:errcheck // the same
+	}
+	return r
+}
+
+// proxyRows runs one test all ways in turn.
+func proxyRows(o *owner, rounds, seconds int, test string, threads, direct, haproxy, connroute, split int) []row {
+	ports := []int{direct, haproxy, connroute, split}
+	rates, p99s := make([][]float64, len(ports)), make([][]float64, len(ports))
+	for range max(1, rounds/2) {
+		for i, port := range ports {
+			r := sysbench(o, port, threads, seconds, test, "run")
+			rates[i], p99s[i] = append(rates[i], r.perSecond), append(p99s[i], r.p99)
+		}
+	}
+	name := fmt.Sprintf("%s, %d threads: ", test, threads)
+	d, h, c, s := median(rates[0]), median(rates[1]), median(rates[2]), median(rates[3])
+	rows := []row{
+		figure(name+"direct", "tx/s", d), figure(name+"HAProxy", "tx/s", h),
+		atLeast(name+"readconnroute", "tx/s", c, h, c/h, "HAProxy", 1), atLeast(name+"readwritesplit", "tx/s", s, h, s/h, "HAProxy", 0.85),
+	}
+	if threads == 16 {
+		added := func(i int) float64 { return max(median(p99s[i])-median(p99s[0]), 0.01) }
+		rows = append(rows, noMoreThan(name+"p99 latency added", "ms", added(2), added(1), added(2)/added(1), "HAProxy", 1.2))
+	}
+	return rows
+}
+
+// connectRows compare sessions of one query each.
+func connectRows(o *owner, rounds, seconds, direct, haproxy, connroute, split int) []row {
+	rates := map[int][]float64{}
+	for range max(1, rounds/2) {
+		for _, port := range []int{direct, haproxy, connroute, split} {
+			r := sysbench(o, port, 16, seconds, "oltp_point_select", "run", "--reconnect=1", "--db-ps-mode=disable")
+			rates[port] = append(rates[port], r.perSecond)
+		}
+	}
+	d, h, c, s := median(rates[direct]), median(rates[haproxy]), median(rates[connroute]), median(rates[split])
+	const name = "connect, query, disconnect, 16 threads: "
+	return []row{
+		figure(name+"direct", "/s", d), figure(name+"HAProxy", "/s", h),
+		atLeast(name+"readconnroute", "/s", c, h, c/h, "HAProxy", 1), atLeast(name+"readwritesplit", "/s", s, h, s/h, "HAProxy", 0.85),
+	}
+}
+
+// startHAProxy runs HAProxy in TCP mode before the server.
+func startHAProxy(o *owner, dir string, server int) (port int) {
+	addr := freeAddr(o)
+	file := filepath.Join(dir, "haproxy.cfg")
+	o.must(os.WriteFile(file, fmt.Appendf(nil, `global
+  maxconn 24000
+defaults
+  mode tcp
+  timeout connect 10s
+  timeout client 1h
+  timeout server 1h
+listen mysql
+  bind %s
+  server s1 127.0.0.1:%d
+`, addr, server), 0o600))
+	start(o, nil, dialReady(addr), "haproxy", "-db", "-f", file)
+	return portOf(o, addr)
+}
+
+func dialReady(addr string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+		if err != nil {
+			return err
+		}
+		return c.Close()
+	}
+}
+
+func portOf(o *owner, addr string) int {
+	_, text, err := net.SplitHostPort(addr)
+	o.must(err)
+	port, err := strconv.Atoi(text)
+	o.must(err)
+	return port
+}
+
+// proxyCommand makes this program a database proxy: `bench dbproxy ADDR ROUTER
+// SERVER USER PASSWORD`.
+const proxyCommand = "dbproxy"
+
+func startDBProxy(o *owner, server *testbed.MariaDB, router string) (port int) {
+	self, err := os.Executable()
+	o.must(err)
+	addr := freeAddr(o)
+	start(o, nil, dialReady(addr), self, proxyCommand, addr, router, strconv.Itoa(server.Port), server.User, server.Password)
+	return portOf(o, addr)
+}
+
+// serveDBProxy is the main function of that.
+func serveDBProxy(args []string) error {
+	if len(args) != 5 {
+		return errors.New("usage: dbproxy ADDR ROUTER SERVER-PORT USER PASSWORD")
+	}
+	host, port, err := net.SplitHostPort(args[0])
+	if err != nil {
+		return err
+	}
+	modules := builtin.Modules()
+	router, ok := modules.Routers[args[1]]
+	if !ok {
+		return fmt.Errorf("no router %s", args[1])
+	}
+	p := dbproxy.New(dbproxy.Options{Modules: modules, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	err = p.Apply(context.Background(), dbproxy.Config{
+		Settings: param.MustParse(dbproxy.SettingsSpecs(), nil),
+		Servers:  []dbproxy.ServerConfig{{Name: "s1", Params: param.MustParse(dbproxy.ServerSpecs(), map[string]any{"address": "127.0.0.1", "port": args[2]})}},
+		Services: []dbproxy.ServiceConfig{{Name: "mysql", Router: args[1], Servers: []string{"s1"},
+			Params: param.MustParse(dbproxy.ServiceSpecs().With(router.Specs...), map[string]any{"user": args[3], "password": args[4]})}},
+		Listeners: []dbproxy.ListenerConfig{{Name: "l1", Service: "mysql", Params: param.MustParse(dbproxy.ListenerSpecs(), map[string]any{"address": host, "port": port})}},
+	})
+	if err != nil {
+		return err
+	}
+	srv, _ := p.Server("s1")
+	srv.SetStatus(dbproxy.Master, 0)
+	return p.Run(context.Background())
+}
