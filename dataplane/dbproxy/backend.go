@@ -16,19 +16,20 @@ type Backend struct {
 	// Reply is how far the answer to the last request has come.
 	Reply wire.Reply
 
-	server  *Server
-	session *Session
-	service *serverCounts // of the server within the service; never nil
-	id      uint32        // of the connection, as the server counts
-	caps    wire.Capability
-	proxied string // the client's address that the server was told
-	version string
-	cipher  string
-	opened  time.Time
-	used    time.Time
-	busy    bool // counted among the operations
-	broken  bool
-	cut     atomic.Bool // closed by another goroutine
+	server     *Server
+	session    *Session
+	service    *serverCounts // of the server within the service; never nil
+	id         uint32        // of the connection, as the server counts
+	caps       wire.Capability
+	negotiated wire.Capability // caps with those of the login
+	proxied    string          // the client's address that the server was told
+	version    string
+	cipher     string
+	opened     time.Time
+	used       time.Time
+	busy       bool // counted among the operations
+	broken     bool
+	cut        atomic.Bool // closed by another goroutine
 }
 
 // Server is the server at the other end.

@@ -54,6 +54,7 @@ func (srv *Server) open(ctx context.Context, s *Session) (*Backend, error) {
 		Conn: conn, server: srv, session: s, service: s.counts(srv), id: result.Greeting.ConnectionID, caps: s.caps,
 		version: result.Greeting.Version, opened: s.now(), used: s.now(),
 	}
+	b.negotiated = result.Capabilities
 	if srv.Params().Bool("proxy_protocol") {
 		b.proxied = s.remote.String()
 	}

@@ -43,6 +43,7 @@ type Listener struct {
 type listenerConfig struct {
 	ListenerConfig
 	tls        *tls.Config
+	login      *loginRules
 	statements [][]byte // of connection_init_sql_file
 }
 
@@ -50,6 +51,9 @@ func newListenerConfig(c ListenerConfig) (*listenerConfig, error) {
 	lc := &listenerConfig{ListenerConfig: c}
 	var err error
 	if lc.tls, err = listenerTLS(c.Params); err != nil {
+		return nil, err
+	}
+	if lc.login, err = newLoginRules(c.Params); err != nil {
 		return nil, err
 	}
 	if path := c.Params.String("connection_init_sql_file"); path != "" {

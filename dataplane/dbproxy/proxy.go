@@ -2,6 +2,8 @@ package dbproxy
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,6 +38,7 @@ type Proxy struct {
 	blocker *account.Blocker
 	ids     atomic.Uint32
 	current atomic.Pointer[state]
+	key     func() (*rsa.PrivateKey, error) // with which clients encrypt passwords
 
 	applying sync.Mutex // one Apply at a time
 
@@ -59,6 +62,7 @@ func New(o Options) *Proxy {
 	if p.log == nil {
 		p.log = slog.Default()
 	}
+	p.key = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 	p.ctx, p.stop = context.WithCancelCause(context.Background())
 	p.current.Store(&state{})
 	p.running.Go(p.housekeep)

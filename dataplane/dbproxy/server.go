@@ -24,6 +24,7 @@ type Server struct {
 	info    atomic.Pointer[ServerInfo]
 	greeted atomic.Pointer[greeted]
 	gtids   atomic.Pointer[string]
+	globals atomic.Pointer[map[string]string] // its global variables, when accounts were last loaded
 
 	counts serverCounts
 	pool   pool

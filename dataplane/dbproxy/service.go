@@ -16,14 +16,15 @@ import (
 // Service is a router with what it routes to. It lives as long as a service of
 // its name is configured, or has sessions.
 type Service struct {
-	name   string
-	proxy  *Proxy
-	log    *slog.Logger
-	config atomic.Pointer[serviceConfig]
-	users  *account.Refresher
-	cancel context.CancelFunc // ends the loading of accounts
-	done   chan struct{}
-	mu     sync.Mutex // while the configuration changes or a session takes it
+	name      string
+	proxy     *Proxy
+	log       *slog.Logger
+	config    atomic.Pointer[serviceConfig]
+	users     *account.Refresher
+	passwords passwords
+	cancel    context.CancelFunc // ends the loading of accounts
+	done      chan struct{}
+	mu        sync.Mutex // while the configuration changes or a session takes it
 
 	sessions, total, peak atomic.Int64
 	started               time.Time

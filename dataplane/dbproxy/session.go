@@ -59,6 +59,7 @@ type wait struct {
 type identity struct {
 	user        string // on the servers, which a mapping may have changed
 	credentials wire.Credentials
+	unchecked   bool // nobody but the servers has checked the credentials
 }
 
 // diagnosis is what others may read of a session.
@@ -88,7 +89,11 @@ func (s *Session) Service() *Service { return s.service }
 func (s *Session) Listener() *Listener { return s.listener }
 
 // Remote is the client's address; it is not valid for a Unix socket.
-func (s *Session) Remote() netip.AddrPort { return s.remote }
+func (s *Session) Remote() netip.AddrPort {
+	s.diag.mu.Lock()
+	defer s.diag.mu.Unlock()
+	return s.remote
+}
 
 // Started is when the client connected.
 func (s *Session) Started() time.Time { return s.started }
