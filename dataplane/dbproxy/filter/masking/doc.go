@@ -6,5 +6,6 @@
 // functions, expressions, user variables, unions and subqueries, are refused,
 // and so is what cannot be read. This protects against accidents more than
 // against someone with rights to write SQL that is made for the purpose: a value
-// can still be guessed at in a condition, and be copied to another table.
+// can still be guessed at in a condition, and be copied to another table. Views
+// are tables of their own to the server: rules must name their columns too.
 package masking
