@@ -21,7 +21,10 @@ import (
 	"github.com/backplane/backplane/testbed"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The regular expressions have a clock that runs while they are used.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/dlclark/regexp2.runClock"))
+}
 
 const rules = `{"rules": [
 	{"replace": {"column": "ssn", "table": "person"}, "with": {"value": "XXX-XX-XXXX", "fill": "*"}, "exempted": ["'boss'@'%'"]},
