@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rsa"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -85,6 +86,7 @@ type login struct {
 	plugin   string
 	scramble []byte
 	keyAsked bool
+	unable   error // the last plugin could not be answered
 }
 
 func (l *login) run(ctx context.Context) (*LoginResult, error) {
@@ -115,6 +117,14 @@ func (l *login) run(ctx context.Context) (*LoginResult, error) {
 // prove answers what the server asks, up to its OK packet. Each packet of the
 // server is shown to seen, which may be nil.
 func (l *login) prove(seen func(packet []byte) error) (OK, error) {
+	ok, err := l.answer(seen)
+	if err != nil && l.unable != nil {
+		err = fmt.Errorf("%w (%w)", err, l.unable)
+	}
+	return ok, err
+}
+
+func (l *login) answer(seen func(packet []byte) error) (OK, error) {
 	for range maxSteps {
 		packet, err := l.conn.ReadPacket()
 		if err != nil {
@@ -240,12 +250,16 @@ func (l *login) change(packet []byte) error {
 	if err != nil {
 		return err
 	}
-	l.plugin, l.keyAsked = s.Plugin, false
+	l.plugin, l.keyAsked, l.unable = s.Plugin, false, nil
 	if len(s.Data) > 0 {
 		l.scramble = s.Scramble()
 	}
+	// An account may have several plugins: after a wrong answer the server
+	// goes on to the next one.
 	token, err := l.token()
-	if err != nil {
+	if errors.Is(err, ErrPlugin) {
+		l.unable, token = err, nil
+	} else if err != nil {
 		return err
 	}
 	return l.send(token)
