@@ -760,6 +760,14 @@ func init() {
 	userDescUpdatedAt := userFields[6].Descriptor()
 	// user.DefaultUpdatedAt holds the default value on creation for the updated_at field.
 	user.DefaultUpdatedAt = userDescUpdatedAt.Default.(int64)
+	// userDescPasswordChangedAt is the schema descriptor for password_changed_at field.
+	userDescPasswordChangedAt := userFields[7].Descriptor()
+	// user.DefaultPasswordChangedAt holds the default value on creation for the password_changed_at field.
+	user.DefaultPasswordChangedAt = userDescPasswordChangedAt.Default.(int64)
+	// userDescLastLoginAt is the schema descriptor for last_login_at field.
+	userDescLastLoginAt := userFields[8].Descriptor()
+	// user.DefaultLastLoginAt holds the default value on creation for the last_login_at field.
+	user.DefaultLastLoginAt = userDescLastLoginAt.Default.(int64)
 	// userDescID is the schema descriptor for id field.
 	userDescID := userFields[0].Descriptor()
 	// user.DefaultID holds the default value on creation for the id field.

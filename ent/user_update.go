@@ -111,6 +111,48 @@ func (_u *UserUpdate) AddUpdatedAt(v int64) *UserUpdate {
 	return _u
 }
 
+// SetPasswordChangedAt sets the "password_changed_at" field.
+func (_u *UserUpdate) SetPasswordChangedAt(v int64) *UserUpdate {
+	_u.mutation.ResetPasswordChangedAt()
+	_u.mutation.SetPasswordChangedAt(v)
+	return _u
+}
+
+// SetNillablePasswordChangedAt sets the "password_changed_at" field if the given value is not nil.
+func (_u *UserUpdate) SetNillablePasswordChangedAt(v *int64) *UserUpdate {
+	if v != nil {
+		_u.SetPasswordChangedAt(*v)
+	}
+	return _u
+}
+
+// AddPasswordChangedAt adds value to the "password_changed_at" field.
+func (_u *UserUpdate) AddPasswordChangedAt(v int64) *UserUpdate {
+	_u.mutation.AddPasswordChangedAt(v)
+	return _u
+}
+
+// SetLastLoginAt sets the "last_login_at" field.
+func (_u *UserUpdate) SetLastLoginAt(v int64) *UserUpdate {
+	_u.mutation.ResetLastLoginAt()
+	_u.mutation.SetLastLoginAt(v)
+	return _u
+}
+
+// SetNillableLastLoginAt sets the "last_login_at" field if the given value is not nil.
+func (_u *UserUpdate) SetNillableLastLoginAt(v *int64) *UserUpdate {
+	if v != nil {
+		_u.SetLastLoginAt(*v)
+	}
+	return _u
+}
+
+// AddLastLoginAt adds value to the "last_login_at" field.
+func (_u *UserUpdate) AddLastLoginAt(v int64) *UserUpdate {
+	_u.mutation.AddLastLoginAt(v)
+	return _u
+}
+
 // Mutation returns the UserMutation object of the builder.
 func (_u *UserUpdate) Mutation() *UserMutation {
 	return _u.mutation
@@ -201,6 +243,18 @@ func (_u *UserUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.AddedUpdatedAt(); ok {
 		_spec.AddField(user.FieldUpdatedAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.PasswordChangedAt(); ok {
+		_spec.SetField(user.FieldPasswordChangedAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedPasswordChangedAt(); ok {
+		_spec.AddField(user.FieldPasswordChangedAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.LastLoginAt(); ok {
+		_spec.SetField(user.FieldLastLoginAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedLastLoginAt(); ok {
+		_spec.AddField(user.FieldLastLoginAt, field.TypeInt64, value)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
@@ -302,6 +356,48 @@ func (_u *UserUpdateOne) SetNillableUpdatedAt(v *int64) *UserUpdateOne {
 // AddUpdatedAt adds value to the "updated_at" field.
 func (_u *UserUpdateOne) AddUpdatedAt(v int64) *UserUpdateOne {
 	_u.mutation.AddUpdatedAt(v)
+	return _u
+}
+
+// SetPasswordChangedAt sets the "password_changed_at" field.
+func (_u *UserUpdateOne) SetPasswordChangedAt(v int64) *UserUpdateOne {
+	_u.mutation.ResetPasswordChangedAt()
+	_u.mutation.SetPasswordChangedAt(v)
+	return _u
+}
+
+// SetNillablePasswordChangedAt sets the "password_changed_at" field if the given value is not nil.
+func (_u *UserUpdateOne) SetNillablePasswordChangedAt(v *int64) *UserUpdateOne {
+	if v != nil {
+		_u.SetPasswordChangedAt(*v)
+	}
+	return _u
+}
+
+// AddPasswordChangedAt adds value to the "password_changed_at" field.
+func (_u *UserUpdateOne) AddPasswordChangedAt(v int64) *UserUpdateOne {
+	_u.mutation.AddPasswordChangedAt(v)
+	return _u
+}
+
+// SetLastLoginAt sets the "last_login_at" field.
+func (_u *UserUpdateOne) SetLastLoginAt(v int64) *UserUpdateOne {
+	_u.mutation.ResetLastLoginAt()
+	_u.mutation.SetLastLoginAt(v)
+	return _u
+}
+
+// SetNillableLastLoginAt sets the "last_login_at" field if the given value is not nil.
+func (_u *UserUpdateOne) SetNillableLastLoginAt(v *int64) *UserUpdateOne {
+	if v != nil {
+		_u.SetLastLoginAt(*v)
+	}
+	return _u
+}
+
+// AddLastLoginAt adds value to the "last_login_at" field.
+func (_u *UserUpdateOne) AddLastLoginAt(v int64) *UserUpdateOne {
+	_u.mutation.AddLastLoginAt(v)
 	return _u
 }
 
@@ -425,6 +521,18 @@ func (_u *UserUpdateOne) sqlSave(ctx context.Context) (_node *User, err error) {
 	}
 	if value, ok := _u.mutation.AddedUpdatedAt(); ok {
 		_spec.AddField(user.FieldUpdatedAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.PasswordChangedAt(); ok {
+		_spec.SetField(user.FieldPasswordChangedAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedPasswordChangedAt(); ok {
+		_spec.AddField(user.FieldPasswordChangedAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.LastLoginAt(); ok {
+		_spec.SetField(user.FieldLastLoginAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedLastLoginAt(); ok {
+		_spec.AddField(user.FieldLastLoginAt, field.TypeInt64, value)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &User{config: _u.config}

@@ -748,6 +748,8 @@ var (
 		{Name: "enabled", Type: field.TypeBool, Default: true},
 		{Name: "created_at", Type: field.TypeInt64},
 		{Name: "updated_at", Type: field.TypeInt64, Default: 0},
+		{Name: "password_changed_at", Type: field.TypeInt64, Default: 0},
+		{Name: "last_login_at", Type: field.TypeInt64, Default: 0},
 	}
 	// UsersTable holds the schema information for the "users" table.
 	UsersTable = &schema.Table{

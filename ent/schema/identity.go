@@ -31,6 +31,8 @@ func (User) Fields() []ent.Field {
 		field.Bool("enabled").Default(true),
 		field.Int64("created_at").Immutable(),
 		field.Int64("updated_at").Default(0),
+		field.Int64("password_changed_at").Default(0).Comment("0: it is the one that the user was made with."),
+		field.Int64("last_login_at").Default(0).Comment("0: the user has never logged in with the password."),
 	}
 }
 

@@ -193,6 +193,10 @@ func (a *Authenticator) password(ctx context.Context, username, password, addres
 		return Identity{}, refused()
 	}
 	a.backoff.succeeded(username, address)
+	// Logins are remembered for a minute, so this writes once a minute at most.
+	if err := u.Update().SetLastLoginAt(time.Now().UnixMicro()).Exec(ctx); err != nil && !ent.IsNotFound(err) {
+		a.Log.WarnContext(ctx, "note a login", "error", err)
+	}
 	return Identity{Username: username, Roles: u.Roles, stamp: stampOf(u.PasswordHash)}, nil
 }
 

@@ -208,7 +208,7 @@ func (i *Identity) UpdateUser(ctx context.Context, req *identityv1.UpdateUserReq
 		for _, f := range fields {
 			switch f {
 			case "password":
-				u.SetPasswordHash(hash)
+				u.SetPasswordHash(hash).SetPasswordChangedAt(time.Now().UnixMicro())
 			case "roles":
 				u.SetRoles(roles)
 			case "enabled":
