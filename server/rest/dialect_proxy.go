@@ -52,6 +52,9 @@ func (d proxyDialect) serve(f *facade, w http.ResponseWriter, r *http.Request, x
 	}
 	path := r.URL.EscapedPath()
 	verbs, root := f.routes.verbs(path), path == proxyPrefix
+	if strings.Count(path, "/") != strings.Count(r.URL.Path, "/") {
+		verbs = nil // no name has a slash, encoded or not
+	}
 	if root || path == logStreamPath {
 		verbs = []string{http.MethodGet}
 	}

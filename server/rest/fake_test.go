@@ -18,6 +18,7 @@ import (
 
 	"github.com/backplane/backplane/ent/schema"
 	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
+	proxyv1 "github.com/backplane/backplane/gen/backplane/proxy/v1"
 	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/internal/telemetry"
 	"github.com/backplane/backplane/server/auth"
@@ -29,8 +30,8 @@ import (
 
 const fakePassword = "123456"
 
-// fake stands in for the RPCs of databases as a service: it answers every call
-// as it is told to, and keeps what it got.
+// fake stands in for the RPCs of databases as a service and of the proxy: it
+// answers every call as it is told to, and keeps what it got.
 type fake struct {
 	dbaasv1.UnimplementedDatabaseAdminServer
 	dbaasv1.UnimplementedCredentialAdminServer
@@ -38,11 +39,13 @@ type fake struct {
 	mu       sync.Mutex
 	answer   proto.Message // nil: an empty one
 	location string
+	header   metadata.MD // of the answer
 	err      error
 
 	method string
 	got    proto.Message
 	url    string
+	asked  metadata.MD
 
 	watch func(*dbaasv1.WatchTasksRequest, grpc.ServerStreamingServer[dbaasv1.WatchTasksResponse]) error
 }
@@ -52,6 +55,10 @@ func (f *fake) unary(ctx context.Context, req any, method string) (any, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.method, f.got, f.url = method, proto.Clone(req.(proto.Message)), told(ctx)
+	f.asked, _ = metadata.FromIncomingContext(ctx)
+	if err := grpc.SetHeader(ctx, f.header); err != nil {
+		return nil, err
+	}
 	if f.location != "" {
 		if err := grpc.SetHeader(ctx, metadata.Pairs("location", f.location)); err != nil {
 			return nil, err
@@ -92,8 +99,15 @@ func (f *fake) WatchTasks(req *dbaasv1.WatchTasksRequest, s grpc.ServerStreaming
 func (f *fake) says(answer proto.Message, location string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.answer, f.location, f.err = answer, location, err
+	f.answer, f.location, f.err, f.header = answer, location, err, nil
 	f.method, f.got, f.url = "", nil, ""
+}
+
+// tells makes the next calls tell names and values in turn beside the answer.
+func (f *fake) tells(kv ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.header = metadata.Pairs(kv...)
 }
 
 // last is what the last call was.
@@ -126,6 +140,9 @@ func facadeOf(t testing.TB, f *fake, adjust func(*Options)) *httptest.Server {
 			table[method] = auth.Rule{Reach: auth.Anyone, Role: auth.Viewer}
 		}
 	}
+	for _, r := range loadRoutes("backplane.proxy.") {
+		table[r.method] = auth.Rule{Reach: auth.Anyone, Role: auth.Viewer}
+	}
 	gate := auth.NewGate(auth.New(auth.Options{Store: st.Client, Metrics: metrics, Log: log}), table, 0, 0)
 	chain := intercept.Standard(log, metrics, gate.Intercept)
 	conn := inproc.New(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, _ grpc.UnaryHandler) (any, error) {
@@ -133,6 +150,7 @@ func facadeOf(t testing.TB, f *fake, adjust func(*Options)) *httptest.Server {
 	}, chain.Stream)
 	dbaasv1.RegisterDatabaseAdminServer(conn, f)
 	dbaasv1.RegisterCredentialAdminServer(conn, f)
+	proxyv1.RegisterProxyServiceServer(conn, proxyv1.UnimplementedProxyServiceServer{})
 	o := Options{Conn: conn, Gate: gate, Metrics: http.NotFoundHandler(), Ready: func(context.Context) error { return nil }}
 	if adjust != nil {
 		adjust(&o)
