@@ -169,7 +169,7 @@ func TestLoginAsOnServer(t *testing.T) {
 		{user: "net", password: "secret"}, {user: "net", password: "secret", from: "127.0.0.2"}, {user: "net", password: "secret", from: "127.1.0.1"},
 		{user: "host", password: "here"}, {user: "host", password: "anywhere"},
 		{user: "away", password: "secret"}, {user: "locked", password: "secret"}, {user: "locked", password: "wrong"},
-		{user: "invalid", password: "secret"}, {user: "invalid"}, 
+		{user: "invalid", password: "secret"}, {user: "invalid"},
 		{user: "roled", password: "secret", database: "shop"}, {user: "roleless", password: "secret", database: "shop"},
 		{user: "roled", password: "secret", database: "other"}, {user: "reader"}, {user: "it's", password: "secret"}, {user: "it's", password: "wrong"},
 		{user: "root", password: r.Password}, {user: "root", password: r.Password, database: "nowhere"}, {user: "root", password: "wrong"},
