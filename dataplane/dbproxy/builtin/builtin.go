@@ -4,12 +4,13 @@ package builtin
 import (
 	"github.com/backplane/backplane/dataplane/dbproxy"
 	"github.com/backplane/backplane/dataplane/dbproxy/readconn"
+	"github.com/backplane/backplane/dataplane/dbproxy/rwsplit"
 )
 
 // Modules are the routers, filters and monitors, by their names.
 func Modules() dbproxy.Modules {
 	return dbproxy.Modules{
-		Routers:  map[string]dbproxy.RouterModule{"readconnroute": readconn.Module()},
+		Routers:  map[string]dbproxy.RouterModule{"readconnroute": readconn.Module(), "readwritesplit": rwsplit.Module()},
 		Filters:  map[string]dbproxy.FilterModule{},
 		Monitors: map[string]dbproxy.MonitorModule{},
 		Aliases:  map[string]string{"mysqlmon": "mariadbmon"},
