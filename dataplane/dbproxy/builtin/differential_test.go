@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -119,16 +120,51 @@ func (c *client) ask(t *testing.T, command command) (packets [][]byte) {
 		if err != nil {
 			t.Fatalf("%s %.300q: %v", command.cmd, command.arg, err)
 		}
-		if _, err := c.reply.Feed(p, len(p)); err != nil {
+		kind, err := c.reply.Feed(p, len(p))
+		if err != nil {
 			t.Fatalf("%s %.300q: %v", command.cmd, command.arg, err)
 		}
 		p = bytes.Clone(p)
+		if kind == wire.KindOK {
+			p = c.sorted(t, p)
+		}
 		if command.cmd == wire.ComStmtPrepare && len(packets) == 0 && !c.reply.Failed() {
 			copy(p[1:5], []byte{0, 0, 0, 0}) // the number of the statement is the server's, or the proxy's
 		}
 		packets = append(packets, p)
 	}
 	return packets
+}
+
+// sorted is an OK packet with the changes of the session in order: servers list
+// them in the order of a hash table of their own.
+func (c *client) sorted(t *testing.T, p []byte) []byte {
+	t.Helper()
+	ok, err := wire.ParseOK(p, c.caps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(ok.State) == 0 {
+		return p
+	}
+	var all []wire.Change
+	for list := ok.State.Changes(); ; {
+		change, more, err := list.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !more {
+			break
+		}
+		all = append(all, change)
+	}
+	slices.SortStableFunc(all, func(a, b wire.Change) int { return bytes.Compare(a.Name, b.Name) })
+	var state wire.SessionState
+	for _, change := range all {
+		state = state.AppendChange(change)
+	}
+	ok.State = state
+	return ok.Append(nil, c.caps, p[0] == 0xfe)
 }
 
 func equal(a, b [][]byte) bool {

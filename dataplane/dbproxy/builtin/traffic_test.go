@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
@@ -227,7 +228,7 @@ func TestServiceEndsAfterItsSessions(t *testing.T) {
 	if n := len(p.Sessions()); n != 1 {
 		t.Errorf("%d sessions", n)
 	}
-	conn.Raw(func(any) error { return errors.New("close it") }) //nolint:errcheck // the driver drops the connection
+	conn.Raw(func(any) error { return driver.ErrBadConn }) //nolint:errcheck // which makes the pool drop it
 	db.Close()
 	proxytest.Eventually(t, "the session ends", func() bool { return len(p.Sessions()) == 0 })
 }

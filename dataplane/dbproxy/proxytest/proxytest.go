@@ -204,6 +204,7 @@ func (p *Proxy) DSN(t testing.TB, user, password, database string, change func(*
 	c := mysql.NewConfig()
 	c.User, c.Passwd, c.DBName, c.Net, c.Addr = user, password, database, "tcp", p.Addr(t)
 	c.Timeout, c.ReadTimeout, c.WriteTimeout = Patience, Patience, Patience
+	c.Logger = &mysql.NopLogger{}
 	if change != nil {
 		change(c)
 	}
