@@ -6,6 +6,7 @@ require (
 	entgo.io/ent v0.14.5
 	filippo.io/edwards25519 v1.2.0
 	github.com/dlclark/regexp2 v1.12.0
+	github.com/evanphx/json-patch/v5 v5.9.11
 	github.com/fullstorydev/grpchan v1.1.2
 	github.com/getkin/kin-openapi v0.152.0
 	github.com/go-sql-driver/mysql v1.10.1

@@ -26,9 +26,11 @@ import (
 
 	"github.com/backplane/backplane/connectors"
 	"github.com/backplane/backplane/connectors/builtin"
+	proxymodules "github.com/backplane/backplane/dataplane/dbproxy/builtin"
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
 	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
+	proxyv1 "github.com/backplane/backplane/gen/backplane/proxy/v1"
 	"github.com/backplane/backplane/internal/config"
 	"github.com/backplane/backplane/internal/lifecycle"
 	"github.com/backplane/backplane/internal/telemetry"
@@ -41,6 +43,7 @@ import (
 	"github.com/backplane/backplane/server/intercept"
 	"github.com/backplane/backplane/server/keys"
 	"github.com/backplane/backplane/server/openapi"
+	"github.com/backplane/backplane/server/proxy"
 	"github.com/backplane/backplane/server/rest"
 	"github.com/backplane/backplane/server/store"
 )
@@ -64,6 +67,7 @@ type Server struct {
 	store    *store.Store
 	catalog  *catalog.Catalog
 	dbaas    *dbaas.Admin
+	proxy    *proxy.Proxy
 	identity *identity.Identity
 	keys     *keys.Keys
 	auth     *auth.Authenticator
@@ -90,8 +94,9 @@ func New(ctx context.Context, conf config.Config, version string, logTo io.Write
 	if err != nil {
 		return nil, err
 	}
+	lines := proxy.NewLines()
 	s := &Server{
-		conf: conf, version: version, log: telemetry.NewLogger(logTo, level), metrics: telemetry.NewMetrics(),
+		conf: conf, version: version, log: slog.New(lines.Handler(telemetry.NewLogger(logTo, level).Handler())), metrics: telemetry.NewMetrics(),
 		health: health.NewServer(), started: make(chan struct{}), ending: make(chan struct{}),
 	}
 	defer func() {
@@ -142,6 +147,17 @@ func New(ctx context.Context, conf config.Config, version string, logTo io.Write
 		Metrics: s.metrics, Log: s.log, DataDir: dataDir, Retention: conf.QuarantineRetention, Ending: s.ending,
 		OwnDatabase: ownDatabase, OwnUser: ownUser,
 	})
+	s.proxy, err = proxy.New(proxy.Options{
+		Store: s.store, Keys: s.keys, Catalog: s.catalog, Users: s.identity, Modules: proxymodules.Modules(), Log: s.log, Lines: lines,
+		Dir: filepath.Join(dataDir, "proxy"), Version: version, Ending: s.ending,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.closers.Push("database proxy", func(context.Context) error { return s.proxy.Close() })
+	if err := s.metrics.Registry.Register(s.proxy.Plane()); err != nil {
+		return nil, err
+	}
 	return s, s.wire(ctx, registry)
 }
 
@@ -184,6 +200,7 @@ func (s *Server) wire(ctx context.Context, registry *connectors.Registry) error 
 		identityv1.RegisterIdentityAdminServer(r, s.identity)
 		dbaasv1.RegisterDatabaseAdminServer(r, s.dbaas)
 		dbaasv1.RegisterCredentialAdminServer(r, s.dbaas)
+		proxyv1.RegisterProxyServiceServer(r, s.proxy)
 	}
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
@@ -247,6 +264,9 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return errors.Join(err, restListener.Close())
 	}
+	if err := s.proxy.Start(ctx); err != nil {
+		return errors.Join(err, restListener.Close(), grpcListener.Close())
+	}
 	s.RESTAddr, s.GRPCAddr = restListener.Addr().String(), grpcListener.Addr().String()
 
 	work, stop := context.WithCancelCause(ctx)
@@ -262,6 +282,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	all.Go(func() { s.store.Follow(work, func(err error) { s.log.Error("follow the store", "error", err) }) })
 	all.Go(func() { s.catalog.Monitor(work) })
 	all.Go(func() { s.dbaas.Run(work) })
+	all.Go(func() { s.proxy.Run(work) })
 	all.Go(func() {
 		if err := s.grpc.Serve(grpcListener); err != nil {
 			stop(fmt.Errorf("serve gRPC: %w", err))

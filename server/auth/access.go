@@ -11,6 +11,7 @@ import (
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
 	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
+	proxyv1 "github.com/backplane/backplane/gen/backplane/proxy/v1"
 )
 
 // Reach is what a rule's role must cover.
@@ -42,13 +43,15 @@ var (
 	edit   = Rule{InProject, Editor}
 	manage = Rule{InProject, Admin}
 	rule   = Rule{Everywhere, Admin}
+	// observe is for what belongs to no project.
+	observe = Rule{Everywhere, Viewer}
 )
 
 // Access is the authorization table: who may call what, by full method name. A
 // method without a row cannot be served.
 func Access() map[string]Rule {
 	table := map[string]Rule{}
-	for _, part := range []map[string]Rule{catalogAccess(), identityAccess(), databaseAccess(), grpcAccess()} {
+	for _, part := range []map[string]Rule{catalogAccess(), identityAccess(), databaseAccess(), proxyAccess(), grpcAccess()} {
 		maps.Copy(table, part)
 	}
 	return table
@@ -148,6 +151,94 @@ func databaseAccess() map[string]Rule {
 		dbaasv1.CredentialAdmin_ResetPassword_FullMethodName:       edit,
 		dbaasv1.CredentialAdmin_RotateCredential_FullMethodName:    edit,
 		dbaasv1.CredentialAdmin_RenewCredential_FullMethodName:     edit,
+	}
+}
+
+func proxyAccess() map[string]Rule {
+	return map[string]Rule{
+		proxyv1.ProxyService_ListServices_FullMethodName:              observe,
+		proxyv1.ProxyService_CreateService_FullMethodName:             rule,
+		proxyv1.ProxyService_GetService_FullMethodName:                observe,
+		proxyv1.ProxyService_UpdateService_FullMethodName:             rule,
+		proxyv1.ProxyService_DeleteService_FullMethodName:             rule,
+		proxyv1.ProxyService_GetServiceRelationship_FullMethodName:    observe,
+		proxyv1.ProxyService_UpdateServiceRelationship_FullMethodName: rule,
+		proxyv1.ProxyService_StartService_FullMethodName:              rule,
+		proxyv1.ProxyService_StopService_FullMethodName:               rule,
+		proxyv1.ProxyService_ReloadService_FullMethodName:             rule,
+		proxyv1.ProxyService_ListServiceListeners_FullMethodName:      observe,
+		proxyv1.ProxyService_CreateServiceListener_FullMethodName:     rule,
+		proxyv1.ProxyService_GetServiceListener_FullMethodName:        observe,
+		proxyv1.ProxyService_DeleteServiceListener_FullMethodName:     rule,
+		proxyv1.ProxyService_AddServiceDatabase_FullMethodName:        rule,
+		proxyv1.ProxyService_ListServers_FullMethodName:               observe,
+		proxyv1.ProxyService_CreateServer_FullMethodName:              rule,
+		proxyv1.ProxyService_GetServer_FullMethodName:                 observe,
+		proxyv1.ProxyService_UpdateServer_FullMethodName:              rule,
+		proxyv1.ProxyService_DeleteServer_FullMethodName:              rule,
+		proxyv1.ProxyService_GetServerRelationship_FullMethodName:     observe,
+		proxyv1.ProxyService_UpdateServerRelationship_FullMethodName:  rule,
+		proxyv1.ProxyService_SetServerState_FullMethodName:            rule,
+		proxyv1.ProxyService_ClearServerState_FullMethodName:          rule,
+		proxyv1.ProxyService_ListListeners_FullMethodName:             observe,
+		proxyv1.ProxyService_CreateListener_FullMethodName:            rule,
+		proxyv1.ProxyService_GetListener_FullMethodName:               observe,
+		proxyv1.ProxyService_UpdateListener_FullMethodName:            rule,
+		proxyv1.ProxyService_DeleteListener_FullMethodName:            rule,
+		proxyv1.ProxyService_GetListenerRelationship_FullMethodName:   observe,
+		proxyv1.ProxyService_StartListener_FullMethodName:             rule,
+		proxyv1.ProxyService_StopListener_FullMethodName:              rule,
+		proxyv1.ProxyService_ListFilters_FullMethodName:               observe,
+		proxyv1.ProxyService_CreateFilter_FullMethodName:              rule,
+		proxyv1.ProxyService_GetFilter_FullMethodName:                 observe,
+		proxyv1.ProxyService_UpdateFilter_FullMethodName:              rule,
+		proxyv1.ProxyService_DeleteFilter_FullMethodName:              rule,
+		proxyv1.ProxyService_GetFilterRelationship_FullMethodName:     observe,
+		proxyv1.ProxyService_UpdateFilterRelationship_FullMethodName:  rule,
+		proxyv1.ProxyService_ListMonitors_FullMethodName:              observe,
+		proxyv1.ProxyService_CreateMonitor_FullMethodName:             rule,
+		proxyv1.ProxyService_GetMonitor_FullMethodName:                observe,
+		proxyv1.ProxyService_UpdateMonitor_FullMethodName:             rule,
+		proxyv1.ProxyService_DeleteMonitor_FullMethodName:             rule,
+		proxyv1.ProxyService_GetMonitorRelationship_FullMethodName:    observe,
+		proxyv1.ProxyService_UpdateMonitorRelationship_FullMethodName: rule,
+		proxyv1.ProxyService_StartMonitor_FullMethodName:              rule,
+		proxyv1.ProxyService_StopMonitor_FullMethodName:               rule,
+		proxyv1.ProxyService_ListSessions_FullMethodName:              observe,
+		proxyv1.ProxyService_GetSession_FullMethodName:                observe,
+		proxyv1.ProxyService_GetSessionRelationship_FullMethodName:    observe,
+		proxyv1.ProxyService_UpdateSession_FullMethodName:             rule,
+		proxyv1.ProxyService_RestartSession_FullMethodName:            rule,
+		proxyv1.ProxyService_RestartSessions_FullMethodName:           rule,
+		proxyv1.ProxyService_DeleteSession_FullMethodName:             rule,
+		proxyv1.ProxyService_ListUsers_FullMethodName:                 observe,
+		proxyv1.ProxyService_ListUnixUsers_FullMethodName:             observe,
+		proxyv1.ProxyService_CreateUser_FullMethodName:                rule,
+		proxyv1.ProxyService_GetUser_FullMethodName:                   observe,
+		proxyv1.ProxyService_UpdateUser_FullMethodName:                rule,
+		proxyv1.ProxyService_DeleteUser_FullMethodName:                rule,
+		proxyv1.ProxyService_GetProgram_FullMethodName:                observe,
+		proxyv1.ProxyService_UpdateProgram_FullMethodName:             rule,
+		proxyv1.ProxyService_ListThreads_FullMethodName:               observe,
+		proxyv1.ProxyService_GetThread_FullMethodName:                 observe,
+		proxyv1.ProxyService_ListModules_FullMethodName:               observe,
+		proxyv1.ProxyService_GetModule_FullMethodName:                 observe,
+		proxyv1.ProxyService_ReadCommand_FullMethodName:               observe,
+		proxyv1.ProxyService_RunCommand_FullMethodName:                rule,
+		proxyv1.ProxyService_GetLogs_FullMethodName:                   observe,
+		proxyv1.ProxyService_GetLogData_FullMethodName:                observe,
+		proxyv1.ProxyService_ListLogEntries_FullMethodName:            observe,
+		proxyv1.ProxyService_WatchLogs_FullMethodName:                 observe,
+		proxyv1.ProxyService_FlushLogs_FullMethodName:                 rule,
+		proxyv1.ProxyService_ReloadTLS_FullMethodName:                 rule,
+		proxyv1.ProxyService_GetMemory_FullMethodName:                 observe,
+		proxyv1.ProxyService_GetQueryClassifier_FullMethodName:        observe,
+		proxyv1.ProxyService_ListQueryClassifierCache_FullMethodName:  observe,
+		proxyv1.ProxyService_ClassifyStatement_FullMethodName:         observe,
+		proxyv1.ProxyService_WaitForMonitors_FullMethodName:           rule,
+		proxyv1.ProxyService_GetServerDiagnostics_FullMethodName:      observe,
+		proxyv1.ProxyService_GetStackTrace_FullMethodName:             rule,
+		proxyv1.ProxyService_ListHousekeeping_FullMethodName:          observe,
 	}
 }
 

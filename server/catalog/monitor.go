@@ -138,7 +138,7 @@ func (c *Catalog) checkAll(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	go func() {
 		followed <- c.follow(ctx, at, func(ch *ent.Change) error {
-			if ch.Event == store.IdentityEvent {
+			if !store.OfService(ch) {
 				return nil
 			}
 			s, err := serviceOf(ch)

@@ -235,7 +235,7 @@ func (c *Catalog) await(ctx context.Context, index uint64, wait time.Duration) e
 	c.Metrics.Watchers.Inc()
 	defer c.Metrics.Watchers.Dec()
 	err = c.follow(timed, index, func(ch *ent.Change) error {
-		if ch.Event != store.IdentityEvent && scope.Includes(ch.Project) {
+		if store.OfService(ch) && scope.Includes(ch.Project) {
 			return errChanged
 		}
 		return nil

@@ -49,7 +49,7 @@ func (c *Catalog) WatchServices(req *catalogv1.WatchServicesRequest, stream grpc
 		if ch.Event == store.IdentityEvent {
 			return auth.Recheck(ctx)
 		}
-		if !scope.Includes(ch.Project) {
+		if !store.OfService(ch) || !scope.Includes(ch.Project) {
 			return nil
 		}
 		s, err := serviceOf(ch)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/backplane/backplane/ent"
 	"github.com/backplane/backplane/ent/credential"
+	"github.com/backplane/backplane/ent/proxyobject"
 	"github.com/backplane/backplane/ent/service"
 	"github.com/backplane/backplane/ent/serviceversion"
 	"github.com/backplane/backplane/ent/setting"
@@ -24,7 +25,7 @@ const JWTKey = "jwt_key"
 
 // All is everything in the store that holds sealed values.
 func All() []Sealed {
-	return []Sealed{services{}, versions{}, credentials{}, backups{}, settings{JWTKey, TrailKey}}
+	return []Sealed{services{}, versions{}, credentials{}, backups{}, proxyObjects{}, settings{JWTKey, TrailKey}}
 }
 
 // ServicePlace is where a secret of a service, and of its versions, is kept.
@@ -33,6 +34,9 @@ func ServicePlace(id uuid.UUID, field string) string { return "service/" + id.St
 // CredentialPlace is where the passwords of a database's login are kept: the one
 // in force and the one that is about to be.
 func CredentialPlace(id int) string { return "credential/" + strconv.Itoa(id) }
+
+// ProxyPlace is where a password of an object of the proxy is kept.
+func ProxyPlace(id uuid.UUID, field string) string { return "proxy/" + id.String() + "/" + field }
 
 // SettingPlace is where a sealed setting is kept.
 func SettingPlace(id string) string { return "setting/" + id }
@@ -154,6 +158,46 @@ func (credentials) Rows(ctx context.Context, c *ent.Client, after string, limit 
 					u.SetPending(fresh[1])
 				}
 				n, err := u.Save(ctx)
+				return n == 1, err
+			},
+		}
+	}
+	return rows, nil
+}
+
+// proxyObjects are what the proxy is configured with.
+type proxyObjects struct{}
+
+func (proxyObjects) Rows(ctx context.Context, c *ent.Client, after string, limit int) ([]Row, error) {
+	q := c.ProxyObject.Query()
+	if after != "" {
+		id, err := uuid.Parse(after)
+		if err != nil {
+			return nil, err
+		}
+		q.Where(proxyobject.IDGT(id))
+	}
+	found, err := q.Order(proxyobject.ByID()).Limit(limit).
+		Select(proxyobject.FieldID, proxyobject.FieldVersion, proxyobject.FieldSealed).All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]Row, len(found))
+	for i, o := range found {
+		fields := slices.Sorted(maps.Keys(o.Sealed))
+		values := make([]Value, len(fields))
+		for n, f := range fields {
+			values[n] = Value{Place: ProxyPlace(o.ID, f), Sealed: o.Sealed[f]}
+		}
+		rows[i] = Row{
+			Cursor: o.ID.String(), Values: values,
+			// Whoever changes an object moves its version on.
+			Replace: func(ctx context.Context, tx *store.Tx, fresh [][]byte) (bool, error) {
+				sealed := make(map[string][]byte, len(fields))
+				for n, f := range fields {
+					sealed[f] = fresh[n]
+				}
+				n, err := tx.ProxyObject.Update().Where(proxyobject.ID(o.ID), proxyobject.Version(o.Version)).SetSealed(sealed).Save(ctx)
 				return n == 1, err
 			},
 		}

@@ -21,6 +21,7 @@ import (
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
 	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
+	proxyv1 "github.com/backplane/backplane/gen/backplane/proxy/v1"
 	"github.com/backplane/backplane/internal/config"
 	"github.com/backplane/backplane/server"
 	"github.com/backplane/backplane/server/auth"
@@ -61,6 +62,8 @@ type Server struct {
 	// Databases and Credentials are the API of databases as a service.
 	Databases   dbaasv1.DatabaseAdminClient
 	Credentials dbaasv1.CredentialAdminClient
+	// Proxy is the API of the database proxy.
+	Proxy proxyv1.ProxyServiceClient
 
 	stop  context.CancelFunc
 	ended chan error
@@ -106,6 +109,7 @@ func Start(t testing.TB, o Options) *Server {
 	s.Conn = Dial(t, s.GRPC, Basic(auth.AdminUser, Password))
 	s.Catalog, s.Identity = catalogv1.NewServiceCatalogClient(s.Conn), identityv1.NewIdentityAdminClient(s.Conn)
 	s.Databases, s.Credentials = dbaasv1.NewDatabaseAdminClient(s.Conn), dbaasv1.NewCredentialAdminClient(s.Conn)
+	s.Proxy = proxyv1.NewProxyServiceClient(s.Conn)
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Errorf("the server ended with: %v", err)

@@ -34,6 +34,13 @@ const KeepChanges = 10_000
 // makes: processes check their callers anew. It concerns no service.
 const IdentityEvent = "identity"
 
+// ProxyEvent is the kind of event that a changed object of the database proxy
+// makes: processes configure theirs anew. It concerns no service.
+const ProxyEvent = "proxy"
+
+// OfService tells whether a change concerns a service of the catalogue.
+func OfService(ch *ent.Change) bool { return ch.Event != IdentityEvent && ch.Event != ProxyEvent }
+
 // retryPause bounds the pause before the first retry; later ones are longer.
 const retryPause = 10 * time.Millisecond
 
