@@ -37,7 +37,7 @@ type Details struct {
 	Tables    []Table
 	Fields    []Field
 	Functions []Function
-	HasWhere  bool
+	HasWhere  bool // other than in a subquery
 
 	fields map[Field]bool
 }

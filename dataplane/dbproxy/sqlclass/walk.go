@@ -227,7 +227,7 @@ func (w *walker) clause(f *frame) {
 	case kwWhere:
 		clause = ClauseWhere
 		w.where = w.where || w.depth == 0
-		if w.details != nil {
+		if w.details != nil && !f.inner {
 			w.details.HasWhere = true
 		}
 	case kwGroup:
