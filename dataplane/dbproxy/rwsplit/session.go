@@ -38,7 +38,6 @@ type session struct {
 	temporary  map[string]int // temporary tables, without their databases
 
 	written  bool   // since the position in replication was last asked for
-	position string // of the session's own writes
 	wanted   target // position that reads must find, as far as it is known
 	trx      trxLog
 	call     call
