@@ -7,6 +7,7 @@ import (
 	"net"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +15,10 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/backplane/backplane/dataplane/dbproxy"
+	"github.com/backplane/backplane/dataplane/dbproxy/account"
+	"github.com/backplane/backplane/dataplane/dbproxy/builtin"
 	"github.com/backplane/backplane/dataplane/dbproxy/proxytest"
+	"github.com/backplane/backplane/dataplane/dbproxy/sqlclass"
 	"github.com/backplane/backplane/dataplane/dbproxy/wire"
 	"github.com/backplane/backplane/testbed"
 )
@@ -29,6 +33,7 @@ func TestLogins(t *testing.T) {
 		{"command line", commandLine}, {"TLS", tlsLogins}, {"change of user", changeOfUser}, {"new accounts", newAccounts},
 		{"ed25519", ed25519Logins}, {"PROXY", proxyHeaders}, {"passed through", passedThrough}, {"pool", poolOfUsers},
 		{"service user", serviceUser}, {"users", users}, {"rules of hosts and databases", hostRules}, {"metadata", serverMetadata},
+		{"sources of accounts", accountSources}, {"sql_mode", sqlMode},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, r) })
 	}
@@ -388,5 +393,39 @@ func serverMetadata(t *testing.T, r *realm) {
 	}
 	if v := result.Greeting.Version; !strings.HasPrefix(v, "5.5.5-10.11.") || result.Greeting.Capabilities.Has(wire.CapMySQL) {
 		t.Errorf("greeting %q, %#x", v, uint64(result.Greeting.Capabilities))
+	}
+}
+
+func accountSources(t *testing.T, r *realm) {
+	closed := testbed.FreePort(t)
+	c := client{user: "app", password: "secret"}
+	c.addr = r.proxy(t, proxytest.Options{ServerParams: map[string]any{"extra_port": closed}}).Addr(t)
+	expect(t, c.connect(t), "app@127.0.0.1 as app@% in ")
+	p := r.proxy(t, proxytest.Options{ServerParams: map[string]any{"port": closed, "extra_port": r.Port}})
+	if service, _ := p.Service("service"); len(service.Users()) == 0 {
+		t.Error("no accounts by the extra port")
+	}
+	second := testbed.StartMariaDB(t, testbed.MariaDBOptions{Password: "root"})
+	second.Exec(t, "CREATE USER service@'%' IDENTIFIED BY 'service'", "GRANT SELECT ON mysql.* TO service@'%'", "CREATE USER elsewhere@'%'")
+	for all, want := range map[bool]bool{true: true, false: false} {
+		p := proxytest.Start(t, proxytest.Options{
+			Modules: builtin.Modules(), Servers: []*testbed.MariaDB{r.MariaDB, second}, User: "service", Password: "service",
+			Service: map[string]any{"auth_all_servers": all},
+		})
+		service, _ := p.Service("service")
+		got := slices.ContainsFunc(service.Users(), func(u account.Listed) bool { return u.User == "elsewhere" })
+		if got != want {
+			t.Errorf("auth_all_servers %v: accounts of the second server are known: %v", all, got)
+		}
+	}
+}
+
+func sqlMode(t *testing.T, r *realm) {
+	r.Exec(t, "SET GLOBAL sql_mode = 'ANSI_QUOTES'")
+	defer r.Exec(t, "SET GLOBAL sql_mode = DEFAULT")
+	p := r.proxy(t, proxytest.Options{})
+	wired(t, p.Addr(t), wire.LoginOptions{User: "app", Credentials: wire.Password("secret")})
+	if got := p.Sessions()[0].Mode(); got != sqlclass.ANSIQuotes|sqlclass.MariaDB {
+		t.Errorf("mode %b", got)
 	}
 }
