@@ -82,7 +82,7 @@ type throttleSession struct {
 	counts  [throttleSlots]int64
 	sum     int64 // of counts
 	current int64 // the number of the slot that it is, since started
-	// The streak of being slowed down: when it began and when it last happened.
+	// The streak of being slowed down: when it began and when it last ended.
 	throttled   bool
 	first, last time.Time
 }
@@ -114,13 +114,13 @@ func (s *throttleSession) throttle(ctx context.Context) error {
 		if !s.throttled || now.Sub(s.last) > f.maxInterval {
 			s.throttled, s.first = true, now
 		}
-		s.last = now
 		if now.Sub(s.first) >= f.maxThrottling {
 			return &wire.ServerError{Code: wire.ErrCodeUserLimit, State: wire.StateSyntaxOrAccess, Message: "Too many requests for too long"}
 		}
 		if err := f.wait(ctx, s.delay(now)); err != nil {
 			return err
 		}
+		s.last = f.now()
 	}
 }
 
