@@ -8,11 +8,13 @@ import (
 	"strings"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	proxyv1 "github.com/backplane/backplane/gen/backplane/proxy/v1"
 	"github.com/backplane/backplane/server/auth"
+	"github.com/backplane/backplane/server/dbaas"
 )
 
 const (
@@ -202,7 +204,8 @@ func (p *Proxy) WatchLogs(req *proxyv1.WatchLogsRequest, stream grpc.ServerStrea
 		}
 		at = n
 	}
-	if err := stream.SendHeader(nil); err != nil { // the caller learns at once that the watch has begun
+	// The caller learns at once that the watch has begun.
+	if err := stream.SendHeader(metadata.Pairs(dbaas.WatchingKey, "true")); err != nil {
 		return err
 	}
 	for {

@@ -87,7 +87,7 @@ func (d proxyDialect) serve(f *facade, w http.ResponseWriter, r *http.Request, x
 	case root:
 		out.WriteHeader(http.StatusOK)
 	case path == logStreamPath:
-		f.serveLogStream(w, r, x)
+		f.serveLogStream(out, r)
 	default:
 		if err := d.call(f, out, r, x, path); err != nil {
 			f.writeError(out, r, err)

@@ -19,7 +19,7 @@ func settleDocument(w http.ResponseWriter, r *http.Request, x *exchange, route *
 		return readError(err) // and what is left of the body may take no longer either
 	}
 	x.deadline(time.Time{})
-	data = bytes.TrimSpace(data)
+	data = bytes.Trim(data, " \t\r\n")
 	// A document of any form is the RPC's to read; what has fields of its own
 	// is read by the decoder, which names those that it does not know.
 	x.settled = route.content.FullName() == "google.protobuf.Value"

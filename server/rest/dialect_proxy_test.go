@@ -400,6 +400,7 @@ func FuzzProxyBody(f *testing.F) {
 	for _, b := range bodies {
 		f.Add([]byte(b))
 	}
+	f.Add([]byte("0\u3000"))
 	f.Add([]byte(`[{"op":"test","path":"/data/attributes/parameters/user","value":1e400}]`))
 	fk := &fake{}
 	s := facadeOf(f, fk, nil)

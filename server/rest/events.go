@@ -33,32 +33,38 @@ func (f *facade) serveEvents(w http.ResponseWriter, r *http.Request, open watche
 		f.writeError(w, r, err)
 		return
 	}
-	// A watch that begins says so, or where. One that does not was refused, or
-	// begins with its first event.
-	header, err := changes.Header()
-	index := header.Get("x-index")
-	var first *event
-	if err == nil && len(index) == 0 && len(header.Get(dbaas.WatchingKey)) == 0 {
-		var ev event
-		if ev, err = changes.next(); err == nil {
-			first = &ev
-		} else if errors.Is(err, io.EOF) {
-			err = nil // there is nothing to watch any more
-		}
-	}
+	index, first, err := begun(changes)
 	if err != nil {
 		f.writeError(w, r, err)
 		return
 	}
-	if len(index) > 0 {
-		w.Header().Set("X-Index", index[0])
+	if index != "" {
+		w.Header().Set("X-Index", index)
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.WriteHeader(http.StatusOK)
-	if !f.send(w, ": watching\n\n") || first != nil && !f.sendEvent(w, *first) {
+	to := serverSent{f, w}
+	if !to.send(": watching\n\n") || first != nil && !to.event(*first) {
 		return
 	}
-	f.relay(ctx, w, changes)
+	relay(ctx, to, changes)
+}
+
+// begun waits until a watch has begun. One that begins says so, or where. One
+// that does not was refused, or begins with its first event.
+func begun(changes watch) (index string, first *event, err error) {
+	header, err := changes.Header()
+	if at := header.Get("x-index"); len(at) > 0 {
+		return at[0], nil, err
+	}
+	if err != nil || len(header.Get(dbaas.WatchingKey)) > 0 {
+		return "", nil, err
+	}
+	ev, err := changes.next()
+	if errors.Is(err, io.EOF) {
+		return "", nil, nil // there is nothing to watch any more
+	}
+	return "", &ev, err
 }
 
 // indexOf is the index that a watch shall go on after: that of the last event
@@ -93,8 +99,18 @@ func aboutCaller(r *http.Request) context.Context {
 	return metadata.AppendToOutgoingContext(r.Context(), kv...)
 }
 
+// sink is where changes are passed on to. It reports whether the client still
+// listens.
+type sink interface {
+	event(ev event) bool
+	// alive says that nothing has changed.
+	alive() bool
+	// end says that there is no more, and why: nil when that is all.
+	end(err error)
+}
+
 // relay passes changes on until either side ends.
-func (f *facade) relay(ctx context.Context, w http.ResponseWriter, changes watch) {
+func relay(ctx context.Context, to sink, changes watch) {
 	events := make(chan event)
 	ended := make(chan error, 1)
 	go func() {
@@ -118,13 +134,14 @@ func (f *facade) relay(ctx context.Context, w http.ResponseWriter, changes watch
 		ok := true
 		select {
 		case ev := <-events:
-			ok = f.sendEvent(w, ev)
+			ok = to.event(ev)
 		case <-tick.C:
-			ok = f.send(w, ": still here\n\n")
+			ok = to.alive()
 		case err := <-ended:
-			if !errors.Is(err, io.EOF) && ctx.Err() == nil {
-				f.send(w, fmt.Sprintf("event: error\ndata: {\"code\":%q}\n\n", errs.FromStatus(err).Reason))
+			if errors.Is(err, io.EOF) || ctx.Err() != nil {
+				err = nil
 			}
+			to.end(err)
 			return
 		case <-ctx.Done():
 			return
@@ -135,8 +152,22 @@ func (f *facade) relay(ctx context.Context, w http.ResponseWriter, changes watch
 	}
 }
 
-func (f *facade) sendEvent(w http.ResponseWriter, ev event) bool {
-	data, err := f.json.Marshal(ev.body)
+// serverSent sends events in an answer (HTML Standard, server-sent events).
+type serverSent struct {
+	f *facade
+	w http.ResponseWriter
+}
+
+func (s serverSent) alive() bool { return s.send(": still here\n\n") }
+
+func (s serverSent) end(err error) {
+	if err != nil {
+		s.send(fmt.Sprintf("event: error\ndata: {\"code\":%q}\n\n", errs.FromStatus(err).Reason))
+	}
+}
+
+func (s serverSent) event(ev event) bool {
+	data, err := s.f.json.Marshal(ev.body)
 	if err != nil {
 		return false
 	}
@@ -144,16 +175,16 @@ func (f *facade) sendEvent(w http.ResponseWriter, ev event) bool {
 	if ev.index > 0 {
 		id = fmt.Sprintf("id: %d\n", ev.index)
 	}
-	return f.send(w, fmt.Sprintf("%sevent: %s\ndata: %s\n\n", id, ev.kind, data))
+	return s.send(fmt.Sprintf("%sevent: %s\ndata: %s\n\n", id, ev.kind, data))
 }
 
 // send drops a client that does not read.
-func (f *facade) send(w http.ResponseWriter, text string) bool {
-	rc := http.NewResponseController(w)
+func (s serverSent) send(text string) bool {
+	rc := http.NewResponseController(s.w)
 	if err := rc.SetWriteDeadline(time.Now().Add(slowReader)); err != nil {
 		return false
 	}
-	if _, err := io.WriteString(w, text); err != nil {
+	if _, err := io.WriteString(s.w, text); err != nil {
 		return false
 	}
 	return rc.Flush() == nil

@@ -61,7 +61,6 @@ type facade struct {
 	watch map[string]watcher
 
 	identities identityv1.IdentityAdminClient
-	proxy      proxyv1.ProxyServiceClient
 }
 
 // New makes the handler of the REST address.
@@ -70,11 +69,13 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 	conn := grpchan.InterceptClientConn(o.Conn, fillMask, nil)
 	services, identities := catalogv1.NewServiceCatalogClient(conn), identityv1.NewIdentityAdminClient(conn)
 	databases, credentials := dbaasv1.NewDatabaseAdminClient(conn), dbaasv1.NewCredentialAdminClient(conn)
-	f.identities, f.proxy = identities, proxyv1.NewProxyServiceClient(conn)
+	proxies := proxyv1.NewProxyServiceClient(conn)
+	f.identities = identities
 	f.watch = map[string]watcher{
 		catalogv1.ServiceCatalog_WatchServices_FullMethodName: watchServices(services),
 		identityv1.IdentityAdmin_WatchAudit_FullMethodName:    watchAudit(identities),
 		dbaasv1.DatabaseAdmin_WatchTasks_FullMethodName:       watchTasks(databases),
+		proxyv1.ProxyService_WatchLogs_FullMethodName:         watchLogs(proxies),
 	}
 	catalogMux, identityMux, databaseMux, credentialMux, proxyMux := f.newMux(), f.newMux(), f.newMux(), f.newMux(), f.newMux()
 	f.muxes = map[string]*runtime.ServeMux{
@@ -94,7 +95,7 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 		identityv1.RegisterIdentityAdminHandlerClient(ctx, identityMux, identities),
 		dbaasv1.RegisterDatabaseAdminHandlerClient(ctx, databaseMux, databases),
 		dbaasv1.RegisterCredentialAdminHandlerClient(ctx, credentialMux, credentials),
-		proxyv1.RegisterProxyServiceHandlerClient(ctx, proxyMux, f.proxy),
+		proxyv1.RegisterProxyServiceHandlerClient(ctx, proxyMux, proxies),
 	)
 	if err != nil {
 		return nil, err

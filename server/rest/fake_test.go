@@ -47,7 +47,8 @@ type fake struct {
 	url    string
 	asked  metadata.MD
 
-	watch func(*dbaasv1.WatchTasksRequest, grpc.ServerStreamingServer[dbaasv1.WatchTasksResponse]) error
+	watch  func(*dbaasv1.WatchTasksRequest, grpc.ServerStreamingServer[dbaasv1.WatchTasksResponse]) error
+	follow func(*proxyv1.WatchLogsRequest, grpc.ServerStreamingServer[proxyv1.LogLine]) error
 }
 
 // unary answers every unary call.
@@ -93,6 +94,20 @@ func (f *fake) WatchTasks(req *dbaasv1.WatchTasksRequest, s grpc.ServerStreaming
 	watch := f.watch
 	f.mu.Unlock()
 	return watch(req, s)
+}
+
+// proxyFake has the streams of the proxy.
+type proxyFake struct {
+	proxyv1.UnimplementedProxyServiceServer
+	fake *fake
+}
+
+// WatchLogs implements the RPC.
+func (p *proxyFake) WatchLogs(req *proxyv1.WatchLogsRequest, s grpc.ServerStreamingServer[proxyv1.LogLine]) error {
+	p.fake.mu.Lock()
+	follow := p.fake.follow
+	p.fake.mu.Unlock()
+	return follow(req, s)
 }
 
 // says makes the next calls answer so.
@@ -150,7 +165,7 @@ func facadeOf(t testing.TB, f *fake, adjust func(*Options)) *httptest.Server {
 	}, chain.Stream)
 	dbaasv1.RegisterDatabaseAdminServer(conn, f)
 	dbaasv1.RegisterCredentialAdminServer(conn, f)
-	proxyv1.RegisterProxyServiceServer(conn, proxyv1.UnimplementedProxyServiceServer{})
+	proxyv1.RegisterProxyServiceServer(conn, &proxyFake{fake: f})
 	o := Options{Conn: conn, Gate: gate, Metrics: http.NotFoundHandler(), Ready: func(context.Context) error { return nil }}
 	if adjust != nil {
 		adjust(&o)

@@ -14,6 +14,7 @@ import (
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
 	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
+	proxyv1 "github.com/backplane/backplane/gen/backplane/proxy/v1"
 	"github.com/backplane/backplane/internal/errs"
 )
 
@@ -87,5 +88,13 @@ func watchTasks(c dbaasv1.DatabaseAdminClient) watcher {
 		return stream[dbaasv1.WatchTasksResponse]{s, func(m *dbaasv1.WatchTasksResponse) event {
 			return event{0, cmp.Or(strings.ToLower(m.GetTask().GetTaskStatus()), "task"), m}
 		}}, err
+	}
+}
+
+func watchLogs(c proxyv1.ProxyServiceClient) watcher {
+	return func(ctx context.Context, r *http.Request) (watch, error) {
+		query := r.URL.Query()
+		s, err := c.WatchLogs(ctx, &proxyv1.WatchLogsRequest{PageCursor: query.Get("page[cursor]"), Priority: query.Get("priority")})
+		return stream[proxyv1.LogLine]{s, func(m *proxyv1.LogLine) event { return event{0, "log", m} }}, err
 	}
 }
