@@ -85,6 +85,9 @@ func (b *Backend) end() {
 // nobody when to is nil. A file that the server asks for is taken from the
 // client.
 func (b *Backend) Receive(to Answer) error {
+	if to != nil {
+		b.session.server = b.server
+	}
 	err := b.receive(to)
 	b.end()
 	b.used = b.session.now()

@@ -41,6 +41,7 @@ type Session struct {
 	limit    int // of packets that are read whole
 	mode     sqlclass.Mode
 	status   wire.Status
+	server   *Server // that has given the last answer
 
 	wait wait
 	diag diagnosis
@@ -122,6 +123,9 @@ func (s *Session) Mode() sqlclass.Mode { return s.mode }
 
 // Status is what the last answer told of the transaction and autocommit.
 func (s *Session) Status() wire.Status { return s.status }
+
+// Server is the server that has given the last answer, nil if there was none.
+func (s *Session) Server() *Server { return s.server }
 
 // HoldText makes requests be read whole, so that their text can be read: up to
 // MaxText, beyond which they are streamed. Routers call it when a session

@@ -11,7 +11,7 @@ import (
 func Modules() dbproxy.Modules {
 	return dbproxy.Modules{
 		Routers:  map[string]dbproxy.RouterModule{"readconnroute": readconn.Module(), "readwritesplit": rwsplit.Module()},
-		Filters:  map[string]dbproxy.FilterModule{},
+		Filters:  filters(),
 		Monitors: map[string]dbproxy.MonitorModule{},
 		Aliases:  map[string]string{"mysqlmon": "mariadbmon"},
 	}

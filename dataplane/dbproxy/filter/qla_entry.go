@@ -239,4 +239,9 @@ func (f *qlaFilter) oneLine(text string) string {
 }
 
 // serverOf is the name of the server that gave the last answer.
-func serverOf(s *dbproxy.Session) string { return "" }
+func serverOf(s *dbproxy.Session) string {
+	if srv := s.Server(); srv != nil {
+		return srv.Name()
+	}
+	return ""
+}
