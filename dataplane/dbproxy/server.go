@@ -184,7 +184,7 @@ func (s *Server) changed(before, after Status) {
 		return
 	}
 	if !after.Has(Running) && !after.Has(Maintenance) {
-		s.each(func(b *Backend) { b.Conn.Close() })
+		s.each(func(b *Backend) { b.Kill() })
 	}
 	s.each(func(b *Backend) { b.session.wake() })
 }
