@@ -1,6 +1,7 @@
 package dbproxy
 
 import (
+	"bytes"
 	"errors"
 	"time"
 
@@ -19,6 +20,9 @@ func (s *Session) changeUser(r *Request) (refused *wire.ServerError, err error) 
 	if err != nil {
 		return badHandshake(nil), nil
 	}
+	// The exchange takes the place of the packet in the buffer.
+	r.Packet = bytes.Clone(r.Packet)
+	r.Head = r.Packet
 	rules := s.listener.config.Load().login
 	x := &exchange{session: s, rules: rules, begins: wire.PluginNative, switchable: s.caps.Has(wire.CapPluginAuth)}
 	if x.switchable {

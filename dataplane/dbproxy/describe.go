@@ -34,7 +34,7 @@ type BackendInfo struct {
 // Info describes the session. It may be called from anywhere.
 func (s *Session) Info() SessionInfo {
 	i := SessionInfo{
-		ID: s.id, Service: s.service.name, Listener: s.listener.name, Remote: s.remote, Connected: s.started, Traffic: s.client.Stats(),
+		ID: s.id, Service: s.service.name, Listener: s.listener.name, Remote: s.Remote(), Connected: s.started, Traffic: s.client.Stats(),
 	}
 	if since := s.wait.since.Load(); since != 0 {
 		i.Idle = time.Since(time.Unix(0, since))

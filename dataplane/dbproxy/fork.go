@@ -53,5 +53,10 @@ func (s *Session) proxyHeader(srv *Server) *proxyproto.Header {
 	if !s.remote.IsValid() {
 		return &proxyproto.Header{Version: 1, Command: proxyproto.PROXY, TransportProtocol: proxyproto.UNSPEC}
 	}
-	return proxyproto.HeaderProxyFromAddrs(1, net.TCPAddrFromAddrPort(s.remote), s.client.NetConn().LocalAddr())
+	local, ok := s.client.NetConn().LocalAddr().(*net.TCPAddr)
+	if !ok {
+		// A client whose own header came over a local socket.
+		local = &net.TCPAddr{IP: net.IPv4zero}
+	}
+	return proxyproto.HeaderProxyFromAddrs(1, net.TCPAddrFromAddrPort(s.remote), local)
 }

@@ -267,6 +267,16 @@ func proxyHeaders(t *testing.T, r *realm) {
 	expect(t, c.connect(t), "app@2001:db8::7 as app@% in ")
 	c.header, c.from = "", "127.0.0.5"
 	expect(t, c.connect(t), "app@127.0.0.5 as app@% in ")
+
+	local := filepath.Join(t.TempDir(), "sock")
+	out.Config.Listeners = append(out.Config.Listeners, dbproxy.ListenerConfig{
+		Name: "local", Service: "service", Params: proxytest.Parse(t, dbproxy.ListenerSpecs(), map[string]any{"socket": local, "proxy_protocol_networks": "localhost"}),
+	})
+	out.Apply(t, out.Config)
+	c = client{addr: local, user: "app", password: "secret", change: func(c *mysql.Config) { c.Net = "unix" }}
+	expect(t, c.connect(t), "app@127.0.0.1 as app@% in ") // the server is told that the client is not known
+	c.header = header
+	expect(t, c.connect(t), "app@192.0.2.7 as app@% in ")
 }
 
 func passedThrough(t *testing.T, r *realm) {

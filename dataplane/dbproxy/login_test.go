@@ -3,6 +3,7 @@ package dbproxy
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -323,6 +324,26 @@ func TestLoginBlocksHosts(t *testing.T) {
 	if _, _, err := h.login(t, wire.LoginOptions{User: "app", Credentials: secret}); code(t, err) != wire.ErrCodeHostBlocked {
 		t.Errorf("before the greeting: %v", err)
 	}
+}
+
+func TestLoginWaitsNoLonger(t *testing.T) {
+	h := newHouse(t, nil, nil, map[string]any{"auth_read_timeout": "1s"})
+	c := h.dial(t, "")
+	if _, err := c.ReadPacket(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.ReadPacket(); !errors.Is(err, io.EOF) { // and no deadline of this end
+		t.Errorf("a silent client: %v", err)
+	}
+	good, _, err := h.login(t, wire.LoginOptions{User: "app", Credentials: secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent := h.dial(t, "")
+	for err == nil {
+		_, err = silent.ReadPacket()
+	}
+	ping(t, good) // who is logged in may be silent for longer
 }
 
 // waitFor polls until ok.
