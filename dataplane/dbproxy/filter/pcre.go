@@ -91,6 +91,11 @@ func (t *translation) emit(text string) {
 	t.out = append(t.out, text...)
 }
 
+// assertion writes something about a place, which cannot be repeated.
+func (t *translation) assertion(text string) {
+	t.out, t.atom = append(t.out, text...), -1
+}
+
 // literal writes a byte that stands for itself.
 func (t *translation) literal(c byte) {
 	t.atom = len(t.out)
@@ -154,9 +159,11 @@ func (t *translation) item() error {
 	t.pos++
 	switch {
 	case c == '^' && t.flags.multiline:
-		t.emit(`(?:\A|^(?!\z))`)
-	case c == '^', c == '$', c == '.':
-		t.emit(string(c))
+		t.assertion(`(?:\A|^(?!\z))`)
+	case c == '^', c == '$':
+		t.assertion(string(c))
+	case c == '.':
+		t.emit(".")
 	default:
 		t.literal(c)
 	}

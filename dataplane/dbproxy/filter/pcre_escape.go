@@ -16,7 +16,7 @@ func (t *translation) escape() error {
 	switch c {
 	case 'b', 'B', 'A', 'Z', 'z', 'G':
 		t.pos++
-		t.emit(`\` + string(c))
+		t.assertion(`\` + string(c))
 		return nil
 	case 'R':
 		t.pos++
@@ -24,8 +24,8 @@ func (t *translation) escape() error {
 		return nil
 	case 'N':
 		t.pos++
-		if strings.HasPrefix(t.rest(), "{U+") {
-			return unsupported(`\N{U+…}`)
+		if strings.HasPrefix(t.rest(), "{") && braces(t.rest()) == "" {
+			return unsupported(`\N{…}`)
 		}
 		t.emit(`[^\n]`)
 		return nil
