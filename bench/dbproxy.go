@@ -40,7 +40,7 @@ func measureProxy(o *owner, opts options) []row {
 
 	haproxy := startHAProxy(o, opts.dir, server.Port)
 	connroute := startDBProxy(o, server, "readconnroute")
-	split := connroute
+	split := startDBProxy(o, server, "readwritesplit")
 	var rows []row
 	seconds := max(2, int(opts.each.Seconds())*2)
 	for _, test := range []string{"oltp_point_select", "oltp_read_only", "oltp_read_write"} {

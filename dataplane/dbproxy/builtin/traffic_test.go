@@ -34,7 +34,7 @@ func start(t *testing.T, o proxytest.Options) (*proxytest.Proxy, *testbed.MariaD
 	return proxytest.Start(t, o), server
 }
 
-func exec(t *testing.T, db interface {
+func execute(t *testing.T, db interface {
 	ExecContext(context.Context, string, ...any) (sql.Result, error)
 }, statement string, args ...any) {
 	t.Helper()
@@ -62,10 +62,10 @@ func TestTrafficOfDrivers(t *testing.T) {
 }
 
 func bigPackets(t *testing.T, db *sql.DB) {
-	exec(t, db, "CREATE TABLE big (id INT PRIMARY KEY, b LONGBLOB)")
+	execute(t, db, "CREATE TABLE big (id INT PRIMARY KEY, b LONGBLOB)")
 	for i, n := range []int{1, 16<<10 - 4, 1<<24 - 60, 1<<24 - 1, 1 << 24, 33 << 20} {
 		blob := bytes.Repeat([]byte{byte('a' + i)}, n)
-		exec(t, db, "INSERT INTO big VALUES (?, ?)", i, blob)
+		execute(t, db, "INSERT INTO big VALUES (?, ?)", i, blob)
 		var got []byte
 		if err := db.QueryRowContext(t.Context(), "SELECT b FROM big WHERE id = ?", i).Scan(&got); err != nil {
 			t.Fatal(err)
@@ -80,7 +80,7 @@ func bigPackets(t *testing.T, db *sql.DB) {
 }
 
 func loadData(t *testing.T, db *sql.DB) {
-	exec(t, db, "CREATE TABLE loaded (a INT, b TEXT)")
+	execute(t, db, "CREATE TABLE loaded (a INT, b TEXT)")
 	file := t.TempDir() + "/rows"
 	var text strings.Builder
 	for i := range 100_000 {
@@ -89,7 +89,7 @@ func loadData(t *testing.T, db *sql.DB) {
 	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	exec(t, db, "LOAD DATA LOCAL INFILE '"+file+"' INTO TABLE loaded")
+	execute(t, db, "LOAD DATA LOCAL INFILE '"+file+"' INTO TABLE loaded")
 	var n, sum int
 	if err := db.QueryRowContext(t.Context(), "SELECT COUNT(*), SUM(a) FROM loaded").Scan(&n, &sum); err != nil || n != 100_000 || sum != 4_999_950_000 {
 		t.Errorf("%d rows, %d (%v)", n, sum, err)
@@ -97,7 +97,7 @@ func loadData(t *testing.T, db *sql.DB) {
 	if _, err := db.ExecContext(t.Context(), "LOAD DATA LOCAL INFILE '/nonexistent' INTO TABLE loaded"); err == nil {
 		t.Error("a file that is not there was loaded")
 	}
-	exec(t, db, "DO 1")
+	execute(t, db, "DO 1")
 }
 
 func manyResults(t *testing.T, db *sql.DB) {
@@ -140,7 +140,7 @@ func TestListenersComeAndGo(t *testing.T) {
 	p, _ := start(t, proxytest.Options{})
 	db := p.Open(t, "app", "secret", "shop", nil)
 	db.SetMaxOpenConns(1)
-	exec(t, db, "SET @mark = 1")
+	execute(t, db, "SET @mark = 1")
 	files := openFiles(t)
 	for i := range 200 {
 		c := p.Config
@@ -192,7 +192,7 @@ func TestStoppedServiceKeepsItsSessions(t *testing.T) {
 	c.Services = []dbproxy.ServiceConfig{p.Config.Services[0]}
 	c.Services[0].Stopped = true
 	p.Apply(t, c)
-	exec(t, conn, "DO 1")
+	execute(t, conn, "DO 1")
 	arrived := make(chan error, 1)
 	go func() { arrived <- db.PingContext(t.Context()) }()
 	select {
@@ -216,12 +216,12 @@ func TestServiceEndsAfterItsSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	exec(t, conn, "DO 1")
+	execute(t, conn, "DO 1")
 	addr := p.Addr(t)
 	c := p.Config
 	c.Services, c.Listeners = nil, nil
 	p.Apply(t, c)
-	exec(t, conn, "CREATE TABLE still_works (a INT)")
+	execute(t, conn, "CREATE TABLE still_works (a INT)")
 	if _, err := net.Dial("tcp", addr); err == nil {
 		t.Error("the port is still taken")
 	}
@@ -244,7 +244,7 @@ func TestKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer victim.Close()
-	exec(t, victim, "DO 1")
+	execute(t, victim, "DO 1")
 	id := p.Sessions()[0].ID()
 	other := p.Open(t, "other", "secret", "", nil)
 	if _, err := other.ExecContext(t.Context(), fmt.Sprintf("KILL %d", id)); err == nil {
@@ -256,10 +256,10 @@ func TestKill(t *testing.T) {
 		ended <- err
 	}()
 	proxytest.Eventually(t, "the query runs", func() bool { return p.Backend(t, 0).Operations() > 0 })
-	exec(t, db, fmt.Sprintf("KILL QUERY %d", id))
+	execute(t, db, fmt.Sprintf("KILL QUERY %d", id))
 	<-ended
-	exec(t, victim, "DO 1")
-	exec(t, db, fmt.Sprintf("KILL %d", id))
+	execute(t, victim, "DO 1")
+	execute(t, db, fmt.Sprintf("KILL %d", id))
 	if _, err := victim.ExecContext(t.Context(), "DO 1"); err == nil {
 		t.Error("a killed session goes on")
 	}
@@ -294,5 +294,5 @@ func TestBrokenClientsCostThemselvesOnly(t *testing.T) {
 		conn.Close()
 	}
 	proxytest.Eventually(t, "all are gone", func() bool { return len(p.Sessions()) == 0 })
-	exec(t, p.Open(t, "app", "secret", "shop", nil), "DO 1")
+	execute(t, p.Open(t, "app", "secret", "shop", nil), "DO 1")
 }
