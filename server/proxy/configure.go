@@ -111,6 +111,7 @@ func (p *Proxy) apply(ctx context.Context, e *estate) error {
 		}
 	}
 	p.applyStates(e)
+	p.applyLog(e)
 	return nil
 }
 

@@ -93,7 +93,7 @@ func (k kind) missing(name string) error {
 }
 
 func article(word string) string {
-	if strings.ContainsRune("aeiou", rune(word[0])) {
+	if strings.ContainsRune("aeio", rune(word[0])) {
 		return "an"
 	}
 	return "a"

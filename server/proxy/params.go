@@ -174,7 +174,7 @@ func (e *estate) merge(o *object, given map[string]any) error {
 func unchanged(o *object, spec *param.Spec, one param.Set, report map[string]any) bool {
 	if spec.Type == param.TypePassword {
 		text := one.String(spec.Name)
-		return text == param.Hidden || text == o.set.String(spec.Name) && text != ""
+		return text == param.Hidden || text == o.set.String(spec.Name)
 	}
 	return reflect.DeepEqual(one.Report()[spec.Name], report[spec.Name])
 }
