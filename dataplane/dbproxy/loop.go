@@ -197,7 +197,7 @@ func (s *Session) stop(cause error) {
 // finish gives back what the session holds.
 func (s *Session) finish(err error) {
 	var ce *wire.ConnError
-	if s.chain != nil && err != nil && !errors.Is(err, io.EOF) && !(errors.As(err, &ce) && ce.Conn == s.client) {
+	if s.chain != nil && err != nil && err != io.EOF && !(errors.As(err, &ce) && ce.Conn == s.client) {
 		switch {
 		case errors.Is(err, errIdle), errors.Is(err, errStopped), errors.Is(err, errKilled):
 		default:
