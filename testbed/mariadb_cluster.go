@@ -63,17 +63,19 @@ func StartMariaDBCluster(t TB, o ClusterOptions) *MariaDBCluster {
 	for _, s := range c.Servers {
 		s.await(t, "mariadbd", s.ping)
 	}
-	c.Servers[0].Exec(t, "CREATE DATABASE "+ClusterDatabase)
-	if o.Standalone {
-		return c
-	}
 	for i := range c.Servers[1:] {
+		if o.Standalone {
+			break
+		}
 		c.Follow(t, i+1, 0)
 		if o.ReadOnly {
 			c.Servers[i+1].Exec(t, "SET GLOBAL read_only = ON")
 		}
 	}
-	c.WaitReplicated(t)
+	c.Servers[0].Exec(t, "CREATE DATABASE "+ClusterDatabase)
+	if !o.Standalone {
+		c.WaitReplicated(t)
+	}
 	return c
 }
 

@@ -3,6 +3,7 @@ package mariadbmon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/backplane/backplane/dataplane/dbproxy"
@@ -47,6 +48,8 @@ func (m *Monitor) automatic(ctx context.Context) {
 		}
 	case m.diskMoves():
 		m.tryAutomatic(ctx, "switchover", m.settings.switchTimeout, m.moveForDisk)
+	case m.master != none && !m.servers[m.master].obs.up:
+		// It may be back soon.
 	case m.settings.autoRejoin && m.master != none && m.servers[m.master].srv.Status().Has(dbproxy.Master):
 		m.rejoinAll(ctx)
 	default:
@@ -64,9 +67,16 @@ func (m *Monitor) tryAutomatic(ctx context.Context, name string, timeout time.Du
 	if !errors.Is(err, errLater) {
 		m.pause = max(1, m.settings.failcount)
 	}
-	if text := name + err.Error(); text != m.complained && ctx.Err() == nil {
+	if ctx.Err() == nil {
+		m.complain(name+" cannot be done", err)
+	}
+}
+
+// complain logs what is wrong once, as long as it stays the same.
+func (m *Monitor) complain(what string, err error) {
+	if text := what + err.Error(); text != m.complained {
 		m.complained = text
-		m.log.Error("an automatic operation failed", "operation", name, "error", err)
+		m.log.Error(what, "error", err)
 	}
 }
 
@@ -88,7 +98,7 @@ func (m *Monitor) lost() bool {
 	}
 	by, heard := m.heardOf(time.Now())
 	if heard {
-		m.log.Warn("the master cannot be reached, but a replica has heard of it", "master", w.srv.Name(), "replica", by)
+		m.complain("the master is not replaced", fmt.Errorf("%s cannot be reached, but %s has heard of it", w.srv.Name(), by))
 	}
 	return !heard
 }

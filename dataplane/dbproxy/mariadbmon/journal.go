@@ -140,35 +140,43 @@ func (m *Monitor) restore() {
 }
 
 func (m *Monitor) readJournal() (journalFile, bool) {
-	var f journalFile
 	if m.journal.path == "" {
-		return f, false
+		return journalFile{}, false
 	}
 	text, err := os.ReadFile(m.journal.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return f, false
+		return journalFile{}, false
 	}
+	var f journalFile
 	if err == nil {
-		err = json.Unmarshal(text, &f)
-	}
-	names := func() (names []string) {
+		var names []string
 		for _, w := range m.servers {
 			names = append(names, w.srv.Name())
 		}
-		return names
+		f, err = parseJournal(text, names, m.options.Params.Duration("journal_max_age"))
+	}
+	if err != nil {
+		m.log.Info("the monitor's journal is not used", "reason", err)
+		return f, false
+	}
+	return f, true
+}
+
+// parseJournal reads a journal that is young enough and about these servers.
+func parseJournal(text []byte, names []string, age time.Duration) (journalFile, error) {
+	var f journalFile
+	if err := json.Unmarshal(text, &f); err != nil {
+		return f, err
 	}
 	switch {
-	case err != nil:
-		m.log.Warn("the monitor's journal cannot be read", "error", err)
-	case f.Version != journalVersion || time.Since(f.Written) > m.options.Params.Duration("journal_max_age"):
-		m.log.Info("the monitor's journal is too old", "written", f.Written)
-		os.Remove(m.journal.path)
-	case !slices.EqualFunc(f.Servers, names(), func(s journalServer, name string) bool { return s.Name == name }):
-		m.log.Info("the monitor's journal is about other servers")
-	default:
-		return f, true
+	case f.Version != journalVersion:
+		return f, errors.New("it is of another version")
+	case time.Since(f.Written) > age:
+		return f, errors.New("it is too old")
+	case !slices.EqualFunc(f.Servers, names, func(s journalServer, name string) bool { return s.Name == name }):
+		return f, errors.New("it is about other servers")
 	}
-	return f, false
+	return f, nil
 }
 
 // remember takes over a journal. A server of which nothing is known yet gets

@@ -47,7 +47,7 @@ func unable(o *observed, l *link, moving bool) string {
 		return "it does not replicate from the master"
 	case !l.usesGTID():
 		return "it does not replicate by GTID"
-	case l.SQLRunning != yes:
+	case !l.active():
 		return "its replication has stopped"
 	case moving && l.IORunning != yes:
 		return "it is not connected to the master"
@@ -137,8 +137,8 @@ func (m *Monitor) redirect(ctx context.Context, old, target int) (done []*watche
 			continue
 		}
 		l := m.linkTo(w, old)
-		if l == nil {
-			continue
+		if l == nil || l.SQLRunning != yes && l.IORunning == no {
+			continue // or somebody stopped it
 		}
 		if failed := m.follow(ctx, w, m.servers[target], l); failed != nil {
 			err = errors.Join(err, failed)

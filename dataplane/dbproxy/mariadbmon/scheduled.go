@@ -62,18 +62,17 @@ func (w *watched) enableEvents(ctx context.Context, wanted []scheduledEvent) err
 	if len(wanted) == 0 {
 		return nil
 	}
-	return w.alterEvents(ctx, "ENABLE", true, func(e eventRow) bool {
+	return w.alterEvents(ctx, "ENABLE", func(e eventRow) bool {
 		return e.status != "ENABLED" && slices.Contains(wanted, e.scheduledEvent)
 	})
 }
 
-// disableEvents ends the events of a server that is no master any more. That is
-// not written to its binary log, which may not have what its master has not.
+// disableEvents ends the events of a server that is no master any more.
 func (w *watched) disableEvents(ctx context.Context) error {
-	return w.alterEvents(ctx, "DISABLE ON SLAVE", false, func(e eventRow) bool { return e.status == "ENABLED" })
+	return w.alterEvents(ctx, "DISABLE ON SLAVE", func(e eventRow) bool { return e.status == "ENABLED" })
 }
 
-func (w *watched) alterEvents(ctx context.Context, to string, logged bool, which func(eventRow) bool) error {
+func (w *watched) alterEvents(ctx context.Context, to string, which func(eventRow) bool) error {
 	var list []eventRow
 	err := w.insist(ctx, func() (err error) {
 		list, err = w.askEvents(ctx)
@@ -86,7 +85,7 @@ func (w *watched) alterEvents(ctx context.Context, to string, logged bool, which
 		if !which(e) {
 			continue
 		}
-		if err := w.insist(ctx, func() error { return w.alterEvent(ctx, e, to, logged) }); err != nil {
+		if err := w.insist(ctx, func() error { return w.alterEvent(ctx, e, to) }); err != nil {
 			return err
 		}
 	}
@@ -94,16 +93,16 @@ func (w *watched) alterEvents(ctx context.Context, to string, logged bool, which
 }
 
 // alterEvent changes an event in a session that is like the one it was made in,
-// as an event takes over much of the session that changes it.
-func (w *watched) alterEvent(ctx context.Context, e eventRow, to string, logged bool) error {
+// as an event takes over much of the session that changes it. It is not written
+// to the binary log: an old master's may not have what the new one's has not, a
+// new one would wait for replicas to acknowledge it, and replicas do not run
+// events anyway.
+func (w *watched) alterEvent(ctx context.Context, e eventRow, to string) error {
 	i := strings.LastIndexByte(e.definer, '@')
 	if i < 0 {
 		return fmt.Errorf("event %s.%s has no definer", e.Schema, e.Name)
 	}
-	statements := []string{"SET NAMES " + quote(e.charset) + " COLLATE " + quote(e.collation), "SET SESSION sql_mode = " + quote(e.sqlMode)}
-	if !logged {
-		statements = append(statements, "SET SESSION sql_log_bin = 0")
-	}
+	statements := []string{"SET NAMES " + quote(e.charset) + " COLLATE " + quote(e.collation), "SET SESSION sql_mode = " + quote(e.sqlMode), "SET SESSION sql_log_bin = 0"}
 	// Names are quoted as they are in every sql_mode.
 	statements = append(statements, fmt.Sprintf("ALTER DEFINER = %s@%s EVENT %s.%s %s",
 		quoteName(e.definer[:i]), quoteName(e.definer[i+1:]), quoteName(e.Schema), quoteName(e.Name), to))
