@@ -1,0 +1,250 @@
+package proxy_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/google/uuid"
+
+	"github.com/backplane/backplane/internal/config"
+	"github.com/backplane/backplane/server/servertest"
+	"github.com/backplane/backplane/testbed"
+)
+
+// dial opens one connection through a listener.
+func dial(t *testing.T, port int, user, password, database string) (*sql.Conn, error) {
+	t.Helper()
+	c := mysql.NewConfig()
+	c.User, c.Passwd, c.Net, c.Addr, c.DBName, c.Timeout = user, password, "tcp", testbed.Addr(port), database, 10*time.Second
+	connector, err := mysql.NewConnector(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := sql.OpenDB(connector)
+	t.Cleanup(func() { db.Close() })
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn, nil
+}
+
+// ask is the first column of the first row.
+func ask(ctx context.Context, conn *sql.Conn, statement string) (out string, err error) {
+	err = conn.QueryRowContext(ctx, statement).Scan(&out)
+	return out, err
+}
+
+// client is dial for a connection that must be had, in a while.
+func client(t *testing.T, port int, user, password, database string) *sql.Conn {
+	t.Helper()
+	var conn *sql.Conn
+	servertest.Eventually(t, "a connection through the proxy", func() (ok bool) {
+		var err error
+		if conn, err = dial(t, port, user, password, database); err != nil {
+			t.Log(err)
+		}
+		return err == nil
+	})
+	return conn
+}
+
+// behind makes a service in front of a database server, with a listener.
+func behind(t *testing.T, s *servertest.Server, name string, db *testbed.MariaDB, relations string) (port int) {
+	t.Helper()
+	port = testbed.FreePort(t)
+	must(t, s, "POST", "/services", object{"data": object{"id": name, "attributes": object{
+		"router": "readconnroute", "parameters": object{"user": db.User, "password": db.Password},
+	}}})
+	must(t, s, "PATCH", "/services/"+name, `{"data":{"relationships":`+relations+`}}`)
+	must(t, s, "POST", "/services/"+name+"/listeners", listenerBody(name+"-listener", port))
+	return port
+}
+
+// TestTraffic: a client is served, shown and cut off.
+func TestTraffic(t *testing.T) {
+	t.Parallel()
+	db := testbed.StartMariaDB(t, testbed.MariaDBOptions{})
+	db.CreateUser(t, "app", "app-word")
+	db.CreateDatabase(t, "shop", "app")
+	s := servertest.Start(t, servertest.Options{})
+	must(t, s, "POST", "/servers", serverBody("server1", db.Port))
+	port := behind(t, s, "svc", db, `{"servers":`+members("servers", "server1")+`}`)
+	must(t, s, "POST", "/services/svc/reload", nil)
+	must(t, s, "PATCH", "/services/svc", `{"data":{"attributes":{"parameters":{"retain_last_statements":5}}}}`)
+	conn := client(t, port, "app", "app-word", "shop")
+	id, err := ask(t.Context(), conn, "SELECT 21*2")
+	if err != nil || id != "42" {
+		t.Fatalf("%q, %v", id, err)
+	}
+	list := read(t, s, "/sessions")
+	if len(ids(list)) != 1 {
+		t.Fatalf("sessions: %v", ids(list))
+	}
+	one := "/sessions/" + ids(list)[0]
+	doc := read(t, s, one)
+	wantAt(t, doc, "app", "data", "attributes", "user")
+	wantAt(t, doc, "shop", "data", "attributes", "database")
+	wantAt(t, doc, "127.0.0.1", "data", "attributes", "remote")
+	wantAt(t, doc, "server1", "data", "attributes", "connections", 0, "server")
+	wantAt(t, doc, "SELECT 21*2", "data", "attributes", "queries", 0, "statement")
+	wantAt(t, doc, "svc", "data", "relationships", "services", "data", 0, "id")
+	checkDocument(t, s, one)
+	service := read(t, s, "/services/svc")
+	wantAt(t, service, 1.0, "data", "attributes", "connections")
+	if users, _ := at(service, "data", "attributes", "users").([]any); !slices.ContainsFunc(users, func(u any) bool { return at(u, "user") == "app" }) {
+		t.Errorf("the accounts of the service are %v", users)
+	}
+	if at(service, "data", "attributes", "users_last_update") == nil {
+		t.Error("when the accounts were loaded is not known")
+	}
+	wantAt(t, read(t, s, "/servers/server1"), 1.0, "data", "attributes", "statistics", "connections")
+	run(t, s, []step{
+		{"DELETE", "/sessions/999999", "", missing, "999999 is not a session"},
+		{"GET", "/sessions/x", "", missing, "x is not a session"},
+		{"DELETE", one, "", done, ""},
+	})
+	servertest.Eventually(t, "the end of the session", func() bool {
+		_, err := ask(t.Context(), conn, "SELECT 1")
+		return err != nil && s.Do(t, "GET", "/v1"+one, nil).Status == missing
+	})
+	// The name is free at once, and the session that there is goes on.
+	conn = client(t, port, "app", "app-word", "shop")
+	must(t, s, "DELETE", "/services/svc?force=yes", nil)
+	if got, err := ask(t.Context(), conn, "SELECT 7"); err != nil || got != "7" {
+		t.Errorf("after its service was deleted, a session says %q, %v", got, err)
+	}
+	port = behind(t, s, "svc", db, `{"servers":`+members("servers", "server1")+`}`)
+	other := client(t, port, "app", "app-word", "shop")
+	must(t, s, "PUT", "/services/svc/stop?force=yes", nil)
+	servertest.Eventually(t, "the end of the session", func() bool {
+		_, err := ask(t.Context(), other, "SELECT 1")
+		return err != nil
+	})
+}
+
+// TestRestart: everything is there again after a restart, and in force.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	db := testbed.StartMariaDB(t, testbed.MariaDBOptions{})
+	db.CreateUser(t, "app", "app-word")
+	dir := filepath.Join(t.TempDir(), "data")
+	s := servertest.Start(t, servertest.Options{DataDir: dir})
+	must(t, s, "POST", "/servers", serverBody("server1", db.Port))
+	must(t, s, "POST", "/servers", serverBody("server2", testbed.FreePort(t)))
+	must(t, s, "PUT", "/servers/server1/set?state=master", nil)
+	must(t, s, "PUT", "/servers/server2/set?state=drain", nil)
+	must(t, s, "POST", "/filters", `{"data":{"id":"hint","attributes":{"module":"hintfilter"}}}`)
+	port := behind(t, s, "svc", db, `{"servers":`+members("servers", "server1", "server2")+`,"filters":`+members("filters", "hint")+`}`)
+	must(t, s, "POST", "/services", serviceBody("stopped", `{}`))
+	must(t, s, "PUT", "/services/stopped/stop", nil)
+	must(t, s, "PATCH", "/maxscale", `{"data":{"attributes":{"parameters":{"retain_last_statements":9}}}}`)
+	paths := []string{"/servers", "/servers/server1", "/services/svc", "/listeners/svc-listener", "/filters/hint"}
+	before := map[string]servertest.Answer{}
+	for _, path := range paths {
+		before[path] = s.Do(t, "GET", "/v1"+path, nil)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if text := s.Log.String(); strings.Contains(text, db.Password) {
+		t.Error("the log has the password of a service")
+	}
+
+	s = servertest.Start(t, servertest.Options{DataDir: dir})
+	for _, path := range paths {
+		after := s.Do(t, "GET", "/v1"+path, nil)
+		if after.Header.Get("Etag") != before[path].Header.Get("Etag") {
+			t.Errorf("the version of %s is %s, was %s", path, after.Header.Get("Etag"), before[path].Header.Get("Etag"))
+		}
+		was, is := before[path].JSON(t), after.JSON(t)
+		if path != "/servers" {
+			holds(t, path, at(is, "data", "attributes", "parameters"), at(was, "data", "attributes", "parameters"))
+		}
+	}
+	wantRelated(t, s, "/services/svc", "servers", "server1", "server2")
+	wantAt(t, read(t, s, "/servers/server1"), "Master, Running", "data", "attributes", "state")
+	wantAt(t, read(t, s, "/servers/server2"), "Drained, Running", "data", "attributes", "state")
+	wantAt(t, read(t, s, "/services/stopped"), "Stopped", "data", "attributes", "state")
+	wantAt(t, read(t, s, "/maxscale"), 9.0, "data", "attributes", "parameters", "retain_last_statements")
+	client(t, port, "app", "app-word", "")
+}
+
+// TestTwoProcesses: what one process is told, the other one does.
+func TestTwoProcesses(t *testing.T) {
+	t.Parallel()
+	db := testbed.StartMariaDB(t, testbed.MariaDBOptions{})
+	db.Exec(t, "CREATE DATABASE store")
+	u := url.URL{Scheme: "mysql", User: url.UserPassword(db.User, db.Password), Host: testbed.Addr(db.Port), Path: "/store"}
+	one := func(c *config.Config) { c.MasterKey = strings.Repeat("7a", 32) }
+	a := servertest.Start(t, servertest.Options{Store: u.String(), Adjust: one})
+	b := servertest.Start(t, servertest.Options{Store: u.String(), Adjust: one})
+	must(t, a, "POST", "/servers", serverBody("server1", db.Port))
+	wantAt(t, read(t, b, "/servers/server1"), "server1", "data", "id")
+	must(t, b, "PUT", "/servers/server1/set?state=maintenance", nil)
+	servertest.Eventually(t, "maintenance in the other process", func() bool {
+		return at(read(t, a, "/servers/server1"), "data", "attributes", "state") == "Maintenance, Running"
+	})
+	must(t, a, "PUT", "/servers/server1/clear?state=maintenance", nil)
+	servertest.Eventually(t, "the end of maintenance", func() bool {
+		return at(read(t, b, "/servers/server1"), "data", "attributes", "state") == "Running"
+	})
+	// A service that one makes has its listener in the other, too: one of them
+	// gets the port, for they share a machine here.
+	port := behind(t, b, "svc", db, `{"servers":`+members("servers", "server1")+`}`)
+	db.CreateUser(t, "app", "app-word")
+	client(t, port, "app", "app-word", "")
+	wantAt(t, read(t, b, "/listeners/svc-listener"), "Running", "data", "attributes", "state")
+	must(t, a, "PATCH", "/services/svc", `{"data":{"attributes":{"parameters":{"max_connections":3}}}}`)
+	wantAt(t, read(t, b, "/services/svc"), 3.0, "data", "attributes", "parameters", "max_connections")
+	must(t, a, "DELETE", "/services/svc?force=yes", nil)
+	servertest.Eventually(t, "the end of the listener", func() bool {
+		_, err := dial(t, port, "app", "app-word", "")
+		return err != nil
+	})
+}
+
+// TestCatalogue: a server that is a service of the catalogue follows it.
+func TestCatalogue(t *testing.T) {
+	t.Parallel()
+	first, second := testbed.StartMariaDB(t, testbed.MariaDBOptions{}), testbed.StartMariaDB(t, testbed.MariaDBOptions{})
+	for _, db := range []*testbed.MariaDB{first, second} {
+		db.CreateUser(t, "app", "app-word")
+	}
+	s := servertest.Start(t, servertest.Options{})
+	entry := s.Create(t, object{"name": "Main database", "service_type": "mysql", "config": object{
+		"host": "127.0.0.1", "port": first.Port, "database": "mysql", "username": first.User, "password": first.Password,
+	}})
+	must(t, s, "POST", "/servers", object{"data": object{"id": "server1", "attributes": object{"parameters": object{"catalog_service": entry["id"]}}}})
+	run(t, s, []step{
+		{"PATCH", "/servers/server1", `{"data":{"attributes":{"parameters":{"address":"127.0.0.1"}}}}`, refused, "together"},
+		{"POST", "/servers", `{"data":{"id":"x","attributes":{"parameters":{"catalog_service":"` + uuid.NewString() + `"}}}}`, refused, "catalog_service"},
+	})
+	port := behind(t, s, "svc", first, `{"servers":`+members("servers", "server1")+`}`)
+	serves := func(db *testbed.MariaDB) func() bool {
+		return func() bool {
+			conn, err := dial(t, port, "app", "app-word", "")
+			if err != nil {
+				return false
+			}
+			got, err := ask(t.Context(), conn, "SELECT @@port")
+			return err == nil && got == fmt.Sprint(db.Port)
+		}
+	}
+	servertest.Eventually(t, "the first server", serves(first))
+	a := s.Do(t, "PUT", "/api/services/"+entry["id"].(string), object{"config": object{"port": second.Port}})
+	if a.Status != found {
+		t.Fatalf("change the catalogue: %d %s", a.Status, a.Body)
+	}
+	servertest.Eventually(t, "the second server", serves(second))
+	wantAt(t, read(t, s, "/servers/server1"), entry["id"], "data", "attributes", "parameters", "catalog_service")
+}
