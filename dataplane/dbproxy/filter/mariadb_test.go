@@ -43,7 +43,7 @@ func TestPatternsAreThoseOfPCRE2(t *testing.T) {
 
 // atoms and quantifiers are what random patterns are made of.
 var (
-	atoms = strings.Fields(`a b c A \xe9 . ^ $ \b \d \w \s \D \W \S \h \v \R \N [ab] [^ab] [a-c] []a] [^]] [[:alpha:]] [[:^digit:]] [\w-] [\d.] [-a] \. \Qa.\E (?i) (?-i) (?s) (?m) (?x) | ) ( (?: (?> (?= (?! (a) (b|c) \1 \2 \g1 (?<n>a) \k<n> (?i:a) \A \z \Z \x41 \101 \0 \n # { } ] -`)
+	atoms       = strings.Fields(`a b c A \xe9 . ^ $ \b \d \w \s \D \W \S \h \v \R \N [ab] [^ab] [a-c] []a] [^]] [[:alpha:]] [[:^digit:]] [\w-] [\d.] [-a] \. \Qa.\E (?i) (?-i) (?s) (?m) (?x) | ) ( (?: (?> (?= (?! (a) (b|c) \1 \2 \g1 (?<n>a) \k<n> (?i:a) \A \z \Z \x41 \101 \0 \n # { } ] -`)
 	quantifiers = strings.Fields(`* + ? *? +? ?? *+ ++ ?+ {1} {2,} {0,2} {1,2}? {2}+ {,2} {a}`)
 )
 

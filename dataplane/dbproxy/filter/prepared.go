@@ -30,7 +30,9 @@ func (p *prepared[T]) prepare(next dbproxy.Handler, r *dbproxy.Request, to dbpro
 // Packet implements dbproxy.Answer.
 func (p *prepared[T]) Packet(kind wire.Kind, payload []byte, reply *wire.Reply) error {
 	if kind == wire.KindPrepared {
-		p.note(reply)
+		if err := p.note(payload); err != nil {
+			return err
+		}
 	}
 	if p.to == nil {
 		return nil
@@ -38,13 +40,20 @@ func (p *prepared[T]) Packet(kind wire.Kind, payload []byte, reply *wire.Reply) 
 	return p.to.Packet(kind, payload, reply)
 }
 
-// note keeps what is known of the statement that reply has just numbered.
-func (p *prepared[T]) note(reply *wire.Reply) {
+// note keeps what is known of the statement that has just got its number. That
+// is read from the packet, which a router may have changed: reply tells the
+// number on the server.
+func (p *prepared[T]) note(payload []byte) error {
+	statement, err := wire.ParsePrepared(payload)
+	if err != nil {
+		return err
+	}
 	if p.known == nil {
 		p.known = map[uint32]T{}
 	}
-	p.last = reply.Prepared().ID
+	p.last = statement.ID
 	p.known[p.last] = p.fresh
+	return nil
 }
 
 // of is what is known of the statement that a command is about. Statements that

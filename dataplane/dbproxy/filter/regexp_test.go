@@ -3,6 +3,7 @@ package filter
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // patterns are expressions with texts in which they are found (+) or not (-),
@@ -119,4 +120,36 @@ func TestReplacement(t *testing.T) {
 			t.Errorf("%s is taken", with)
 		}
 	}
+}
+
+func FuzzRegexp(f *testing.F) {
+	for _, tt := range patterns {
+		f.Add(tt.pattern, tt.text[1:], "$1", false)
+	}
+	for _, pattern := range refused[:len(refused)-1] {
+		f.Add(pattern, "a", "${n}", true)
+	}
+	f.Fuzz(func(t *testing.T, pattern, text, with string, extended bool) {
+		var options RegexpOptions
+		if extended {
+			options = Extended | IgnoreCase
+		}
+		x, err := CompileRegexp(pattern, options)
+		if err != nil || len(text) > 100 {
+			return
+		}
+		x.engine.MatchTimeout = 50 * time.Millisecond
+		found, err := x.Match([]byte(text))
+		if err != nil {
+			return
+		}
+		r, err := x.Replacement(with)
+		if err != nil {
+			return
+		}
+		out, replaced, err := r.Apply([]byte(text))
+		if err == nil && (replaced != found || !replaced && string(out) != text) {
+			t.Errorf("%q in %q: found %v, replaced %v: %q", pattern, text, found, replaced, out)
+		}
+	})
 }
