@@ -27,7 +27,9 @@ func (h *session) usable(c *conn) bool {
 func (h *session) choose(maxLag time.Duration) *conn {
 	var best *conn
 	bestScore := int64(math.MaxInt64)
-	more := h.replicas() < h.options.maxReplicas
+	connected := h.replicas()
+	more := connected < h.options.maxReplicas
+	fill := connected < h.options.replicas && !h.options.lazy
 	n := len(h.conns)
 	h.next++
 	for i := range n {
@@ -36,8 +38,9 @@ func (h *session) choose(maxLag time.Duration) *conn {
 			continue
 		}
 		score := h.score(c)
-		// A connection that there is is better than one to be made.
-		if score < bestScore || score == bestScore && best != nil && !best.connected() && c.connected() {
+		// A connection that there is is better than one to be made, unless
+		// there are too few.
+		if score < bestScore || score == bestScore && !fill && best != nil && !best.connected() && c.connected() {
 			best, bestScore = c, score
 		}
 	}

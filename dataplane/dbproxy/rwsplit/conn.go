@@ -149,6 +149,11 @@ func (h *session) drop(c *conn) {
 	for _, st := range h.reusable {
 		st.lost(c)
 	}
+	for i := range h.trx.entries {
+		if st := h.trx.entries[i].stmt; st != nil {
+			st.lost(c)
+		}
+	}
 	for i := range h.history.entries {
 		if st := h.history.entries[i].prepares; st != nil {
 			st.lost(c)

@@ -39,8 +39,10 @@ type sharedServers struct {
 	cleanups []func()
 }
 
-func (s *sharedServers) Helper()                           {}
-func (s *sharedServers) Logf(format string, args ...any)   { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+func (s *sharedServers) Helper() {}
+func (s *sharedServers) Logf(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, format+"\n", args...)
+}
 func (s *sharedServers) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
 func (s *sharedServers) Cleanup(f func())                  { s.cleanups = append(s.cleanups, f) }
 
@@ -163,4 +165,7 @@ func killed(t testing.TB, s *testbed.MariaDB) {
 	t.Helper()
 	s.Exec(t, "KILL USER app")
 	s.Await(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'app'", "0")
+	// A connection leaves the list a little before it is closed.
+	s.Await(t, `SELECT (SELECT VARIABLE_VALUE FROM information_schema.global_status WHERE VARIABLE_NAME = 'THREADS_CONNECTED') - COUNT(*)
+		FROM information_schema.processlist WHERE user <> 'system user' AND user <> 'event_scheduler'`, "0")
 }

@@ -55,7 +55,7 @@ func readOptions(p param.Set) *options {
 		replayTime: p.Duration("transaction_replay_timeout"), checksum: p.String("transaction_replay_checksum"),
 		deadlocks: p.Bool("transaction_replay_retry_on_deadlock"), mismatches: p.Bool("transaction_replay_retry_on_mismatch"),
 		safeCommit: p.Bool("transaction_replay_safe_commit"), history: int(p.Int("max_sescmd_history")), prune: p.Bool("prune_sescmd_history"),
-		historyOff: p.Bool("disable_sescmd_history"), retryAfter: time.Second, idleUnproven: 2 * time.Millisecond,
+		historyOff: p.Bool("disable_sescmd_history"), retryAfter: time.Second, idleUnproven: 100 * time.Microsecond,
 	}
 	if o.replay {
 		o.delayed, o.reconnect = true, true

@@ -239,6 +239,13 @@ func (h *session) redo(c *conn) error {
 			return fmt.Errorf("%w: statement %d of %d", errMismatch, i+1, len(h.trx.entries))
 		}
 	}
+	for i := range h.trx.entries {
+		if st := h.trx.entries[i].stmt; st != nil && st.uses == 0 && st.ids[c.slot] != 0 {
+			if err := closeOn(c, st); err != nil { // the client has done so
+				return err
+			}
+		}
+	}
 	return nil
 }
 

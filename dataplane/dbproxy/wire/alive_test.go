@@ -38,3 +38,19 @@ func gone(t *testing.T, c *Conn) {
 		}
 	}
 }
+
+func TestAliveAllocatesNothing(t *testing.T) {
+	a, _ := tcpPair(t)
+	c := NewConn(a, PeerServer)
+	if n := testing.AllocsPerRun(100, func() { c.Alive() }); n > 0 {
+		t.Fatal(n)
+	}
+}
+
+func BenchmarkAlive(b *testing.B) {
+	nc, _ := tcpPair(b)
+	c := NewConn(nc, PeerServer)
+	for b.Loop() {
+		c.Alive()
+	}
+}
