@@ -175,9 +175,6 @@ func readLink(r row) link {
 		LastSQLError:   r.first("last_sql_error"),
 	}}
 	l.heartbeats = r.number(0, "slave_received_heartbeats")
-	if seconds, err := strconv.ParseFloat(r["slave_heartbeat_period"], 64); err == nil {
-		l.period = time.Duration(seconds * float64(time.Second))
-	}
 	l.connected = l.IORunning == yes
 	l.ioPos = parsePosition(l.GTIDIOPos)
 	l.ssl = strings.EqualFold(r.first("master_ssl_allowed", "source_ssl_allowed"), yes)

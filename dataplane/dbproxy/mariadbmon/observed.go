@@ -37,9 +37,8 @@ type observed struct {
 // link is a replication connection of a server.
 type link struct {
 	dbproxy.Replication
-	heartbeats int64         // Slave_received_heartbeats
-	period     time.Duration // Slave_heartbeat_period
-	connected  bool          // has been seen connected
+	heartbeats int64 // Slave_received_heartbeats
+	connected  bool  // has been seen connected
 	ioPos      position
 	ssl        bool
 }

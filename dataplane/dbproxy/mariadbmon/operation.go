@@ -183,7 +183,7 @@ func (m *Monitor) followExternal(ctx context.Context, w *watched, l *link) error
 	if err != nil {
 		return err
 	}
-	s.host, s.port = l.MasterHost, l.MasterPort
+	s.host, s.port, s.ssl = l.MasterHost, l.MasterPort, s.ssl || l.ssl
 	if err := w.must(ctx, changeMaster(l.Name, s)); err != nil {
 		return err
 	}

@@ -231,3 +231,15 @@ func TestLagPassesALimit(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+func TestMajoritiesAreCounted(t *testing.T) {
+	for _, c := range []struct{ all, running, ofAll, ofRunning int }{{1, 1, 1, 1}, {2, 2, 2, 2}, {3, 2, 2, 2}, {4, 1, 3, 1}, {5, 3, 3, 2}, {3, 0, 2, 1}} {
+		var servers []*watched
+		for i := range c.all {
+			servers = append(servers, &watched{obs: observed{up: i < c.running}})
+		}
+		if a, b := majority(locksOfAll, servers), majority(locksOfRunning, servers); a != c.ofAll || b != c.ofRunning {
+			t.Errorf("of %d servers, %d of them running, %d and %d are a majority", c.all, c.running, a, b)
+		}
+	}
+}

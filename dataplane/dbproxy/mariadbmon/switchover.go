@@ -115,7 +115,7 @@ func (s *switchover) demote(ctx context.Context) error {
 	if err := w.runFile(ctx, m.options.Params.String("demotion_sql_file")); err != nil {
 		return err
 	}
-	if err := w.must(ctx, w.bounded("FLUSH LOGS")); err != nil {
+	if err := w.must(ctx, w.bounded("FLUSH LOCAL LOGS")); err != nil {
 		return err
 	}
 	return w.insist(ctx, func() error {
