@@ -25,6 +25,7 @@ type Session struct {
 	started  time.Time
 	ctx      context.Context
 	end      context.CancelCauseFunc
+	parent   *Session // that it was forked from, nil for clients
 
 	// Settled by the login.
 	caps       wire.Capability
