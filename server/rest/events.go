@@ -144,6 +144,7 @@ func relay(ctx context.Context, to sink, changes watch) {
 			to.end(err)
 			return
 		case <-ctx.Done():
+			to.end(nil)
 			return
 		}
 		if !ok {
