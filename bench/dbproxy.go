@@ -39,8 +39,8 @@ func measureProxy(o *owner, opts options) []row {
 	sysbench(o, server.Port, 1, 1, "oltp_read_write", "prepare")
 
 	haproxy := startHAProxy(o, opts.dir, server.Port)
-	connroute := startDBProxy(o, server, "readconnroute")
-	split := startDBProxy(o, server, "readwritesplit")
+	connroute, idle := startDBProxy(o, server, "readconnroute", 0)
+	split, _ := startDBProxy(o, server, "readwritesplit", 0)
 	var rows []row
 	seconds := max(2, int(opts.each.Seconds())*2)
 	for _, test := range []string{"oltp_point_select", "oltp_read_only", "oltp_read_write"} {
@@ -48,7 +48,10 @@ func measureProxy(o *owner, opts options) []row {
 			rows = append(rows, proxyRows(o, opts.rounds, seconds, test, threads, server.Port, haproxy, connroute, split)...)
 		}
 	}
-	return append(rows, connectRows(o, opts.rounds, seconds, server.Port, haproxy, connroute, split)...)
+	pooled, _ := startDBProxy(o, server, "readconnroute", 64)
+	pooledSplit, _ := startDBProxy(o, server, "readwritesplit", 64)
+	rows = append(rows, connectRows(o, opts.rounds, seconds, server.Port, haproxy, pooled, pooledSplit)...)
+	return append(rows, idleRow(o, connroute, idle))
 }
 
 // sysbenchResult is what one run of sysbench tells.
@@ -112,7 +115,7 @@ func connectRows(o *owner, rounds, seconds, direct, haproxy, connroute, split in
 		}
 	}
 	d, h, c, s := median(rates[direct]), median(rates[haproxy]), median(rates[connroute]), median(rates[split])
-	const name = "connect, query, disconnect, 16 threads: "
+	const name = "connect, query, disconnect, 16 threads, persistpoolmax=64: "
 	return []row{
 		figure(name+"direct", "/s", d), figure(name+"HAProxy", "/s", h),
 		atLeast(name+"readconnroute", "/s", c, h, c/h, "HAProxy", 1), atLeast(name+"readwritesplit", "/s", s, h, s/h, "HAProxy", 0.85),
@@ -153,6 +156,32 @@ func reconnect(o *owner, port, clients int, last time.Duration) float64 {
 	return float64(done.Load()) / last.Seconds()
 }
 
+// idleSessions is how many sessions wait for nothing while memory is read. The
+// files that a process may open at once allow no more on many machines.
+const idleSessions = 4000
+
+// idleRow is what 10,000 idle sessions need of memory, told from fewer of them.
+func idleRow(o *owner, port int, p *process) row {
+	c := mysql.NewConfig()
+	c.User, c.Passwd, c.Net, c.Addr, c.Logger = sysbenchUser, sysbenchPassword, "tcp", testbed.Addr(port), &mysql.NopLogger{}
+	connector, err := mysql.NewConnector(c)
+	o.must(err)
+	before := p.resident(o)
+	var all []driver.Conn
+	defer func() {
+		for _, conn := range all {
+			conn.Close()
+		}
+	}()
+	for range idleSessions {
+		conn, err := connector.Connect(context.Background())
+		o.must(err)
+		all = append(all, conn)
+	}
+	<-time.After(3 * time.Second) // what logins have left behind is given back
+	return bounded("memory of 10,000 idle sessions", "MiB", before+(p.resident(o)-before)*10_000/idleSessions, 300)
+}
+
 // startHAProxy runs HAProxy in TCP mode before the server.
 func startHAProxy(o *owner, dir string, server int) (port int) {
 	addr := freeAddr(o)
@@ -191,21 +220,21 @@ func portOf(o *owner, addr string) int {
 }
 
 // proxyCommand makes this program a database proxy: `bench dbproxy ADDR ROUTER
-// SERVER USER PASSWORD`.
+// SERVER USER PASSWORD POOL`.
 const proxyCommand = "dbproxy"
 
-func startDBProxy(o *owner, server *testbed.MariaDB, router string) (port int) {
+func startDBProxy(o *owner, server *testbed.MariaDB, router string, pool int) (port int, p *process) {
 	self, err := os.Executable()
 	o.must(err)
 	addr := freeAddr(o)
-	start(o, nil, dialReady(addr), self, proxyCommand, addr, router, strconv.Itoa(server.Port), server.User, server.Password)
-	return portOf(o, addr)
+	p = start(o, nil, dialReady(addr), self, proxyCommand, addr, router, strconv.Itoa(server.Port), server.User, server.Password, strconv.Itoa(pool))
+	return portOf(o, addr), p
 }
 
 // serveDBProxy is the main function of that.
 func serveDBProxy(args []string) error {
-	if len(args) != 5 {
-		return errors.New("usage: dbproxy ADDR ROUTER SERVER-PORT USER PASSWORD")
+	if len(args) != 6 {
+		return errors.New("usage: dbproxy ADDR ROUTER SERVER-PORT USER PASSWORD POOL")
 	}
 	host, port, err := net.SplitHostPort(args[0])
 	if err != nil {
@@ -219,7 +248,9 @@ func serveDBProxy(args []string) error {
 	p := dbproxy.New(dbproxy.Options{Modules: modules, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	err = p.Apply(context.Background(), dbproxy.Config{
 		Settings: param.MustParse(dbproxy.SettingsSpecs(), nil),
-		Servers:  []dbproxy.ServerConfig{{Name: "s1", Params: param.MustParse(dbproxy.ServerSpecs(), map[string]any{"address": "127.0.0.1", "port": args[2]})}},
+		Servers:  []dbproxy.ServerConfig{{Name: "s1", Params: param.MustParse(dbproxy.ServerSpecs(), map[string]any{
+			"address": "127.0.0.1", "port": args[2], "persistpoolmax": args[5], "persistmaxtime": "60s",
+		})}},
 		Services: []dbproxy.ServiceConfig{{Name: "mysql", Router: args[1], Servers: []string{"s1"},
 			Params: param.MustParse(dbproxy.ServiceSpecs().With(router.Specs...), map[string]any{"user": args[3], "password": args[4]})}},
 		Listeners: []dbproxy.ListenerConfig{{Name: "l1", Service: "mysql", Params: param.MustParse(dbproxy.ListenerSpecs(), map[string]any{"address": host, "port": port})}},
