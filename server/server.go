@@ -221,6 +221,7 @@ func (s *Server) wire(ctx context.Context, registry *connectors.Registry) error 
 
 		AllowPlaintext: s.conf.AllowPlaintext,
 		TrustForwarded: s.conf.TrustForwarded,
+		ProxyForbids:   s.conf.ProxyForbids,
 	})
 	if err != nil {
 		return err

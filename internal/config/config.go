@@ -49,6 +49,9 @@ type Config struct {
 	// TrustForwarded takes the scheme and host of links from the headers that a
 	// proxy in front of the program sets.
 	TrustForwarded bool
+	// ProxyForbids makes the API of the database proxy refuse changes with 403
+	// wherever it would with 400.
+	ProxyForbids bool
 
 	// DenyTargets are the networks that no service may be in.
 	DenyTargets       []netip.Prefix

@@ -28,6 +28,7 @@ func (c *Config) registerTLS(f *pflag.FlagSet) {
 	registerFiles(f, &c.GRPCTLS, "grpc-tls", "the gRPC listener", more, more)
 	registerFiles(f, &c.ProxyTLS, "proxy-tls", "the HTTP gateway", more, more)
 	f.BoolVar(&c.AllowPlaintext, "allow-plaintext", false, "serve without TLS on addresses that other machines can reach")
+	f.BoolVar(&c.ProxyForbids, "dbproxy-403", false, "refuse changes through the database proxy's REST API with 403, as clients of its first version expect, instead of 400")
 	f.BoolVar(&c.TrustForwarded, "trust-forwarded", false, "take the scheme and host of links from X-Forwarded-Proto and X-Forwarded-Host; only behind a proxy that sets both")
 }
 

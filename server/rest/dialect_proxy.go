@@ -101,7 +101,7 @@ func (d proxyDialect) call(f *facade, out *reply, r *http.Request, x *exchange, 
 	if err != nil {
 		return err
 	}
-	x.forbids = forbids(route)
+	x.forbids = forbids(route) || f.ProxyForbids && r.Method != http.MethodGet
 	if r.Method == http.MethodGet {
 		seen, err := parseView(r.URL.RawQuery, route)
 		if err != nil {

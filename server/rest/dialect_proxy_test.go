@@ -350,6 +350,24 @@ func TestProxyFailures(t *testing.T) {
 	}
 }
 
+// TestProxyForbids: one setting makes all refusals of changes what they were in
+// the first version.
+func TestProxyForbids(t *testing.T) {
+	t.Parallel()
+	f := &fake{}
+	s := facadeOf(t, f, func(o *Options) { o.ProxyForbids = true })
+	f.says(nil, "", errs.New(errs.InUse, "Something is wrong"))
+	for path, want := range map[string]int{"DELETE /v1/servers/x": 403, "PATCH /servers/x": 403, "GET /v1/servers/x": 400} {
+		verb, path, _ := strings.Cut(path, " ")
+		if a := ask(t, s, verb, path, ""); a.status != want {
+			t.Errorf("%s %s is answered %d, want %d", verb, path, a.status, want)
+		}
+	}
+	if a := ask(t, s, "POST", "/v1/servers", "{"); a.status != 403 {
+		t.Errorf("malformed JSON is answered %d", a.status)
+	}
+}
+
 func TestProxyConditions(t *testing.T) {
 	t.Parallel()
 	f := &fake{}

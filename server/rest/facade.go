@@ -46,6 +46,9 @@ type Options struct {
 	// TrustForwarded takes the scheme and host of links from X-Forwarded-Proto
 	// and X-Forwarded-Host, as a proxy in front of the program sets them.
 	TrustForwarded bool
+	// ProxyForbids makes 403 of each 400 that a change through the proxy's API
+	// is refused with, as its first version had it.
+	ProxyForbids bool
 	// Ready says why the program is not ready, or nil.
 	Ready func(ctx context.Context) error
 }
