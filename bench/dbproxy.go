@@ -248,7 +248,7 @@ func serveDBProxy(args []string) error {
 	p := dbproxy.New(dbproxy.Options{Modules: modules, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	err = p.Apply(context.Background(), dbproxy.Config{
 		Settings: param.MustParse(dbproxy.SettingsSpecs(), nil),
-		Servers:  []dbproxy.ServerConfig{{Name: "s1", Params: param.MustParse(dbproxy.ServerSpecs(), map[string]any{
+		Servers: []dbproxy.ServerConfig{{Name: "s1", Params: param.MustParse(dbproxy.ServerSpecs(), map[string]any{
 			"address": "127.0.0.1", "port": args[2], "persistpoolmax": args[5], "persistmaxtime": "60s",
 		})}},
 		Services: []dbproxy.ServiceConfig{{Name: "mysql", Router: args[1], Servers: []string{"s1"},
