@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -131,8 +132,32 @@ func (r *rpc) overREST(t *testing.T, s *servertest.Server, authorization string)
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if r.ofDatabases() && (resp.StatusCode == http.StatusCreated || resp.StatusCode == http.StatusNoContent) {
+	if (r.ofDatabases() || r.ofProxy()) && (resp.StatusCode == http.StatusCreated || resp.StatusCode == http.StatusNoContent) {
 		return "200"
+	}
+	if r.ofProxy() {
+		return r.fromProxy(t, resp, verb)
+	}
+	return fmt.Sprint(resp.StatusCode)
+}
+
+// ofProxy reports whether the RPC is one of the database proxy.
+func (r *rpc) ofProxy() bool { return r.desc.ParentFile().Package() == "backplane.proxy.v1" }
+
+// fromProxy is the status of an answer in the proxy's dialect, as other APIs
+// would have it: what makes no sense is 400 there, and whoever may not change
+// things is told to log in as somebody else.
+func (r *rpc) fromProxy(t *testing.T, resp *http.Response, verb string) string {
+	t.Helper()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch {
+	case resp.StatusCode == http.StatusUnauthorized && verb != http.MethodGet && bytes.Contains(text, []byte("permission_denied")):
+		return "403"
+	case resp.StatusCode == http.StatusBadRequest:
+		return "422"
 	}
 	return fmt.Sprint(resp.StatusCode)
 }
@@ -153,6 +178,8 @@ func (r *rpc) http(t *testing.T) (verb, path string, body []byte) {
 		verb, path = http.MethodPost, p.Post
 	case *annotations.HttpRule_Delete:
 		verb, path = http.MethodDelete, p.Delete
+	case *annotations.HttpRule_Patch:
+		verb, path = http.MethodPatch, p.Patch
 	default:
 		t.Fatalf("%s: unknown kind of HTTP rule", r.method)
 	}

@@ -118,7 +118,9 @@ func orNull(schema object) object {
 	_, refers := schema["$ref"]
 	_, combines := schema["allOf"]
 	if !refers && !combines {
-		return schema // anything, which null is too
+		// Anything, which null is too; not every reader takes it so.
+		schema["type"] = []any{"array", "boolean", "null", "number", "object", "string"}
+		return schema
 	}
 	value, out := object{}, object{}
 	for key, v := range schema {

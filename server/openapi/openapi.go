@@ -58,6 +58,10 @@ func Build(version string, public func(method string) bool, registry *connectors
 			continue
 		}
 		for verb, op := range item {
+			if ofProxy(op.(object)) {
+				completeProxy(at(components, "schemas"), path, verb, op.(object))
+				continue
+			}
 			complete(path, verb, op.(object), public)
 		}
 	}
