@@ -60,6 +60,11 @@ func StartMariaDBCluster(t TB, o ClusterOptions) *MariaDBCluster {
 	for _, s := range c.Servers {
 		s.Running = launch(t, s.process)
 	}
+	t.Cleanup(func() { // before they are stopped in good order, which takes longer
+		for _, s := range c.Servers {
+			s.Kill()
+		}
+	})
 	for _, s := range c.Servers {
 		s.await(t, "mariadbd", s.ping)
 	}

@@ -44,7 +44,7 @@ func TestMonitorsLogIn(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			own := &world{t: t, root: t, cluster: w.cluster}
 			own.servers = own.proxyServers(c.params)
-			own.monitorOf(dbproxy.MonitorOptions{Servers: own.servers}, "backend_connect_attempts=2").tick()
+			own.monitorOf(dbproxy.MonitorOptions{Servers: own.servers}, "backend_connect_timeout=1s").tick()
 			own.await(c.want)
 		})
 	}
