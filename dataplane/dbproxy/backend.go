@@ -210,6 +210,9 @@ func (b *Backend) Expect(cmd wire.Command) {
 
 // failed notes that the connection is of no use when an error is its own.
 func (b *Backend) failed(err error) error {
+	if err == nil {
+		return nil // without the memory that what follows takes
+	}
 	var ce *wire.ConnError
 	if errors.As(err, &ce) && ce.Conn == b.Conn {
 		b.broken = true

@@ -1,6 +1,11 @@
 package rwsplit
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/backplane/backplane/dataplane/dbproxy/wire"
+	"github.com/backplane/backplane/testbed"
+)
 
 // What has changed the session is done again on a new connection before
 // anything else.
@@ -72,18 +77,18 @@ func TestServerThatDiffersIsDropped(t *testing.T) {
 
 func TestResetConnection(t *testing.T) {
 	c := dialBinary(t, start(t, nil).Addr(t))
-	c.do(0x03, []byte("SET @a = 5")...)
+	c.do(wire.ComQuery, []byte("SET @a = 5")...)
 	st := c.prepare("SELECT 1, ?")
-	c.do(0x1f)
+	c.do(wire.ComResetConnection)
 	if c.reply.Failed() {
 		t.Fatal(c.reply.Err())
 	}
-	c.do(0x17, executing(st.ID, 0, true, 1)...)
-	if c.reply.ErrorCode() != 1243 {
+	c.do(wire.ComStmtExecute, executing(st.ID, 0, true, 1)...)
+	if c.reply.ErrorCode() != wire.ErrCodeUnknownStmt {
 		t.Fatal(c.reply.Err())
 	}
 	for range 3 {
-		rows := c.do(0x03, []byte("SELECT IFNULL(@a, 'none')")...)
+		rows := c.do(wire.ComQuery, []byte("SELECT IFNULL(@a, 'none')")...)
 		if len(rows) != 1 || string(rows[0][1:]) != "none" {
 			t.Fatalf("%q", rows)
 		}
@@ -107,4 +112,23 @@ func TestDiagnostics(t *testing.T) {
 		t.Fatal(list)
 	}
 	c.Close()
+}
+
+func TestChangeUser(t *testing.T) {
+	c := dialBinary(t, start(t, nil).Addr(t))
+	c.do(wire.ComQuery, []byte("SET @a = 5")...)
+	c.do(wire.ComQuery, []byte("CREATE TEMPORARY TABLE x (a INT)")...)
+	c.do(wire.ComQuery, []byte("BEGIN")...)
+	_, err := wire.LoginAgain(c.Conn, wire.LoginOptions{
+		User: testbed.ClusterApp, Database: "information_schema", Credentials: wire.Password(testbed.ClusterAppPassword),
+	}, c.caps, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		rows := c.do(wire.ComQuery, []byte("SELECT CONCAT(@@server_id, IFNULL(@a, 'none'), DATABASE())")...)
+		if len(rows) != 1 || rows[0][1] == '1' || string(rows[0][2:]) != "noneinformation_schema" {
+			t.Fatalf("%q %v", rows, c.reply.Err())
+		}
+	}
 }

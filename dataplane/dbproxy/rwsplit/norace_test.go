@@ -1,0 +1,5 @@
+//go:build !race
+
+package rwsplit
+
+const raced = false
