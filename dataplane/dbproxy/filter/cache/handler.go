@@ -224,6 +224,7 @@ func (h *handler) fetch(r *dbproxy.Request, to dbproxy.Answer, st *statement, k 
 	}
 	kept := rec.result
 	kept.tables, kept.stored = tables, f.now()
+	kept.size += overhead
 	f.store.put(k, &kept, since)
 	return nil
 }

