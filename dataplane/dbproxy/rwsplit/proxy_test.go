@@ -166,7 +166,7 @@ func TestNoWriteReachesReplicas(t *testing.T) {
 		srv.Exec(t, "SET GLOBAL log_output = 'TABLE'", "SET GLOBAL general_log = ON")
 		t.Cleanup(func() { srv.Exec(t, "SET GLOBAL general_log = OFF") })
 	}
-	p := start(t, map[string]any{"transaction_replay": true, "optimistic_trx": true})
+	p := start(t, map[string]any{"transaction_replay": true, "optimistic_trx": true, "causal_reads": "local"})
 	c := connect(t, p)
 	for i := range 5 {
 		c.exec("INSERT INTO t (a) VALUES (1)", "UPDATE t SET a = 2 WHERE a = 1", "SELECT a FROM t", "DELETE FROM t WHERE a = 2 LIMIT 1",

@@ -117,7 +117,7 @@ func TestSafeCommit(t *testing.T) {
 		table := account(t, "committed")
 		p := start(t, map[string]any{"transaction_replay": true, "transaction_replay_safe_commit": safe})
 		c := connect(t, p)
-		c.exec("BEGIN", "UPDATE "+table+" SET a = 1 WHERE id = 1")
+		c.exec("BEGIN", "UPDATE "+table+" SET a = a + 1 WHERE id = 1") // changes a row each time
 		s := shared.cluster.Servers[0]
 		s.Exec(t, "FLUSH TABLES") // nothing is open before the lock
 		hold := holdCommits(t)

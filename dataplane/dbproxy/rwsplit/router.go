@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/backplane/backplane/dataplane/dbproxy"
+	"github.com/backplane/backplane/dataplane/dbproxy/sqlclass"
 	"github.com/backplane/backplane/dataplane/dbproxy/wire"
 )
 
@@ -41,7 +42,8 @@ func (r *router) Session(s *dbproxy.Session) (dbproxy.Handler, error) {
 		router: r, options: r.options, client: s, conns: make([]conn, len(servers)), began: time.Now(),
 		history: history{limit: r.options.history, prune: r.options.prune, off: r.options.historyOff},
 	}
-	h.state.masterVariables = r.options.variablesOnMaster
+	h.state.masterVariables, h.state.optimism = r.options.variablesOnMaster, r.options.optimistic
+	h.state.autocommitOff = s.Mode()&sqlclass.Oracle != 0
 	for i, srv := range servers {
 		h.conns[i] = conn{slot: i, server: srv, stats: r.stats(srv), secondary: srv.Secondary()}
 	}
