@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/backplane/backplane/dataplane/dbproxy"
@@ -112,8 +111,7 @@ func (m *Monitor) run(ctx context.Context, c scriptCall) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, c.words[0], c.words[1:]...)
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	endGently(cmd)
 	cmd.WaitDelay = min(m.settings.scriptTimeout, scriptKill)
 	reader, writer := io.Pipe()
 	cmd.Stdout, cmd.Stderr = writer, writer
