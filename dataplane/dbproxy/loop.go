@@ -124,6 +124,9 @@ func (s *Session) await() (head []byte, size int, err error) {
 	w.since.Store(s.now().UnixNano())
 	defer w.since.Store(0)
 	for {
+		if err := s.renew(); err != nil {
+			return nil, 0, err
+		}
 		if s.rest() {
 			head, size, err = s.client.Peek(wire.MinHead)
 			s.rise()
@@ -211,6 +214,7 @@ func (s *Session) finish(err error) {
 	s.client.Close()
 	s.end(io.EOF)
 	s.config.release()
+	s.renewal.Swap(nil).release()
 	s.proxy.forget(s)
 	s.service.finished(s)
 }

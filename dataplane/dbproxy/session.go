@@ -44,8 +44,9 @@ type Session struct {
 	status   wire.Status
 	server   *Server // that has given the last answer
 
-	wait wait
-	diag diagnosis
+	wait    wait
+	diag    diagnosis
+	renewal atomic.Pointer[renewal] // what it is to take up when it can
 }
 
 // wait is where a session waits for its client, from which others may wake it.

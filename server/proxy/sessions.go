@@ -10,7 +10,7 @@ import (
 	"github.com/backplane/backplane/dataplane/dbproxy"
 	"github.com/backplane/backplane/dataplane/dbproxy/param"
 	proxyv1 "github.com/backplane/backplane/gen/backplane/proxy/v1"
-	"github.com/backplane/backplane/internal/errs"
+	"github.com/backplane/backplane/server/store"
 )
 
 // sessionSpecs are the parameters that a session may be given.
@@ -144,7 +144,7 @@ func (p *Proxy) GetSessionRelationship(ctx context.Context, req *proxyv1.GetRela
 }
 
 // DeleteSession implements the RPC.
-func (p *Proxy) DeleteSession(_ context.Context, req *proxyv1.DeleteSessionRequest) (*proxyv1.Changed, error) {
+func (p *Proxy) DeleteSession(ctx context.Context, req *proxyv1.DeleteSessionRequest) (*proxyv1.Changed, error) {
 	s, err := p.session(req.GetName())
 	if err != nil {
 		return nil, err
@@ -152,39 +152,38 @@ func (p *Proxy) DeleteSession(_ context.Context, req *proxyv1.DeleteSessionReque
 	if ttl := time.Duration(req.GetTtl()) * time.Second; ttl > 0 {
 		stop := time.AfterFunc(ttl, s.Kill)
 		context.AfterFunc(s.Context(), func() { stop.Stop() })
-		return &proxyv1.Changed{}, nil
+		return &proxyv1.Changed{}, p.recordSession(ctx, "DeleteSession", s)
 	}
 	s.Kill()
-	return &proxyv1.Changed{}, nil
+	return &proxyv1.Changed{}, p.recordSession(ctx, "DeleteSession", s)
 }
 
 // RestartSession implements the RPC.
-func (p *Proxy) RestartSession(_ context.Context, req *proxyv1.NameRequest) (*proxyv1.Changed, error) {
+func (p *Proxy) RestartSession(ctx context.Context, req *proxyv1.NameRequest) (*proxyv1.Changed, error) {
 	s, err := p.session(req.GetName())
 	if err != nil {
 		return nil, err
 	}
-	return changed(restart(s))
+	s.Restart()
+	return &proxyv1.Changed{}, p.recordSession(ctx, "RestartSession", s)
 }
 
 // RestartSessions implements the RPC.
-func (p *Proxy) RestartSessions(context.Context, *proxyv1.RestartSessionsRequest) (*proxyv1.Changed, error) {
+func (p *Proxy) RestartSessions(ctx context.Context, _ *proxyv1.RestartSessionsRequest) (*proxyv1.Changed, error) {
 	for _, s := range p.plane.Sessions() {
-		if err := restart(s); err != nil {
+		s.Restart()
+		if err := p.recordSession(ctx, "RestartSessions", s); err != nil {
 			return nil, err
 		}
 	}
 	return &proxyv1.Changed{}, nil
 }
 
-var errNoRestart = errs.New(errs.Disabled, "The session cannot take up other settings while it lasts; end it instead")
-
-// restart makes a session take up the present settings of its service.
-func restart(*dbproxy.Session) error { return errNoRestart }
-
-// UpdateSession implements the RPC.
-func (p *Proxy) UpdateSession(_ context.Context, req *proxyv1.UpdateRequest) (*proxyv1.Changed, error) {
-	if _, err := p.session(req.GetName()); err != nil {
+// UpdateSession implements the RPC. Filters may stand among the relationships
+// of the resource or, as some clients have them, among its attributes.
+func (p *Proxy) UpdateSession(ctx context.Context, req *proxyv1.UpdateRequest) (*proxyv1.Changed, error) {
+	s, err := p.session(req.GetName())
+	if err != nil {
 		return nil, err
 	}
 	b, err := readBody(req.GetBody())
@@ -194,5 +193,32 @@ func (p *Proxy) UpdateSession(_ context.Context, req *proxyv1.UpdateRequest) (*p
 	if _, faults := param.ParseSome(sessionSpecs(), b.parameters); len(faults) > 0 {
 		return nil, invalid("parameters."+faults[0].Name, faults[0].Message)
 	}
-	return nil, errNoRestart
+	names, given := b.relations[filters]
+	if inside, ok := b.attributes["relationships"].(map[string]any); ok && !given && inside[filters] != nil {
+		if names, err = readRelation(filters, inside[filters]); err != nil {
+			return nil, err
+		}
+		given = true
+	}
+	if !given {
+		return &proxyv1.Changed{}, p.recordSession(ctx, "UpdateSession", s)
+	}
+	for _, name := range names {
+		if _, ok := p.plane.Filter(name); !ok {
+			return nil, invalid("relationships.filters", "must be there: "+name+" is not a filter")
+		}
+	}
+	if err := s.SetFilters(names); err != nil {
+		return nil, invalid("relationships.filters", err.Error())
+	}
+	return &proxyv1.Changed{}, p.recordSession(ctx, "UpdateSession", s)
+}
+
+// recordSession records what was done to a session.
+func (p *Proxy) recordSession(ctx context.Context, action string, s *dbproxy.Session) error {
+	return p.Store.Change(ctx, func(tx *store.Tx) error {
+		id := strconv.FormatUint(uint64(s.ID()), 10)
+		tx.Audit(store.Audit{Action: action, Kind: "proxy_session", ID: id, Name: s.User()})
+		return nil
+	})
 }
