@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/backplane/backplane/dataplane/dbproxy"
@@ -144,4 +145,13 @@ func checkStopped(t *testing.T, w *world, m *watch) {
 	if w.states() != healthy {
 		t.Errorf("states have changed to %s", w.states())
 	}
+	// It can be started again.
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { m.Run(ctx) })
+	before := m.Ticks()
+	eventually(t, "true", func() string { return fmt.Sprint(m.Ticks() > before) })
+	m.tick()
+	cancel()
+	running.Wait()
 }
