@@ -89,6 +89,7 @@ var routes = []struct{ params, want, statements string }{
 	{"strict_sp_calls=true", "m", "CALL p(); SELECT @@server_id"},
 	{"", "m", "CREATE TEMPORARY TABLE x (a INT);;INSERT INTO x VALUES (1); SELECT @@server_id FROM x"},
 	{"", "m", "BEGIN;;INSERT INTO t (a) VALUES (1); SELECT @@server_id"},
+	{"", "r", "SET @m = 1;;SELECT 1;;USE information_schema; SELECT @@server_id, @m FROM engines WHERE DATABASE() = 'information_schema' AND @m = 1 LIMIT 1"},
 	// Prepared as text.
 	{"", "r", "PREPARE s FROM 'SELECT @@server_id'; EXECUTE s"},
 	{"", "m", "PREPARE s FROM 'SELECT @@server_id FROM t LIMIT 1 FOR UPDATE'; EXECUTE s"},
@@ -240,4 +241,26 @@ func TestUse(t *testing.T) {
 	if len(seen) != 2 {
 		t.Fatal(seen)
 	}
+}
+
+// Requests of more than 16 MiB, which no one holds, go to the master.
+func TestBigRequests(t *testing.T) {
+	s := servers(t)
+	for _, srv := range s.Servers {
+		before := srv.Query(t, "SELECT @@GLOBAL.max_allowed_packet")
+		srv.Exec(t, "SET GLOBAL max_allowed_packet = 64 * 1024 * 1024")
+		defer srv.Exec(t, "SET GLOBAL max_allowed_packet = "+before)
+	}
+	c := connect(t, start(t, nil), func(c *mysql.Config) { c.MaxAllowedPacket = 64 << 20 })
+	big := strings.Repeat("x", 20<<20)
+	if got, err := c.try("SELECT CONCAT(@@server_id, '/', LENGTH('" + big + "'))"); err != nil || got != fmt.Sprintf("1/%d", len(big)) {
+		t.Fatal(got, err)
+	}
+	for range 3 {
+		got, err := c.try("SELECT CONCAT(@@server_id, '/', LENGTH(?))", big)
+		if _, length, _ := strings.Cut(got, "/"); err != nil || length != fmt.Sprint(len(big)) {
+			t.Fatal(got, err)
+		}
+	}
+	c.reads(3)
 }

@@ -53,8 +53,13 @@ func (h *session) writeLogged(c *conn, k *call) error {
 		h.after(c, k, atMaster)
 		return nil
 	}
-	if (lost(c, err) || errors.Is(err, errDeadlock)) && h.state.trx != noTransaction {
+	switch {
+	case (lost(c, err) || errors.Is(err, errDeadlock)) && h.state.trx != noTransaction:
 		return h.replay(k, err, true)
+	case lost(c, err) && c.b.Reply.Size() == 0 && k.packet != nil && k.class.Op == sqlclass.OpBegin && !k.class.Has(sqlclass.FlagMulti) && k.tries < h.options.attempts:
+		k.tries++
+		h.drop(c)
+		return h.write(k) // nothing has been done yet that could be done twice
 	}
 	return h.failed(c, k, err)
 }
@@ -75,6 +80,9 @@ func (h *session) exchangeLogged(c *conn, k *call) error {
 	}
 	if err := c.b.Receive(&h.recorder); err != nil {
 		return err
+	}
+	if k.class.Op == sqlclass.OpXA {
+		packet = nil // its names are those of the whole server
 	}
 	h.log(logged{packet: packet, stmt: k.stmt, types: k.types, sum: h.recorder.sum})
 	return nil

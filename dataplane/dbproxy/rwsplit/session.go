@@ -24,7 +24,6 @@ type session struct {
 	onlyReplicas bool  // the master is not to be chosen
 	next         int   // where the choice of a server begins
 	joined       bool  // there has been a master
-	closing      bool  // RELEASE was part of the last statement
 
 	state      state
 	trxConn    *conn // of a transaction that is not on the master
@@ -57,6 +56,7 @@ type call struct {
 	name   string     // of a statement prepared as text
 	stmt   *statement // that is executed
 	types  bool       // the packet tells the types of the parameters
+	tries  int        // how often it was sent again
 	begun  time.Time
 }
 

@@ -193,7 +193,10 @@ func (h *session) hinted(k *call, p place) (handled bool, err error) {
 			}
 			continue
 		case dbproxy.HintAll:
-			return true, h.everywhere(k)
+			if !control {
+				return true, h.everywhere(k)
+			}
+			continue
 		case dbproxy.HintLast:
 			c = h.previous
 		case dbproxy.HintSlave:

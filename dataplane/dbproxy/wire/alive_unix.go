@@ -13,17 +13,25 @@ func (c *Conn) Alive() bool {
 	if c.written != nil {
 		return false
 	}
-	if c.raw == nil {
-		return true // under TLS there may be tickets that were not asked for
-	}
 	if c.r != c.w {
 		return false
+	}
+	raw := c.raw
+	if raw == nil { // TLS: whatever comes unasked is its end
+		sc, ok := c.base.(syscall.Conn)
+		if !ok {
+			return true
+		}
+		var err error
+		if raw, err = sc.SyscallConn(); err != nil {
+			return false
+		}
 	}
 	if c.probe == nil {
 		c.probe = c.tryPeek
 	}
 	c.silent = false
-	return c.raw.Read(c.probe) == nil && c.silent
+	return raw.Read(c.probe) == nil && c.silent
 }
 
 // tryPeek looks whether there is something to read, and leaves it there.
