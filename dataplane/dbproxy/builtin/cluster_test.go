@@ -120,8 +120,8 @@ func TestWritesAreReadAtOnce(t *testing.T) {
 // is made of a replica, no acknowledged commit is lost, and the sessions go on.
 func TestMasterIsKilledUnderLoad(t *testing.T) {
 	t.Parallel()
-	p, c := cluster(t, map[string]any{"transaction_replay": true, "delayed_retry_timeout": "60s", "transaction_replay_timeout": "60s"},
-		map[string]any{"auto_failover": true, "auto_rejoin": true, "failcount": 2, "backend_connect_timeout": "1s"})
+	p, c := cluster(t, map[string]any{"transaction_replay": true, "transaction_replay_safe_commit": false, "transaction_replay_checksum": "result_only", "delayed_retry_timeout": "60s", "transaction_replay_timeout": "60s"},
+		map[string]any{"auto_failover": true, "failcount": 2, "backend_connect_timeout": "1s"})
 	db := open(t, p)
 	const clients = 6
 	db.SetMaxOpenConns(clients)
@@ -174,8 +174,6 @@ func TestMasterIsKilledUnderLoad(t *testing.T) {
 			t.Errorf("of %d writes of client %d that were acknowledged %d are there", want, client, n)
 		}
 	}
-	c.Restart(t, 0)
-	proxytest.Eventually(t, "the old master follows the new one", func() bool { return p.Backend(t, 0).Status().Has(dbproxy.Slave) })
 }
 
 // write inserts a row in a transaction. A transaction may be done again when
