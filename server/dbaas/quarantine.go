@@ -305,7 +305,7 @@ func (a *Admin) begin(ctx context.Context, id int, kind string, fn change) (*ent
 
 func (a *Admin) tryBegin(ctx context.Context, id int, kind string, fn change) (op *ent.Operation, err error) {
 	defer a.Keys.Writing()()
-	err = a.Store.Change(ctx, func(tx *store.Tx) error {
+	err = a.ops.Change(ctx, kind, func(tx *store.Tx) error {
 		if err := tx.TakeTurn(ctx); err != nil {
 			return err
 		}
