@@ -18,6 +18,7 @@ import (
 	"github.com/backplane/backplane/ent/change"
 	"github.com/backplane/backplane/ent/lease"
 	"github.com/backplane/backplane/ent/revision"
+	"github.com/backplane/backplane/internal/errs"
 )
 
 // The one row of the revision table.
@@ -79,6 +80,9 @@ func (s *Store) Change(ctx context.Context, fn func(tx *Tx) error) error {
 }
 
 func (s *Store) change(ctx context.Context, client *ent.Client, fn func(tx *Tx) error) error {
+	if faults := errs.Faults(ctx); len(faults) > 0 {
+		return errs.Invalid(faults...) // nothing comes of the call
+	}
 	const attempts = 10
 	var err error
 	for try := range attempts {
