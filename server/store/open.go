@@ -285,6 +285,12 @@ func (s *Store) seed(ctx context.Context) error {
 	if err := s.numberProjects(ctx); err != nil {
 		return err
 	}
+	if s.Exclusive() {
+		// Whoever held a lease of this store is no more.
+		if _, err := s.Lease.Delete().Exec(ctx); err != nil {
+			return err
+		}
+	}
 	return s.recount(ctx)
 }
 
