@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -20,6 +21,11 @@ const (
 	provisionGoal = 1.3
 	// provisionTurns is how many databases are made and dropped in each round.
 	provisionTurns = 10
+	// durableCommits is how often Backplane waits for the disk of its store while
+	// a database is made, quarantined and dropped: when the name is found free,
+	// when the database is handed over, and before the engine is told to take the
+	// password away, and to drop it.
+	durableCommits = 4
 	// crowd is how many databases are created at once.
 	crowd = 50
 )
@@ -42,7 +48,29 @@ func measureDatabases(o *owner, opts options) (rows []row) {
 		config:   map[string]any{"host": "127.0.0.1", "port": maria.Port, "database": "mysql", "username": "root", "password": maria.Password},
 		straight: func(o *owner) straight { return newMariaDBStraight(o, maria) },
 	})...)
+	rows = append(rows, figure(fmt.Sprintf("%d durable commits of one row, SQLite", durableCommits), "ms", measureCommits(o, opts)))
 	return append(rows, measureDatabaseLists(o, opts)...)
+}
+
+// measureCommits is how long the commits take that the promise demands, of the
+// least that the same kind of store can commit.
+func measureCommits(o *owner, opts options) float64 {
+	bare, err := sql.Open("sqlite", "file:"+filepath.Join(opts.dir, "commits.db")+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
+	o.must(err)
+	o.Cleanup(func() { bare.Close() })
+	_, err = bare.Exec("CREATE TABLE bare (id INTEGER PRIMARY KEY, content TEXT)")
+	o.must(err)
+	content := fmt.Sprintf("%0600d", 0)
+	var took []float64
+	for range opts.rounds * provisionTurns {
+		began := time.Now()
+		for range durableCommits {
+			_, err := bare.Exec("INSERT INTO bare (content) VALUES (?)", content)
+			o.must(err)
+		}
+		took = append(took, float64(time.Since(began).Nanoseconds())/1e6)
+	}
+	return median(took)
 }
 
 // provisioning is an engine that databases are made on.

@@ -24,8 +24,8 @@ type listing struct {
 	count int
 }
 
-// measureDatabaseLists compares the first and the last page of a long list of databases
-// with those of a short one, one request at a time.
+// measureDatabaseLists compares the first, a middle and the last page of a long list of
+// databases with those of a short one, one request at a time.
 func measureDatabaseLists(o *owner, opts options) (rows []row) {
 	var lists [2]*listing
 	for i, n := range []int{opts.databases, databaseSmall} {
@@ -34,10 +34,15 @@ func measureDatabaseLists(o *owner, opts options) (rows []row) {
 		lists[i] = &listing{startBackplane(o, opts.binary, dir, ""), n}
 		lists[i].login(o)
 	}
-	for _, page := range []struct{ name, path string }{
-		{"first page", "/api/database/"},
-		{"first page of 100", "/api/database/?page_size=100"},
-		{"last page", "/api/database/?page=last"},
+	fixed := func(path string) func(int) string { return func(int) string { return path } }
+	for _, page := range []struct {
+		name string
+		path func(count int) string
+	}{
+		{"first page", fixed("/api/database/")},
+		{"first page of 100", fixed("/api/database/?page_size=100")},
+		{"page of 100 in the middle", func(count int) string { return fmt.Sprintf("/api/database/?page_size=100&page=%d", count/100/2) }},
+		{"last page", fixed("/api/database/?page=last")},
 	} {
 		a, b := lists[0].timed(o, page.path, opts.rounds*50, lists[1])
 		rows = append(rows, noMoreThan(fmt.Sprintf("%s, %d databases", page.name, lists[0].count), "µs", a, b, a/b,
@@ -48,10 +53,11 @@ func measureDatabaseLists(o *owner, opts options) (rows []row) {
 
 // timed gets a page of both lists in turn, checks that they are whole, and
 // returns the median times in µs.
-func (l *listing) timed(o *owner, path string, times int, other *listing) (ours, others float64) {
+func (l *listing) timed(o *owner, pathOf func(count int) string, times int, other *listing) (ours, others float64) {
 	var took [2][]float64
 	for range times {
 		for side, at := range []*listing{l, other} {
+			path := pathOf(at.count)
 			began := time.Now()
 			_, body := at.get(o, path)
 			took[side] = append(took[side], float64(time.Since(began).Nanoseconds())/1000)

@@ -1,7 +1,10 @@
 package mysql
 
 import (
+	"cmp"
 	"context"
+	"strconv"
+	"strings"
 
 	"github.com/backplane/backplane/connectors"
 )
@@ -12,8 +15,21 @@ func (s *server) HasLogin(ctx context.Context, _, user string) (bool, error) {
 	if checkName("login", user) != nil {
 		return false, s.failure(ctx, ctx.Err())
 	}
-	yes, err := s.is(ctx, "SELECT COUNT(*) > 0 FROM mysql.user WHERE User = "+quoteText(user)+s.unlocked())
+	yes, err := s.is(ctx, "SELECT COUNT(*) > 0 FROM "+s.accounts()+" WHERE User = "+quoteText(user)+s.unlocked())
 	return yes, s.failure(ctx, err)
+}
+
+// accounts is the table of accounts. What MariaDB calls mysql.user since 10.4 is
+// a view of it that takes several times as long.
+func (s *server) accounts() string {
+	major, rest, _ := strings.Cut(s.version, ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	m, errMajor := strconv.Atoi(major)
+	n, errMinor := strconv.Atoi(minor)
+	if s.maria && errMajor == nil && errMinor == nil && (m > 10 || m == 10 && n >= 4) {
+		return "mysql.global_priv"
+	}
+	return "mysql.user"
 }
 
 // unlocked leaves out the accounts that DropLogin had to keep on MySQL.
@@ -38,18 +54,38 @@ func (s *server) put(ctx context.Context, l connectors.Login) error {
 	if err := s.mayChange(l.User); err != nil {
 		return err
 	}
-	err := s.exec(ctx, "CREATE USER "+account(l.User)+" IDENTIFIED BY "+quoteText(l.Password))
-	switch {
-	case isNumber(err, 1396): // most likely it is there
-		err = s.change(ctx, l, err)
-	case err == nil:
-		err = s.settle(ctx, l, nil)
-	}
-	if err == nil && l.Privilege == connectors.Owner && s.empty != l.Database {
-		err = s.adopt(ctx, l.Database, l.User)
-	}
+	made := s.empty == l.Database // and so, most likely, the login is not there
 	s.empty = ""
-	return err
+	if err := s.makeOrChange(ctx, l, made); err != nil || l.Privilege != connectors.Owner || made {
+		return err
+	}
+	return s.adopt(ctx, l.Database, l.User)
+}
+
+// makeOrChange asks first whether there is such an account, unless it most
+// likely is new.
+func (s *server) makeOrChange(ctx context.Context, l connectors.Login, likelyNew bool) error {
+	if !likelyNew {
+		list, there, err := s.grants(ctx, l.User)
+		if err != nil {
+			return err
+		}
+		if there {
+			return s.change(ctx, l, list)
+		}
+	}
+	err := s.exec(ctx, "CREATE USER "+account(l.User)+" IDENTIFIED BY "+quoteText(l.Password))
+	if isNumber(err, 1396) { // most likely it is there after all
+		list, there, failed := s.grants(ctx, l.User)
+		if failed != nil || !there {
+			return cmp.Or(failed, err)
+		}
+		return s.change(ctx, l, list)
+	}
+	if err != nil {
+		return err
+	}
+	return s.settle(ctx, l, nil)
 }
 
 func checkLogin(l connectors.Login) error {
@@ -68,16 +104,9 @@ func checkLogin(l connectors.Login) error {
 	return nil
 }
 
-// change brings an account that is there to what was asked for; why is the
-// failure to make it.
-func (s *server) change(ctx context.Context, l connectors.Login, why error) error {
-	list, there, err := s.grants(ctx, l.User)
-	switch {
-	case err != nil:
-		return err
-	case !there:
-		return why
-	case foreign(list, l.Database):
+// change brings an account that is there to what was asked for.
+func (s *server) change(ctx context.Context, l connectors.Login, list []grant) error {
+	if foreign(list, l.Database) {
 		return exists("Login", l.User)
 	}
 	if err := s.settle(ctx, l, list); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/xdg-go/scram"
 )
@@ -32,6 +33,13 @@ func verifier(password string) (string, error) {
 	}
 	encode := base64.StdEncoding.EncodeToString
 	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", scramIterations, encode(salt), encode(keys.StoredKey), encode(keys.ServerKey)), nil
+}
+
+// verifierParts are the salt and the keys in a verifier. Whoever knows the keys
+// can log in to nothing, but can try passwords on them.
+func verifierParts(verifier string) []string {
+	_, rest, _ := strings.Cut(verifier, ":")
+	return strings.FieldsFunc(rest, func(r rune) bool { return r == '$' || r == ':' })
 }
 
 // scramClient prepares a password as the server does: one that SASLprep

@@ -216,8 +216,10 @@ func state(err error) string {
 	return ""
 }
 
-// explain makes a Failure of an error.
-func (s *server) explain(ctx context.Context, err error) error {
+// explain makes a Failure of an error. A server, or a pooler in front of it, may
+// say back what it was told: secrets are what the statements had beside those of
+// the configuration.
+func (s *server) explain(ctx context.Context, err error, secrets ...string) error {
 	if err == nil {
 		return nil
 	}
@@ -227,7 +229,7 @@ func (s *server) explain(ctx context.Context, err error) error {
 	if e := fromDriver(err); e != nil {
 		err = failure(e)
 	}
-	return connectors.Classify(err, hostPort(s.c), New().Spec().Secrets(s.c)...)
+	return connectors.Classify(err, hostPort(s.c), append(secrets, New().Spec().Secrets(s.c)...)...)
 }
 
 // failure tells what a refused statement amounts to.

@@ -26,7 +26,7 @@ func (s *server) PutLogin(ctx context.Context, l connectors.Login) error {
 			return nil
 		}
 	}
-	return s.explain(ctx, s.putLogin(ctx, l, secret))
+	return s.explain(ctx, s.putLogin(ctx, l, secret), append(verifierParts(secret), l.Password, secret)...)
 }
 
 func (s *server) putLogin(ctx context.Context, l connectors.Login, secret string) error {

@@ -47,27 +47,38 @@ func (a *Admin) background(ctx context.Context) {
 	}
 	lease.Hold(ctx, a.Store, a.Log, backgroundLease, func(ctx context.Context) {
 		var all sync.WaitGroup
-		all.Go(func() { a.repeat(ctx, every.logins, "drop the logins before rotations", a.endGraces) })
-		all.Go(func() { a.repeat(ctx, every.logins, "remove expired credentials", a.expire) })
-		all.Go(func() { a.repeat(ctx, every.logins, "rotate credentials", a.rotateDue) })
-		all.Go(func() { a.repeat(ctx, every.sizes, "measure databases", a.measureAll) })
-		all.Go(func() { a.repeat(ctx, every.purge, "drop databases from quarantine", a.purge) })
-		all.Go(func() { a.repeat(ctx, every.forget, "forget old tasks", a.forgetOperations) })
+		all.Go(func() { a.repeat(ctx, every.logins, nil, "drop the logins before rotations", a.endGraces) })
+		all.Go(func() { a.repeat(ctx, every.logins, nil, "remove expired credentials", a.expire) })
+		all.Go(func() { a.repeat(ctx, every.logins, nil, "rotate credentials", a.rotateDue) })
+		all.Go(func() { a.repeat(ctx, every.sizes, a.measureNow, "measure databases", a.measureAll) })
+		all.Go(func() { a.repeat(ctx, every.purge, nil, "drop databases from quarantine", a.purge) })
+		all.Go(func() { a.repeat(ctx, every.forget, nil, "forget old tasks", a.forgetOperations) })
 		all.Wait()
 	})
 }
 
-// repeat does a job, and again after each interval, until ctx ends.
-func (a *Admin) repeat(ctx context.Context, every time.Duration, what string, job func(context.Context) error) {
+// repeat does a job, and again after each interval or when it is asked for, until
+// ctx ends.
+func (a *Admin) repeat(ctx context.Context, every time.Duration, now <-chan struct{}, what string, job func(context.Context) error) {
 	for {
 		if err := job(ctx); err != nil && ctx.Err() == nil {
 			a.Log.ErrorContext(ctx, what, "error", err)
 		}
 		select {
 		case <-time.After(every):
+		case <-now:
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// measureSoon measures all databases at once, if this is the process that does:
+// in others it is done at the usual time.
+func (a *Admin) measureSoon() {
+	select {
+	case a.measureNow <- struct{}{}:
+	default: // it is asked for already
 	}
 }
 

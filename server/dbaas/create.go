@@ -194,7 +194,7 @@ func (a *Admin) make(ctx context.Context, w wanted) (row *ent.Database, err erro
 	}
 	defer a.Keys.Writing()()
 	var op *ent.Operation
-	err = a.Store.Change(ctx, func(tx *store.Tx) (err error) {
+	err = a.ops.Change(ctx, w.kind, func(tx *store.Tx) (err error) {
 		if err := tx.TakeTurn(ctx); err != nil {
 			return err
 		}
@@ -252,10 +252,11 @@ func (a *Admin) make(ctx context.Context, w wanted) (row *ent.Database, err erro
 }
 
 // stillOffered makes sure that the plan has not changed since it was read, and
-// loads the services that it has now.
+// loads the services that it has now, without those that are switched off.
 func (a *Admin) stillOffered(ctx context.Context, tx *store.Tx, w wanted) error {
 	now, err := tx.Plan.Query().
-		Where(plan.ID(w.plan.ID), plan.IsActive(true), plan.HasEnvironmentsWith(environment.ID(w.environment.ID))).WithServices().Only(ctx)
+		Where(plan.ID(w.plan.ID), plan.IsActive(true), plan.HasEnvironmentsWith(environment.ID(w.environment.ID))).
+		WithServices(func(q *ent.ServiceQuery) { q.Where(service.Enabled(true)).Order(service.ByCreatedAt(), service.ByID()) }).Only(ctx)
 	if ent.IsNotFound(err) {
 		return refuse("Invalid plan for selected environment.")
 	}
@@ -294,14 +295,7 @@ func nameTaken() error {
 
 // place picks the service of the plan with the most room.
 func (a *Admin) place(ctx context.Context, tx *store.Tx, w wanted) (uuid.UUID, error) {
-	var ids []uuid.UUID
-	for _, s := range w.plan.Edges.Services {
-		ids = append(ids, s.ID)
-	}
-	services, err := tx.Service.Query().Where(service.IDIn(ids...), service.Enabled(true)).Order(service.ByCreatedAt(), service.ByID()).All(ctx)
-	if err != nil {
-		return uuid.Nil, err
-	}
+	services := w.plan.Edges.Services
 	var best uuid.UUID
 	room, held := 0, false
 	for _, s := range services {

@@ -20,7 +20,7 @@ import (
 // createDatabase is the operation that makes a database and its first login.
 func (a *Admin) createDatabase() operation.Kind {
 	return operation.Kind{
-		Name: kindCreate, Undo: true, Ended: a.forgetDatabase, Relevance: "CRITICAL",
+		Name: kindCreate, Undo: true, Ended: a.forgetDatabase, Relevance: "CRITICAL", AsksFirst: true,
 		Steps: a.creation(),
 	}
 }
@@ -42,15 +42,11 @@ func (a *Admin) creation() []operation.Step {
 // checkFree makes sure that what is about to be made does not exist: from then
 // on, what exists is what was made. A login that was made by hand is evaded.
 func (a *Admin) checkFree(ctx context.Context, w *operation.Work) error {
-	row, err := a.worksOn(ctx, w)
-	if err != nil {
-		return err
-	}
 	cred, err := a.Store.Credential.Get(ctx, w.Int("credential"))
 	if err != nil {
 		return err
 	}
-	return a.onServer(ctx, row.ServiceID, func(b backend, s connectors.DatabaseServer) error {
+	return a.withDatabase(ctx, w, func(row *ent.Database, b backend, s connectors.DatabaseServer) error {
 		exists, err := s.HasDatabase(ctx, row.Name)
 		if err != nil {
 			return err
@@ -121,13 +117,21 @@ func (a *Admin) engineDrop(ctx context.Context, w *operation.Work) error {
 	})
 }
 
-// worksOn is the database of an operation.
+// recentDatabase is what worksOn is remembered as.
+type recentDatabase struct{}
+
+// worksOn is the database of an operation, as it was a moment ago. What others
+// may change of a database that is locked concerns no step.
 func (a *Admin) worksOn(ctx context.Context, w *operation.Work) (*ent.Database, error) {
-	row, err := a.Store.Database.Get(ctx, w.Subject.ID)
+	row, err := operation.Remember(w, recentDatabase{}, func() (*ent.Database, error) { return a.Store.Database.Get(ctx, w.Subject.ID) })
 	if ent.IsNotFound(err) {
 		return nil, missing()
 	}
-	return row, err
+	if err != nil {
+		return nil, err
+	}
+	own := *row // to do with as one likes
+	return &own, nil
 }
 
 // withDatabase runs fn with the database of an operation and its server.
@@ -136,7 +140,11 @@ func (a *Admin) withDatabase(ctx context.Context, w *operation.Work, fn func(*en
 	if err != nil {
 		return err
 	}
-	return a.onServer(ctx, row.ServiceID, func(b backend, s connectors.DatabaseServer) error { return fn(row, b, s) })
+	b, err := a.recentBackend(ctx, w, row.ServiceID)
+	if err != nil {
+		return err
+	}
+	return a.onBackend(ctx, b, func(b backend, s connectors.DatabaseServer) error { return fn(row, b, s) })
 }
 
 func (a *Admin) firstLogin(ctx context.Context, w *operation.Work) error {

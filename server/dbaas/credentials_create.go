@@ -136,7 +136,7 @@ func (a *Admin) insertWanted(ctx context.Context, tx *store.Tx, row *ent.Databas
 // createCredential is the operation that makes a further login of a database.
 func (a *Admin) createCredential() operation.Kind {
 	return operation.Kind{
-		Name: kindCreateCredential, Undo: true, Ended: a.forgetCredential,
+		Name: kindCreateCredential, Undo: true, Ended: a.forgetCredential, AsksFirst: true,
 		Steps: []operation.Step{
 			{Name: "check that the name is free", Do: a.checkLoginFree},
 			{Name: "create the login", Do: a.firstLogin, Undo: a.dropCredentialLogins, Record: a.loginReady},

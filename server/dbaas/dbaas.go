@@ -76,11 +76,13 @@ type Admin struct {
 	ops     *operation.Runner
 	moved   *moves
 	copies  chan struct{} // one place for each copy of a database under way
+	// measureNow asks for the sizes of all databases before it is time.
+	measureNow chan struct{}
 }
 
 // New makes an Admin. It starts nothing; see Run.
 func New(o Options) *Admin {
-	a := &Admin{Options: o, engines: map[string]connectors.Provisioner{}, moved: newMoves(), copies: make(chan struct{}, copiesAtOnce)}
+	a := &Admin{Options: o, engines: map[string]connectors.Provisioner{}, moved: newMoves(), copies: make(chan struct{}, copiesAtOnce), measureNow: make(chan struct{}, 1)}
 	for _, name := range o.Registry.Types() {
 		conn, _ := o.Registry.Lookup(name)
 		if p, ok := conn.(connectors.Provisioner); ok {

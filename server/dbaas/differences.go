@@ -83,6 +83,7 @@ func (a *Admin) ListDifferences(ctx context.Context, req *dbaasv1.ListDifference
 			out.Difference = append(out.Difference, f.toProto(linksOf(ctx), c.service.ID))
 		}
 	}
+	out.Links = whole(len(out.Difference)).links(ctx, differences)
 	return out, nil
 }
 

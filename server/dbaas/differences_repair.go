@@ -132,7 +132,7 @@ func (a *Admin) repaired(ctx context.Context, begun []int) (*dbaasv1.RepairDiffe
 	if err != nil {
 		return nil, err
 	}
-	out := &dbaasv1.RepairDifferencesResponse{}
+	out := &dbaasv1.RepairDifferencesResponse{Links: &dbaasv1.Links{Self: selfOr(ctx, "/api/"+differences+"/repair/")}}
 	for _, row := range rows {
 		out.Task = append(out.Task, a.taskToProto(linksOf(ctx), row))
 	}

@@ -11,3 +11,15 @@ func Points() map[string][]string {
 	}
 	return out
 }
+
+// Asking are the first steps of the kinds of operations that ask before they
+// change anything, by the kind's name.
+func Asking() map[string]string {
+	out := map[string]string{}
+	for _, k := range (&Admin{}).kinds() {
+		if k.AsksFirst {
+			out[k.Name] = k.Steps[0].Name
+		}
+	}
+	return out
+}

@@ -29,6 +29,7 @@ const (
 	teams        = "team"
 	tasks        = "task"
 	snapshots    = "snapshot"
+	differences  = "difference"
 )
 
 // requestURL is that of the REST request under way; nil over gRPC.
@@ -43,6 +44,14 @@ func requestURL(ctx context.Context) *url.URL {
 		return nil
 	}
 	return u
+}
+
+// selfOr is the URL of the REST request under way, or a path over gRPC.
+func selfOr(ctx context.Context, path string) string {
+	if u := requestURL(ctx); u != nil {
+		return u.String()
+	}
+	return path
 }
 
 // linker makes the URLs of an answer. Over gRPC they are paths.

@@ -49,6 +49,9 @@ func pageOf(req pageRequest, count int) (page, error) {
 	return p, nil
 }
 
+// whole is the one page of a list that has no others.
+func whole(count int) page { return page{number: 1, size: max(1, count), count: count} }
+
 // pages is how many there are; an empty list has one.
 func (p page) pages() int { return max(1, (p.count+p.size-1)/p.size) }
 

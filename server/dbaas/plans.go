@@ -239,6 +239,7 @@ func (a *Admin) UpdatePlan(ctx context.Context, req *dbaasv1.UpdatePlanRequest) 
 		return nil, err
 	}
 	var next *ent.Plan
+	turned := false // whether it begins or ceases to enforce its size
 	err = a.Store.Change(ctx, func(tx *store.Tx) error {
 		if err := tx.TakeTurn(ctx); err != nil {
 			return err
@@ -261,11 +262,15 @@ func (a *Admin) UpdatePlan(ctx context.Context, req *dbaasv1.UpdatePlanRequest) 
 		if next, err = withPlanParts(tx.Plan.Query().Where(plan.ID(id))).Only(ctx); err != nil {
 			return err
 		}
+		turned = next.Enforce != row.Enforce
 		tx.Audit(auditOfPlan("UpdatePlan", next, planFields(row), planFields(next)))
 		return nil
 	})
 	if err != nil {
 		return nil, err
+	}
+	if turned {
+		a.measureSoon()
 	}
 	return planToProto(ctx, next), nil
 }

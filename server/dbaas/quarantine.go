@@ -290,11 +290,12 @@ func (a *Admin) lockAnd(ctx context.Context, id int, kind string, later bool, fn
 	return a.await(ctx, op.ID)
 }
 
-// begin is lockAnd without the waiting.
-func (a *Admin) begin(ctx context.Context, id int, kind string, fn change) (*ent.Operation, error) {
-	op, err := a.tryBegin(ctx, id, kind, fn)
+// begin is lockAnd without the waiting. begun, if any, is run in the transaction
+// too, with the operation.
+func (a *Admin) begin(ctx context.Context, id int, kind string, fn change, begun ...func(*store.Tx, *ent.Operation) error) (*ent.Operation, error) {
+	op, err := a.tryBegin(ctx, id, kind, fn, begun)
 	if errors.Is(err, keys.ErrRetired) {
-		op, err = a.tryBegin(ctx, id, kind, fn) // which seals anew
+		op, err = a.tryBegin(ctx, id, kind, fn, begun) // which seals anew
 	}
 	if err != nil {
 		return nil, err
@@ -303,9 +304,9 @@ func (a *Admin) begin(ctx context.Context, id int, kind string, fn change) (*ent
 	return op, nil
 }
 
-func (a *Admin) tryBegin(ctx context.Context, id int, kind string, fn change) (op *ent.Operation, err error) {
+func (a *Admin) tryBegin(ctx context.Context, id int, kind string, fn change, begun []func(*store.Tx, *ent.Operation) error) (op *ent.Operation, err error) {
 	defer a.Keys.Writing()()
-	err = a.Store.Change(ctx, func(tx *store.Tx) error {
+	err = a.ops.Change(ctx, kind, func(tx *store.Tx) error {
 		if err := tx.TakeTurn(ctx); err != nil {
 			return err
 		}
@@ -325,6 +326,11 @@ func (a *Admin) tryBegin(ctx context.Context, id int, kind string, fn change) (o
 		}
 		if op, err = a.ops.Begin(ctx, tx, kind, a.subject(row, row.Edges.Environment, row.Edges.Plan), data); err != nil {
 			return err
+		}
+		for _, and := range begun {
+			if err := and(tx, op); err != nil {
+				return err
+			}
 		}
 		return tx.Database.Update().Where(database.ID(id)).SetOperationID(op.ID).Exec(ctx)
 	})

@@ -31,7 +31,7 @@ func (a *Admin) register(ctx context.Context, w *operation.Work) error {
 	if err != nil {
 		return err
 	}
-	b, err := a.backendOf(ctx, row.ServiceID)
+	b, err := a.recentBackend(ctx, w, row.ServiceID)
 	if err != nil {
 		return err
 	}
@@ -61,6 +61,7 @@ func (a *Admin) register(ctx context.Context, w *operation.Work) error {
 		}
 		id = uuid.MustParse(res.GetData().GetId())
 	}
+	w.Forget(recentDatabase{})
 	return a.Store.Database.UpdateOneID(row.ID).SetRegisteredID(id).Exec(ctx)
 }
 
@@ -123,7 +124,7 @@ func (a *Admin) reregister(ctx context.Context, w *operation.Work) error {
 	if err != nil || row.RegisteredID == nil {
 		return err
 	}
-	b, err := a.backendOf(ctx, row.ServiceID)
+	b, err := a.recentBackend(ctx, w, row.ServiceID)
 	if err != nil {
 		return err
 	}

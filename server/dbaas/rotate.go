@@ -95,7 +95,7 @@ func otherUser(user string) string { return cutUser(user, maxUser-len(otherSuffi
 // with a password of its own, while the one in force still works.
 func (a *Admin) rotateCredential() operation.Kind {
 	return operation.Kind{
-		Name: kindRotate, Undo: true, Ended: a.abandonRotation,
+		Name: kindRotate, Undo: true, Ended: a.abandonRotation, AsksFirst: true,
 		Steps: []operation.Step{
 			{Name: "check that the name is free", Do: a.checkOther, Record: a.takeOther},
 			{Name: "drop what is left of the other login", Do: a.dropOther, Record: forgetFormer},

@@ -11,6 +11,7 @@ import (
 	"github.com/backplane/backplane/connectors"
 	"github.com/backplane/backplane/ent"
 	"github.com/backplane/backplane/internal/errs"
+	"github.com/backplane/backplane/server/operation"
 )
 
 const (
@@ -174,18 +175,28 @@ func (a *Admin) backendOf(ctx context.Context, id uuid.UUID) (backend, error) {
 	return backend{row, engine, config}, nil
 }
 
+// recentBackend is how a service was reached a moment ago. When that is not how
+// it is reached now, the step fails and reads it anew when it is tried again.
+func (a *Admin) recentBackend(ctx context.Context, w *operation.Work, id uuid.UUID) (backend, error) {
+	return operation.Remember(w, id, func() (backend, error) { return a.backendOf(ctx, id) })
+}
+
 // onServer runs fn with an administrator's login on a service.
 func (a *Admin) onServer(ctx context.Context, id uuid.UUID, fn func(b backend, s connectors.DatabaseServer) error) error {
 	b, err := a.backendOf(ctx, id)
 	if err != nil {
 		return err
 	}
-	leave, err := a.servers.enter(ctx, id)
+	return a.onBackend(ctx, b, fn)
+}
+
+func (a *Admin) onBackend(ctx context.Context, b backend, fn func(b backend, s connectors.DatabaseServer) error) error {
+	leave, err := a.servers.enter(ctx, b.row.ID)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	key := serverKey{id, b.row.Version}
+	key := serverKey{b.row.ID, b.row.Version}
 	if s := a.servers.take(key); s != nil {
 		err := fn(b, s)
 		if err == nil {

@@ -181,6 +181,8 @@ func (a *Admin) CreateSnapshot(ctx context.Context, req *dbaasv1.CreateSnapshotR
 		}
 		tx.Audit(auditOfSnapshot("CreateSnapshot", row, nil, snapshotFields(row)))
 		return map[string]any{"backup": row.ID}, a.Keys.Guard(ctx, tx, row.Sealed)
+	}, func(tx *store.Tx, op *ent.Operation) error {
+		return tx.Backup.Update().Where(backup.ID(row.ID)).SetOperationID(op.ID).Exec(ctx)
 	})
 	if err != nil {
 		return nil, err

@@ -316,6 +316,9 @@ func TestSnapshotsOverREST(t *testing.T) {
 		t.Fatalf("%d %s at %s", a.Status, a.Body, a.Header.Get("Location"))
 	}
 	id := int64(s["id"].(float64))
+	if got := h.Do(t, "GET", fmt.Sprintf("/api/snapshot/%d/", id), nil).JSON(t); s["task"] == nil || got["task"] != s["task"] {
+		t.Errorf("the task is %v at first, and %v then", s["task"], got["task"])
+	}
 	h.ended(t, id, "SUCCESS")
 	list := h.Do(t, "GET", of, nil)
 	if got, _ := list.JSON(t)["snapshot"].([]any); list.Status != 200 || len(got) != 1 {

@@ -85,7 +85,13 @@ func (s *stream) Context() context.Context { return s.ctx }
 // Standard is the list that every call passes, outermost first. What follows
 // (authentication, authorization) is passed in.
 func Standard(log *slog.Logger, m *telemetry.Metrics, inner ...Interceptor) Chain {
-	return append(Chain{requestID, measure(m), logCalls(log), mapErrors, recovery}, inner...)
+	chain := append(Chain{requestID, measure(m), logCalls(log), mapErrors, recovery}, inner...)
+	return append(chain, joinFaults)
+}
+
+// joinFaults refuses a call whose body could not be decoded as a whole.
+func joinFaults(ctx context.Context, _ string, next Handler) error {
+	return errs.JoinFaults(ctx, next(ctx))
 }
 
 type requestIDKey struct{}

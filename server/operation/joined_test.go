@@ -114,3 +114,24 @@ func TestHolding(t *testing.T) {
 		t.Errorf("another process's claim: %v", err)
 	}
 }
+
+// A kind that asks before it changes anything need not be on the disk when it
+// begins; every other must, and so must one that asks together with a change.
+func TestWhatNeedNotBeOnTheDisk(t *testing.T) {
+	alone, joined := Step{}, Step{Joined: true}
+	for name, c := range map[string]struct {
+		kind         Kind
+		begins, ends bool
+	}{
+		"asks first":            {kind: Kind{Undo: true, AsksFirst: true, Steps: []Step{alone, alone}}, begins: true},
+		"changes first":         {kind: Kind{Undo: true, Steps: []Step{alone, alone}}},
+		"asks with the changes": {kind: Kind{Undo: true, AsksFirst: true, Steps: []Step{joined, alone}}},
+		"only asks":             {kind: Kind{Undo: true, AsksFirst: true, Steps: []Step{alone}}},
+		"is never undone":       {kind: Kind{Steps: []Step{alone, alone}}, ends: true},
+	} {
+		last := len(c.kind.Steps) - 1
+		if c.kind.mayBeginLater() != c.begins || c.kind.mayEndLater(last) != c.ends || last > 0 && c.kind.mayEndLater(0) {
+			t.Errorf("%s: it begins later: %t, and ends later: %t", name, c.kind.mayBeginLater(), c.kind.mayEndLater(last))
+		}
+	}
+}

@@ -38,6 +38,10 @@ type Kind struct {
 	// Ended is called in the transaction that ends an operation without
 	// success. May be nil.
 	Ended func(ctx context.Context, tx *store.Tx, w *Work, cause error) error
+	// AsksFirst says that the first step changes nothing, and that nobody is told
+	// of the operation before that step is done. So a machine that loses power
+	// meanwhile may forget it.
+	AsksFirst bool
 	// Relevance of the task; WARNING when empty.
 	Relevance string
 }
@@ -51,6 +55,16 @@ func (k Kind) tried(step int) int {
 	}
 	return min(step+1, len(k.Steps))
 }
+
+// mayBeginLater reports whether the disk need not have an operation before the
+// first step is done: what is not known of then has had no effect.
+func (k Kind) mayBeginLater() bool { return k.AsksFirst && len(k.Steps) > 1 && !k.Steps[0].Joined }
+
+// mayEndLater reports whether the disk need not have what a step records: it is
+// the last one, and when the record of it is lost it is done again. An operation
+// that can be undone could be undone then, long after somebody was told that it
+// is done.
+func (k Kind) mayEndLater(step int) bool { return !k.Undo && step == len(k.Steps)-1 }
 
 // Step is one step of a Kind.
 type Step struct {
@@ -93,6 +107,43 @@ type Work struct {
 	Data map[string]any
 
 	progress func(done, total int64)
+	recent   *recent
+}
+
+// rememberFor bounds how long something read is remembered.
+const rememberFor = 5 * time.Second
+
+// recent is what the steps have read a moment ago.
+type recent struct{ values map[any]remembered }
+
+type remembered struct {
+	value any
+	at    time.Time
+}
+
+// Remember returns what read returns, or what it returned a moment ago, in this
+// step or in one before it that succeeded. It is for what nothing but the
+// operation changes while it is at work, or what may be a little old.
+func Remember[T any](w *Work, key any, read func() (T, error)) (T, error) {
+	if w.recent != nil {
+		if r, ok := w.recent.values[key]; ok && time.Since(r.at) < rememberFor {
+			if v, ok := r.value.(T); ok {
+				return v, nil
+			}
+		}
+	}
+	v, err := read()
+	if err == nil && w.recent != nil {
+		w.recent.values[key] = remembered{v, time.Now()}
+	}
+	return v, err
+}
+
+// Forget makes the next Remember of the key read.
+func (w *Work) Forget(key any) {
+	if w.recent != nil {
+		delete(w.recent.values, key)
+	}
 }
 
 // Progress tells how many bytes are done, and how many there are in all, 0

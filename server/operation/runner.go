@@ -26,6 +26,8 @@ const (
 	searchEvery = 500 * time.Millisecond
 	// atOnce bounds the operations under way in one process.
 	atOnce = 64
+	// failuresKept bounds the failures that are remembered.
+	failuresKept = 1000
 	// The pauses between tries double from first to last.
 	firstPause, lastPause = time.Second, 2 * time.Minute
 )
@@ -52,12 +54,14 @@ type Runner struct {
 	kinds  map[string]Kind
 	holder string
 
-	mu      sync.Mutex
-	active  map[int]*active
-	serving context.Context // nil until Run, and after it
-	stopped chan struct{}   // closed when Run ends
-	all     sync.WaitGroup
-	slots   chan struct{}
+	mu       sync.Mutex
+	active   map[int]*active
+	failures map[int]error   // why operations ended without success; the last few
+	order    []int           // of failures, oldest first
+	serving  context.Context // nil until Run, and after it
+	stopped  chan struct{}   // closed when Run ends
+	all      sync.WaitGroup
+	slots    chan struct{}
 }
 
 // active is an operation that this process works on.
@@ -71,7 +75,7 @@ func New(o Options) *Runner {
 	if o.every == 0 {
 		o.every, o.pause, o.held = searchEvery, firstPause, heldFor
 	}
-	r := &Runner{Options: o, kinds: map[string]Kind{}, holder: uuid.NewString(), active: map[int]*active{}, stopped: make(chan struct{}), slots: make(chan struct{}, atOnce)}
+	r := &Runner{Options: o, kinds: map[string]Kind{}, holder: uuid.NewString(), active: map[int]*active{}, failures: map[int]error{}, stopped: make(chan struct{}), slots: make(chan struct{}, atOnce)}
 	for _, k := range o.Kinds {
 		r.kinds[k.Name] = k
 	}
@@ -95,6 +99,16 @@ func (r *Runner) Begin(ctx context.Context, tx *store.Tx, kind string, subject S
 		SetProject(subject.Project).SetActor(store.ActorFrom(ctx).Name).SetRelevance(relevance).SetData(data).
 		SetHolder(r.holder).SetHeldUntil(now.Add(r.held).UnixMicro()).
 		SetCreatedAt(now.UnixMicro()).SetUpdatedAt(now.UnixMicro()).Save(ctx)
+}
+
+// Change runs a transaction that calls Begin with a kind. It waits until the
+// disk has it, unless the kind asks before it changes anything: then the record
+// of the first step brings it to the disk.
+func (r *Runner) Change(ctx context.Context, kind string, fn func(tx *store.Tx) error) error {
+	if r.kinds[kind].mayBeginLater() {
+		return r.Store.ChangeLater(ctx, fn)
+	}
+	return r.Store.Change(ctx, fn)
 }
 
 // Steps is how many steps a kind of operation has, 0 for one that this program
@@ -129,9 +143,26 @@ func (r *Runner) start(ctx context.Context, row *ent.Operation) {
 		}
 		r.mu.Lock()
 		delete(r.active, row.ID)
+		r.remember(row.ID, a.err)
 		r.mu.Unlock()
 		close(a.ended)
 	})
+}
+
+// remember keeps why an operation failed for those who only come to wait for it
+// now. r.mu is held.
+func (r *Runner) remember(id int, err error) {
+	var e *errs.Error
+	if err == nil || errors.Is(err, errLost) || errors.As(err, &e) && e.Reason == errs.Unavailable {
+		return // or it goes on
+	}
+	if _, known := r.failures[id]; !known {
+		if r.order = append(r.order, id); len(r.order) > failuresKept {
+			delete(r.failures, r.order[0])
+			r.order = r.order[1:]
+		}
+	}
+	r.failures[id] = err
 }
 
 // Await waits until an operation has ended, or waits to be tried again. The
@@ -140,12 +171,14 @@ func (r *Runner) start(ctx context.Context, row *ent.Operation) {
 func (r *Runner) Await(ctx context.Context, id int) error {
 	for {
 		r.mu.Lock()
-		a := r.active[id]
+		a, failed := r.active[id], r.failures[id]
 		r.mu.Unlock()
 		if a != nil {
 			select {
 			case <-a.ended:
-				return a.err
+				if !errors.Is(a.err, errLost) {
+					return a.err
+				}
 			case <-ctx.Done():
 				return goesOn(id, ctx.Err())
 			}
@@ -156,6 +189,8 @@ func (r *Runner) Await(ctx context.Context, id int) error {
 			return err
 		case row.Status == Success:
 			return nil
+		case row.Finished && failed != nil:
+			return failed
 		case row.Finished:
 			return errs.New(errs.Internal, "%s", row.Message)
 		case row.NextAt > time.Now().UnixMicro():
@@ -249,13 +284,14 @@ func (r *Runner) holds(row *ent.Operation) bool {
 	return row.Holder == r.holder && !row.Finished && row.HeldUntil > time.Now().Add(r.held/2).UnixMicro()
 }
 
-// claim makes this process the holder of an operation.
+// claim makes this process the holder of an operation that is due. What the
+// search found may have been tried meanwhile, and wait.
 func (r *Runner) claim(ctx context.Context, id int) (*ent.Operation, error) {
 	var row *ent.Operation
 	err := r.Store.Change(ctx, func(tx *store.Tx) (err error) {
 		now := time.Now()
 		n, err := tx.Operation.Update().
-			Where(operation.ID(id), operation.Finished(false), operation.Or(operation.Holder(r.holder), operation.HeldUntilLT(now.UnixMicro()))).
+			Where(operation.ID(id), operation.Finished(false), operation.NextAtLTE(now.UnixMicro()), operation.Or(operation.Holder(r.holder), operation.HeldUntilLT(now.UnixMicro()))).
 			SetHolder(r.holder).SetHeldUntil(now.Add(r.held).UnixMicro()).Save(ctx)
 		if err != nil {
 			return err

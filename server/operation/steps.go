@@ -35,8 +35,12 @@ func (r *Runner) carryOn(ctx context.Context, row *ent.Operation) (err error) {
 	id := row.ID
 	r.all.Go(func() { r.keep(held, id, lost) })
 	var cause error
+	read := &recent{values: map[any]remembered{}}
 	for !row.Finished {
-		if row, cause, err = r.advance(held, kind, row, cause); err != nil {
+		if row.Undoing {
+			read = &recent{values: map[any]remembered{}} // something was not as it seemed
+		}
+		if row, cause, err = r.advance(held, kind, row, read, cause); err != nil {
 			return err
 		}
 	}
@@ -51,8 +55,9 @@ func (r *Runner) carryOn(ctx context.Context, row *ent.Operation) (err error) {
 
 // advance does the next step, or undoes the last one. cause is why it is
 // undone, as far as this process knows.
-func (r *Runner) advance(ctx context.Context, kind Kind, row *ent.Operation, cause error) (*ent.Operation, error, error) {
+func (r *Runner) advance(ctx context.Context, kind Kind, row *ent.Operation, read *recent, cause error) (*ent.Operation, error, error) {
 	w := workOf(row)
+	w.recent = read
 	w.progress = r.progress(ctx, row.ID)
 	if row.Undoing {
 		next, err := r.undo(ctx, kind, row, w, cause)
@@ -81,7 +86,11 @@ func (r *Runner) do(ctx context.Context, kind Kind, row *ent.Operation, w *Work)
 	}
 	done := kind.Steps[first : at.Step+1]
 	last := done[len(done)-1]
-	next, err := r.record(ctx, row, func(tx *store.Tx, u *ent.OperationUpdate) error {
+	change := r.Store.Change
+	if kind.mayEndLater(at.Step) {
+		change = r.Store.ChangeLater
+	}
+	next, err := r.recordBy(ctx, change, row, func(tx *store.Tx, u *ent.OperationUpdate) error {
 		for _, step := range done {
 			if step.Record == nil {
 				continue
@@ -191,8 +200,12 @@ func (r *Runner) endWith(ctx context.Context, row *ent.Operation, cause error, f
 // record changes an operation that this process holds, in one transaction with
 // what fn does.
 func (r *Runner) record(ctx context.Context, row *ent.Operation, fn func(tx *store.Tx, u *ent.OperationUpdate) error) (*ent.Operation, error) {
+	return r.recordBy(ctx, r.Store.Change, row, fn)
+}
+
+func (r *Runner) recordBy(ctx context.Context, change func(context.Context, func(*store.Tx) error) error, row *ent.Operation, fn func(tx *store.Tx, u *ent.OperationUpdate) error) (*ent.Operation, error) {
 	var next *ent.Operation
-	err := r.Store.Change(ctx, func(tx *store.Tx) error {
+	err := change(ctx, func(tx *store.Tx) error {
 		u := tx.Operation.Update().Where(operation.ID(row.ID), operation.Holder(r.holder)).SetUpdatedAt(time.Now().UnixMicro())
 		if err := fn(tx, u); err != nil {
 			return err
@@ -204,13 +217,39 @@ func (r *Runner) record(ctx context.Context, row *ent.Operation, fn func(tx *sto
 		if n == 0 {
 			return errLost
 		}
-		next, err = tx.Operation.Get(ctx, row.ID)
-		return err
+		next = changed(row, u.Mutation())
+		return nil
 	})
 	if err == nil && r.Moved != nil {
 		r.Moved(next)
 	}
 	return next, err
+}
+
+// changed is an operation after a change that record made of it: reading it
+// again would take as long as changing it. The bytes that are done, and until
+// when it is held, may be of before.
+func changed(row *ent.Operation, m *ent.OperationMutation) *ent.Operation {
+	next := *row
+	set(&next.Step, m.Step)
+	set(&next.StepName, m.StepName)
+	set(&next.Status, m.Status)
+	set(&next.Undoing, m.Undoing)
+	set(&next.Attempts, m.Attempts)
+	set(&next.Message, m.Message)
+	set(&next.NextAt, m.NextAt)
+	set(&next.HeldUntil, m.HeldUntil)
+	set(&next.Data, m.Data)
+	set(&next.Finished, m.Finished)
+	set(&next.EndedAt, m.EndedAt)
+	set(&next.UpdatedAt, m.UpdatedAt)
+	return &next
+}
+
+func set[T any](field *T, of func() (T, bool)) {
+	if v, ok := of(); ok {
+		*field = v
+	}
 }
 
 // putOff leaves an operation to be tried again, and returns the error for those

@@ -31,11 +31,12 @@ const (
 )
 
 // coerce makes an object of JSON or a form what the RPC of a route can decode.
-// Keys that it does not know are left out. When a value does not fit, what is
-// required and missing is named too; otherwise the RPC will say it.
-func coerce(sent map[string]any, r *route, verb string) (map[string]any, error) {
+// Keys that it does not know are left out, and so are values that do not fit,
+// which are the faults. With them is named what is required and missing; without
+// any the RPC will say it.
+func coerce(sent map[string]any, r *route, verb string) (clean map[string]any, faults []errs.Field) {
 	var c coercer
-	clean := map[string]any{}
+	clean = map[string]any{}
 	var absent []errs.Field
 	fields := r.content.Fields()
 	for i := range fields.Len() {
@@ -48,14 +49,16 @@ func coerce(sent map[string]any, r *route, verb string) (map[string]any, error) 
 		if ok {
 			clean[f.JSONName()] = c.field(f.JSONName(), v, f)
 		}
-		if isRequired(f) && len(c.faults) == before && (ok || verb != http.MethodPatch) && isEmpty(clean[f.JSONName()]) {
+		if len(c.faults) > before {
+			delete(clean, f.JSONName())
+		} else if isRequired(f) && (ok || verb != http.MethodPatch) && isEmpty(clean[f.JSONName()]) {
 			absent = append(absent, errs.Field{Path: f.JSONName(), Message: fieldRequired})
 		}
 	}
 	if len(c.faults) > 0 {
-		return nil, errs.Invalid(append(c.faults, absent...)...)
+		faults = append(c.faults, absent...)
 	}
-	return clean, nil
+	return clean, faults
 }
 
 // sentFor is the value of a field by either of its names.

@@ -66,8 +66,9 @@ func (c *content) settle(w http.ResponseWriter, r *http.Request, x *exchange, ro
 		if err != nil {
 			return err
 		}
-		if clean, err = coerce(sent, route, r.Method); err != nil {
-			return err
+		var faults []errs.Field
+		if clean, faults = coerce(sent, route, r.Method); len(faults) > 0 {
+			*r = *r.WithContext(errs.WithFaults(r.Context(), faults...)) // the RPC says what else is wrong
 		}
 	}
 	fields := route.content.Fields()

@@ -3,6 +3,7 @@ package rest
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -136,8 +137,36 @@ func TestDatabaseBodiesRefused(t *testing.T) {
 		verb, path, _ := strings.Cut(c.call, " ")
 		what := c.call + " " + c.body[:min(len(c.body), 200)]
 		wantAnswer(t, what, ask(t, s, verb, path, c.body, "Content-Type", c.kind), c.status, failure(path, c.rest))
-		if method, _, _ := f.last(); method != "" {
-			t.Errorf("%s reaches %s", what, method)
+		// With a value that does not fit the RPC is asked what else is wrong.
+		method, _, _ := f.last()
+		if asked, alone := method != "", strings.HasPrefix(c.rest, `"detail"`) || strings.HasPrefix(c.rest, `"non_field_errors"`); asked == alone {
+			t.Errorf("%s reaches %q", what, method)
+		}
+	}
+}
+
+// TestDatabaseFaultsTogether: what the RPC says of other fields comes with the
+// faults of types, and what it says of the call instead of them.
+func TestDatabaseFaultsTogether(t *testing.T) {
+	t.Parallel()
+	f := &fake{}
+	s := facadeOf(t, f, nil)
+	const body = `{"name":"x","plan":1,"description":"d"}`
+	for _, c := range []struct {
+		err    error
+		status int
+		rest   string
+	}{
+		{nil, 400, `"plan":["Incorrect type.  Expected url string, received int."],"environment":["This field is required."]`},
+		{errs.Invalid(errs.Field{Path: "name", Message: "It is short."}, errs.Field{Path: "plan", Message: "This field is required."}), 400,
+			`"plan":["Incorrect type.  Expected url string, received int."],"environment":["This field is required."],"name":["It is short."]`},
+		{errs.New(errs.NotFound, "no such thing"), 404, `"detail":"Not found"`},
+		{errs.New(errs.PermissionDenied, "not here"), 403, `"detail":"You do not have permission to perform this action."`},
+	} {
+		f.says(nil, "", c.err)
+		wantAnswer(t, fmt.Sprint(c.err), ask(t, s, "POST", "/api/database/", body, "Content-Type", "application/json"), c.status, failure("/api/database/", c.rest))
+		if _, got, _ := f.last(); got.(*dbaasv1.CreateDatabaseRequest).GetPlan() != "" || got.(*dbaasv1.CreateDatabaseRequest).GetDescription() != "d" {
+			t.Errorf("the RPC gets %v", got)
 		}
 	}
 }
@@ -204,13 +233,11 @@ func FuzzForm(f *testing.F) {
 			}
 			return
 		}
-		clean, err := coerce(sent, route, http.MethodPost)
-		if err != nil {
-			var e *errs.Error
-			if !errors.As(err, &e) || len(e.Fields) == 0 {
-				t.Fatalf("refused with %v", err)
+		clean, faults := coerce(sent, route, http.MethodPost)
+		for _, f := range faults {
+			if _, kept := clean[f.Path]; kept || f.Message == "" {
+				t.Fatalf("the fault %v is of a value that stays", f)
 			}
-			return
 		}
 		text, err := json.Marshal(clean)
 		if err != nil {

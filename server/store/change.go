@@ -18,6 +18,7 @@ import (
 	"github.com/backplane/backplane/ent/change"
 	"github.com/backplane/backplane/ent/lease"
 	"github.com/backplane/backplane/ent/revision"
+	"github.com/backplane/backplane/internal/errs"
 )
 
 // The one row of the revision table.
@@ -59,6 +60,7 @@ type Tx struct {
 	events   []Event
 	audit    []Audit
 	trailKey *TrailKey // when the transaction brings it; see StartTrail
+	alone    bool      // no other transaction changes anything meanwhile
 }
 
 // Emit tells watchers of a change, once it is committed.
@@ -71,6 +73,9 @@ func (tx *Tx) Audit(a Audit) { tx.audit = append(tx.audit, a) }
 // emits an event, and them for it. Call it first: what is read afterwards is
 // what they left.
 func (tx *Tx) TakeTurn(ctx context.Context) error {
+	if tx.alone {
+		return nil
+	}
 	return tx.Revision.Update().Where(revision.ID(revisionRow)).AddValue(0).Exec(ctx)
 }
 
@@ -78,10 +83,17 @@ func (tx *Tx) TakeTurn(ctx context.Context) error {
 // and audit records that fn leaves in it. fn may be run again when the store
 // asks for a retry.
 func (s *Store) Change(ctx context.Context, fn func(tx *Tx) error) error {
+	return s.change(ctx, s.Client, fn)
+}
+
+func (s *Store) change(ctx context.Context, client *ent.Client, fn func(tx *Tx) error) error {
+	if faults := errs.Faults(ctx); len(faults) > 0 {
+		return errs.Invalid(faults...) // nothing comes of the call
+	}
 	const attempts = 10
 	var err error
 	for try := range attempts {
-		if err = s.attempt(ctx, fn); err == nil || !retryable(err) || ctx.Err() != nil {
+		if err = s.attempt(ctx, client, fn); err == nil || !retryable(err) || ctx.Err() != nil {
 			return err
 		}
 		// At random, so that those who were in each other's way part.
@@ -94,7 +106,7 @@ func (s *Store) Change(ctx context.Context, fn func(tx *Tx) error) error {
 	return err
 }
 
-func (s *Store) attempt(ctx context.Context, fn func(tx *Tx) error) (err error) {
+func (s *Store) attempt(ctx context.Context, client *ent.Client, fn func(tx *Tx) error) (err error) {
 	if s.dialect == dialect.SQLite {
 		select {
 		case s.turn <- struct{}{}:
@@ -103,11 +115,11 @@ func (s *Store) attempt(ctx context.Context, fn func(tx *Tx) error) (err error) 
 			return ctx.Err()
 		}
 	}
-	plain, err := s.Tx(ctx)
+	plain, err := client.Tx(ctx)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	tx := &Tx{Tx: plain}
+	tx := &Tx{Tx: plain, alone: s.dialect == dialect.SQLite}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, rollback(plain))
@@ -131,6 +143,7 @@ func (s *Store) attempt(ctx context.Context, fn func(tx *Tx) error) (err error) 
 	if err := plain.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
+	s.committed(client != s.Client)
 	s.trail.note(added)
 	if rev > 0 {
 		s.feed.announce(rev)

@@ -35,8 +35,8 @@ func (t tally) add(projectID, state string, n int) {
 // Every change of a database passes here.
 func keepCounts(next ent.Mutator) ent.Mutator {
 	return hook.DatabaseFunc(func(ctx context.Context, m *ent.DatabaseMutation) (ent.Value, error) {
-		_, moves := m.Project()
-		_, turns := m.State()
+		toProject, moves := m.Project()
+		toState, turns := m.State()
 		if m.Op().Is(ent.OpUpdate|ent.OpUpdateOne) && !moves && !turns {
 			return next.Mutate(ctx, m)
 		}
@@ -48,9 +48,7 @@ func keepCounts(next ent.Mutator) ent.Mutator {
 		if m.Op().Is(ent.OpCreate) {
 			// The project is locked before the database refers to it: the other
 			// way round, two at once would wait for each other in MySQL.
-			of, _ := m.Project()
-			state, _ := m.State()
-			t.add(of, state, 1)
+			t.add(toProject, toState, 1)
 			if err := t.write(ctx, tx); err != nil {
 				return nil, err
 			}
@@ -60,32 +58,33 @@ func keepCounts(next ent.Mutator) ent.Mutator {
 		if err != nil {
 			return nil, err
 		}
-		if err := t.read(ctx, tx, ids, -1); err != nil {
+		// As they are, which nobody else changes from then on. What the change
+		// returns does not tell: in MySQL that may be the row as it was before
+		// others changed it, where this change leaves it as it is.
+		rows, err := tx.Database.Query().Unique(false).Where(database.IDIn(ids...), Locked).
+			Select(database.FieldID, database.FieldProject, database.FieldState).All(ctx)
+		if err != nil {
 			return nil, err
+		}
+		for _, row := range rows {
+			t.add(row.Project, row.State, -1)
+			if m.Op().Is(ent.OpUpdate | ent.OpUpdateOne) {
+				of, state := row.Project, row.State
+				if moves {
+					of = toProject
+				}
+				if turns {
+					state = toState
+				}
+				t.add(of, state, 1)
+			}
 		}
 		v, err := next.Mutate(ctx, m)
 		if err != nil {
 			return nil, err
 		}
-		if m.Op().Is(ent.OpUpdate | ent.OpUpdateOne) {
-			// Not from v: in MySQL that may be the row as it was before others
-			// changed it, where this change leaves it as it is.
-			if err := t.read(ctx, tx, ids, 1); err != nil {
-				return nil, err
-			}
-		}
 		return v, t.write(ctx, tx)
 	})
-}
-
-// read adds the databases as they are, which nobody else changes from then on.
-func (t tally) read(ctx context.Context, tx *ent.Tx, ids []int, n int) error {
-	rows, err := tx.Database.Query().Unique(false).Where(database.IDIn(ids...), Locked).
-		Select(database.FieldID, database.FieldProject, database.FieldState).All(ctx)
-	for _, row := range rows {
-		t.add(row.Project, row.State, n)
-	}
-	return err
 }
 
 func (t tally) write(ctx context.Context, tx *ent.Tx) error {

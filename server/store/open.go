@@ -44,6 +44,7 @@ type Store struct {
 	// turn is the right to write: SQLite has one writer, and waiting here is
 	// fair, whereas waiting in SQLite is not.
 	turn  chan struct{}
+	later later
 	lock  *os.File
 	feed  *feed
 	trail trail
@@ -97,9 +98,16 @@ func connect(rawURL, dataDir string) (*Store, error) {
 		s.unlock()
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s.Client = ent.NewClient(ent.Driver(newPreparing(s.dialect, s.db)))
-	s.Client.Database.Use(keepCounts)
+	driver := newPreparing(s.dialect, s.db)
+	s.Client = s.client(driver)
+	s.prepareLater(driver)
 	return s, nil
+}
+
+func (s *Store) client(driver dialect.Driver) *ent.Client {
+	c := ent.NewClient(ent.Driver(driver))
+	c.Database.Use(keepCounts)
+	return c
 }
 
 // Exclusive reports whether no other process can change the store, so that
@@ -111,7 +119,7 @@ func (s *Store) Ping(ctx context.Context) error { return s.db.PingContext(ctx) }
 
 // Close closes the store.
 func (s *Store) Close() error {
-	err := s.db.Close()
+	err := errors.Join(s.closeLater(), s.db.Close())
 	s.unlock()
 	return err
 }
@@ -134,17 +142,29 @@ func (s *Store) openSQLite(dataDir string) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	dsn := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{
-		"_txlock": {"immediate"},
-		"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"},
-	}.Encode()}
 	s.dialect = dialect.SQLite
-	if s.db, err = sql.Open("sqlite", dsn.String()); err != nil {
+	if s.db, err = sql.Open("sqlite", sqliteURL(path, "FULL")); err != nil {
 		return err
 	}
 	s.db.SetMaxOpenConns(8)
 	s.db.SetMaxIdleConns(8)
+	if s.later.db, err = sql.Open("sqlite", sqliteURL(path, "NORMAL")); err != nil {
+		return errors.Join(err, s.db.Close())
+	}
+	s.later.db.SetMaxOpenConns(1) // there is one writer at a time
+	s.later.log = path + "-wal"
 	return nil
+}
+
+// sqliteURL names the file. With synchronous NORMAL a commit is written to the
+// log at once, where a killed process cannot take it away, and flushed to the
+// disk with the next one that is FULL.
+func sqliteURL(path, synchronous string) string {
+	dsn := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{
+		"_txlock": {"immediate"},
+		"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")", "foreign_keys(1)"},
+	}.Encode()}
+	return dsn.String()
 }
 
 func (s *Store) openPostgres(rawURL string) error {
@@ -264,6 +284,12 @@ func (s *Store) seed(ctx context.Context) error {
 	}
 	if err := s.numberProjects(ctx); err != nil {
 		return err
+	}
+	if s.Exclusive() {
+		// Whoever held a lease of this store is no more.
+		if _, err := s.Lease.Delete().Exec(ctx); err != nil {
+			return err
+		}
 	}
 	return s.recount(ctx)
 }

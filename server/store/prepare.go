@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"sync"
 
 	"entgo.io/ent/dialect"
@@ -25,11 +26,18 @@ type preparing struct {
 	*entsql.Driver
 	db         *sql.DB
 	statements *statements
+	// began is run at the beginning of every transaction. May be nil.
+	began func(context.Context, *sql.Tx) error
 }
 
 func newPreparing(kind string, db *sql.DB) *preparing {
 	s := &statements{db: db, byText: map[string]*sql.Stmt{}}
 	return &preparing{Driver: entsql.NewDriver(kind, entsql.Conn{ExecQuerier: s}), db: db, statements: s}
+}
+
+// beginning is the same driver with transactions that begin with something.
+func (p *preparing) beginning(began func(context.Context, *sql.Tx) error) *preparing {
+	return &preparing{Driver: p.Driver, db: p.db, statements: p.statements, began: began}
 }
 
 // Tx implements dialect.Driver.
@@ -40,6 +48,11 @@ func (p *preparing) BeginTx(ctx context.Context, opts *sql.TxOptions) (dialect.T
 	tx, err := p.db.BeginTx(ctx, opts)
 	if err != nil {
 		return nil, err
+	}
+	if p.began != nil {
+		if err := p.began(ctx, tx); err != nil {
+			return nil, errors.Join(err, tx.Rollback())
+		}
 	}
 	t := &inTx{Tx: tx, ctx: ctx, statements: p.statements}
 	return &entsql.Tx{Conn: entsql.Conn{ExecQuerier: t}, Tx: t}, nil

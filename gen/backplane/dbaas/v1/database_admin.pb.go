@@ -2925,6 +2925,8 @@ func (x *ListDifferencesRequest) GetService() string {
 // ListDifferencesResponse is what was found.
 type ListDifferencesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
+	// All are on one page.
+	Links *ListLinks `protobuf:"bytes,3,opt,name=links,json=_links,proto3" json:"links,omitempty"`
 	// What differs.
 	Difference []*Difference `protobuf:"bytes,1,rep,name=difference,proto3" json:"difference,omitempty"`
 	// Ids of the services that could not be asked, with the reason.
@@ -2961,6 +2963,13 @@ func (x *ListDifferencesResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use ListDifferencesResponse.ProtoReflect.Descriptor instead.
 func (*ListDifferencesResponse) Descriptor() ([]byte, []int) {
 	return file_backplane_dbaas_v1_database_admin_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *ListDifferencesResponse) GetLinks() *ListLinks {
+	if x != nil {
+		return x.Links
+	}
+	return nil
 }
 
 func (x *ListDifferencesResponse) GetDifference() []*Difference {
@@ -3045,6 +3054,7 @@ func (x *RepairDifferencesRequest) GetDropUnknown() bool {
 // RepairDifferencesResponse is what was done.
 type RepairDifferencesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
+	Links *Links                 `protobuf:"bytes,2,opt,name=links,json=_links,proto3" json:"links,omitempty"`
 	// The tasks that put things right.
 	Task          []*Task `protobuf:"bytes,1,rep,name=task,proto3" json:"task,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -3079,6 +3089,13 @@ func (x *RepairDifferencesResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use RepairDifferencesResponse.ProtoReflect.Descriptor instead.
 func (*RepairDifferencesResponse) Descriptor() ([]byte, []int) {
 	return file_backplane_dbaas_v1_database_admin_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *RepairDifferencesResponse) GetLinks() *Links {
+	if x != nil {
+		return x.Links
+	}
+	return nil
 }
 
 func (x *RepairDifferencesResponse) GetTask() []*Task {
@@ -3280,8 +3297,9 @@ const file_backplane_dbaas_v1_database_admin_proto_rawDesc = "" +
 	"\x12WatchTasksResponse\x12,\n" +
 	"\x04task\x18\x01 \x01(\v2\x18.backplane.dbaas.v1.TaskR\x04task\"2\n" +
 	"\x16ListDifferencesRequest\x12\x18\n" +
-	"\aservice\x18\x01 \x01(\tR\aservice\"\xf9\x01\n" +
-	"\x17ListDifferencesResponse\x12>\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\"\xaf\x02\n" +
+	"\x17ListDifferencesResponse\x124\n" +
+	"\x05links\x18\x03 \x01(\v2\x1d.backplane.dbaas.v1.ListLinksR\x06_links\x12>\n" +
 	"\n" +
 	"difference\x18\x01 \x03(\v2\x1e.backplane.dbaas.v1.DifferenceR\n" +
 	"difference\x12^\n" +
@@ -3292,8 +3310,9 @@ const file_backplane_dbaas_v1_database_admin_proto_rawDesc = "" +
 	"\x18RepairDifferencesRequest\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x1a\n" +
 	"\bdatabase\x18\x02 \x01(\x03R\bdatabase\x12\"\n" +
-	"\fdrop_unknown\x18\x03 \x01(\bR\fdrop_unknown\"I\n" +
-	"\x19RepairDifferencesResponse\x12,\n" +
+	"\fdrop_unknown\x18\x03 \x01(\bR\fdrop_unknown\"{\n" +
+	"\x19RepairDifferencesResponse\x120\n" +
+	"\x05links\x18\x02 \x01(\v2\x19.backplane.dbaas.v1.LinksR\x06_links\x12,\n" +
 	"\x04task\x18\x01 \x03(\v2\x18.backplane.dbaas.v1.TaskR\x04task2\xbe&\n" +
 	"\rDatabaseAdmin\x12{\n" +
 	"\rListDatabases\x12(.backplane.dbaas.v1.ListDatabasesRequest\x1a).backplane.dbaas.v1.ListDatabasesResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/api/database\x12s\n" +
@@ -3435,6 +3454,7 @@ var file_backplane_dbaas_v1_database_admin_proto_goTypes = []any{
 	(*EngineType)(nil),                    // 78: backplane.dbaas.v1.EngineType
 	(*Task)(nil),                          // 79: backplane.dbaas.v1.Task
 	(*Difference)(nil),                    // 80: backplane.dbaas.v1.Difference
+	(*Links)(nil),                         // 81: backplane.dbaas.v1.Links
 }
 var file_backplane_dbaas_v1_database_admin_proto_depIdxs = []int32{
 	55, // 0: backplane.dbaas.v1.ListDatabasesRequest.filter:type_name -> backplane.dbaas.v1.ListDatabasesRequest.FilterEntry
@@ -3476,90 +3496,92 @@ var file_backplane_dbaas_v1_database_admin_proto_depIdxs = []int32{
 	65, // 36: backplane.dbaas.v1.ListTasksResponse.links:type_name -> backplane.dbaas.v1.ListLinks
 	79, // 37: backplane.dbaas.v1.ListTasksResponse.taskhistory:type_name -> backplane.dbaas.v1.Task
 	79, // 38: backplane.dbaas.v1.WatchTasksResponse.task:type_name -> backplane.dbaas.v1.Task
-	80, // 39: backplane.dbaas.v1.ListDifferencesResponse.difference:type_name -> backplane.dbaas.v1.Difference
-	64, // 40: backplane.dbaas.v1.ListDifferencesResponse.unreachable:type_name -> backplane.dbaas.v1.ListDifferencesResponse.UnreachableEntry
-	79, // 41: backplane.dbaas.v1.RepairDifferencesResponse.task:type_name -> backplane.dbaas.v1.Task
-	0,  // 42: backplane.dbaas.v1.DatabaseAdmin.ListDatabases:input_type -> backplane.dbaas.v1.ListDatabasesRequest
-	2,  // 43: backplane.dbaas.v1.DatabaseAdmin.CreateDatabase:input_type -> backplane.dbaas.v1.CreateDatabaseRequest
-	3,  // 44: backplane.dbaas.v1.DatabaseAdmin.GetDatabase:input_type -> backplane.dbaas.v1.GetDatabaseRequest
-	4,  // 45: backplane.dbaas.v1.DatabaseAdmin.UpdateDatabase:input_type -> backplane.dbaas.v1.UpdateDatabaseRequest
-	5,  // 46: backplane.dbaas.v1.DatabaseAdmin.DeleteDatabase:input_type -> backplane.dbaas.v1.DeleteDatabaseRequest
-	7,  // 47: backplane.dbaas.v1.DatabaseAdmin.RestoreDatabase:input_type -> backplane.dbaas.v1.RestoreDatabaseRequest
-	8,  // 48: backplane.dbaas.v1.DatabaseAdmin.CloneDatabase:input_type -> backplane.dbaas.v1.CloneDatabaseRequest
-	9,  // 49: backplane.dbaas.v1.DatabaseAdmin.ListSnapshots:input_type -> backplane.dbaas.v1.ListSnapshotsRequest
-	11, // 50: backplane.dbaas.v1.DatabaseAdmin.CreateSnapshot:input_type -> backplane.dbaas.v1.CreateSnapshotRequest
-	12, // 51: backplane.dbaas.v1.DatabaseAdmin.GetSnapshot:input_type -> backplane.dbaas.v1.GetSnapshotRequest
-	13, // 52: backplane.dbaas.v1.DatabaseAdmin.DeleteSnapshot:input_type -> backplane.dbaas.v1.DeleteSnapshotRequest
-	15, // 53: backplane.dbaas.v1.DatabaseAdmin.RestoreSnapshot:input_type -> backplane.dbaas.v1.RestoreSnapshotRequest
-	16, // 54: backplane.dbaas.v1.DatabaseAdmin.ListPlans:input_type -> backplane.dbaas.v1.ListPlansRequest
-	18, // 55: backplane.dbaas.v1.DatabaseAdmin.CreatePlan:input_type -> backplane.dbaas.v1.CreatePlanRequest
-	19, // 56: backplane.dbaas.v1.DatabaseAdmin.GetPlan:input_type -> backplane.dbaas.v1.GetPlanRequest
-	20, // 57: backplane.dbaas.v1.DatabaseAdmin.UpdatePlan:input_type -> backplane.dbaas.v1.UpdatePlanRequest
-	21, // 58: backplane.dbaas.v1.DatabaseAdmin.DeletePlan:input_type -> backplane.dbaas.v1.DeletePlanRequest
-	23, // 59: backplane.dbaas.v1.DatabaseAdmin.ListEnvironments:input_type -> backplane.dbaas.v1.ListEnvironmentsRequest
-	25, // 60: backplane.dbaas.v1.DatabaseAdmin.CreateEnvironment:input_type -> backplane.dbaas.v1.CreateEnvironmentRequest
-	26, // 61: backplane.dbaas.v1.DatabaseAdmin.GetEnvironment:input_type -> backplane.dbaas.v1.GetEnvironmentRequest
-	27, // 62: backplane.dbaas.v1.DatabaseAdmin.UpdateEnvironment:input_type -> backplane.dbaas.v1.UpdateEnvironmentRequest
-	28, // 63: backplane.dbaas.v1.DatabaseAdmin.DeleteEnvironment:input_type -> backplane.dbaas.v1.DeleteEnvironmentRequest
-	30, // 64: backplane.dbaas.v1.DatabaseAdmin.ListDatabaseProjects:input_type -> backplane.dbaas.v1.ListDatabaseProjectsRequest
-	32, // 65: backplane.dbaas.v1.DatabaseAdmin.CreateDatabaseProject:input_type -> backplane.dbaas.v1.CreateDatabaseProjectRequest
-	33, // 66: backplane.dbaas.v1.DatabaseAdmin.GetDatabaseProject:input_type -> backplane.dbaas.v1.GetDatabaseProjectRequest
-	34, // 67: backplane.dbaas.v1.DatabaseAdmin.UpdateDatabaseProject:input_type -> backplane.dbaas.v1.UpdateDatabaseProjectRequest
-	35, // 68: backplane.dbaas.v1.DatabaseAdmin.DeleteDatabaseProject:input_type -> backplane.dbaas.v1.DeleteDatabaseProjectRequest
-	37, // 69: backplane.dbaas.v1.DatabaseAdmin.ListTeams:input_type -> backplane.dbaas.v1.ListTeamsRequest
-	39, // 70: backplane.dbaas.v1.DatabaseAdmin.GetTeam:input_type -> backplane.dbaas.v1.GetTeamRequest
-	40, // 71: backplane.dbaas.v1.DatabaseAdmin.ListEngines:input_type -> backplane.dbaas.v1.ListEnginesRequest
-	42, // 72: backplane.dbaas.v1.DatabaseAdmin.GetEngine:input_type -> backplane.dbaas.v1.GetEngineRequest
-	43, // 73: backplane.dbaas.v1.DatabaseAdmin.ListEngineTypes:input_type -> backplane.dbaas.v1.ListEngineTypesRequest
-	45, // 74: backplane.dbaas.v1.DatabaseAdmin.GetEngineType:input_type -> backplane.dbaas.v1.GetEngineTypeRequest
-	46, // 75: backplane.dbaas.v1.DatabaseAdmin.ListTasks:input_type -> backplane.dbaas.v1.ListTasksRequest
-	48, // 76: backplane.dbaas.v1.DatabaseAdmin.GetTask:input_type -> backplane.dbaas.v1.GetTaskRequest
-	49, // 77: backplane.dbaas.v1.DatabaseAdmin.WatchTasks:input_type -> backplane.dbaas.v1.WatchTasksRequest
-	51, // 78: backplane.dbaas.v1.DatabaseAdmin.ListDifferences:input_type -> backplane.dbaas.v1.ListDifferencesRequest
-	53, // 79: backplane.dbaas.v1.DatabaseAdmin.RepairDifferences:input_type -> backplane.dbaas.v1.RepairDifferencesRequest
-	1,  // 80: backplane.dbaas.v1.DatabaseAdmin.ListDatabases:output_type -> backplane.dbaas.v1.ListDatabasesResponse
-	66, // 81: backplane.dbaas.v1.DatabaseAdmin.CreateDatabase:output_type -> backplane.dbaas.v1.Database
-	66, // 82: backplane.dbaas.v1.DatabaseAdmin.GetDatabase:output_type -> backplane.dbaas.v1.Database
-	66, // 83: backplane.dbaas.v1.DatabaseAdmin.UpdateDatabase:output_type -> backplane.dbaas.v1.Database
-	6,  // 84: backplane.dbaas.v1.DatabaseAdmin.DeleteDatabase:output_type -> backplane.dbaas.v1.DeleteDatabaseResponse
-	66, // 85: backplane.dbaas.v1.DatabaseAdmin.RestoreDatabase:output_type -> backplane.dbaas.v1.Database
-	66, // 86: backplane.dbaas.v1.DatabaseAdmin.CloneDatabase:output_type -> backplane.dbaas.v1.Database
-	10, // 87: backplane.dbaas.v1.DatabaseAdmin.ListSnapshots:output_type -> backplane.dbaas.v1.ListSnapshotsResponse
-	69, // 88: backplane.dbaas.v1.DatabaseAdmin.CreateSnapshot:output_type -> backplane.dbaas.v1.Snapshot
-	69, // 89: backplane.dbaas.v1.DatabaseAdmin.GetSnapshot:output_type -> backplane.dbaas.v1.Snapshot
-	14, // 90: backplane.dbaas.v1.DatabaseAdmin.DeleteSnapshot:output_type -> backplane.dbaas.v1.DeleteSnapshotResponse
-	66, // 91: backplane.dbaas.v1.DatabaseAdmin.RestoreSnapshot:output_type -> backplane.dbaas.v1.Database
-	17, // 92: backplane.dbaas.v1.DatabaseAdmin.ListPlans:output_type -> backplane.dbaas.v1.ListPlansResponse
-	70, // 93: backplane.dbaas.v1.DatabaseAdmin.CreatePlan:output_type -> backplane.dbaas.v1.Plan
-	70, // 94: backplane.dbaas.v1.DatabaseAdmin.GetPlan:output_type -> backplane.dbaas.v1.Plan
-	70, // 95: backplane.dbaas.v1.DatabaseAdmin.UpdatePlan:output_type -> backplane.dbaas.v1.Plan
-	22, // 96: backplane.dbaas.v1.DatabaseAdmin.DeletePlan:output_type -> backplane.dbaas.v1.DeletePlanResponse
-	24, // 97: backplane.dbaas.v1.DatabaseAdmin.ListEnvironments:output_type -> backplane.dbaas.v1.ListEnvironmentsResponse
-	72, // 98: backplane.dbaas.v1.DatabaseAdmin.CreateEnvironment:output_type -> backplane.dbaas.v1.Environment
-	72, // 99: backplane.dbaas.v1.DatabaseAdmin.GetEnvironment:output_type -> backplane.dbaas.v1.Environment
-	72, // 100: backplane.dbaas.v1.DatabaseAdmin.UpdateEnvironment:output_type -> backplane.dbaas.v1.Environment
-	29, // 101: backplane.dbaas.v1.DatabaseAdmin.DeleteEnvironment:output_type -> backplane.dbaas.v1.DeleteEnvironmentResponse
-	31, // 102: backplane.dbaas.v1.DatabaseAdmin.ListDatabaseProjects:output_type -> backplane.dbaas.v1.ListDatabaseProjectsResponse
-	74, // 103: backplane.dbaas.v1.DatabaseAdmin.CreateDatabaseProject:output_type -> backplane.dbaas.v1.Project
-	74, // 104: backplane.dbaas.v1.DatabaseAdmin.GetDatabaseProject:output_type -> backplane.dbaas.v1.Project
-	74, // 105: backplane.dbaas.v1.DatabaseAdmin.UpdateDatabaseProject:output_type -> backplane.dbaas.v1.Project
-	36, // 106: backplane.dbaas.v1.DatabaseAdmin.DeleteDatabaseProject:output_type -> backplane.dbaas.v1.DeleteDatabaseProjectResponse
-	38, // 107: backplane.dbaas.v1.DatabaseAdmin.ListTeams:output_type -> backplane.dbaas.v1.ListTeamsResponse
-	76, // 108: backplane.dbaas.v1.DatabaseAdmin.GetTeam:output_type -> backplane.dbaas.v1.Team
-	41, // 109: backplane.dbaas.v1.DatabaseAdmin.ListEngines:output_type -> backplane.dbaas.v1.ListEnginesResponse
-	77, // 110: backplane.dbaas.v1.DatabaseAdmin.GetEngine:output_type -> backplane.dbaas.v1.Engine
-	44, // 111: backplane.dbaas.v1.DatabaseAdmin.ListEngineTypes:output_type -> backplane.dbaas.v1.ListEngineTypesResponse
-	78, // 112: backplane.dbaas.v1.DatabaseAdmin.GetEngineType:output_type -> backplane.dbaas.v1.EngineType
-	47, // 113: backplane.dbaas.v1.DatabaseAdmin.ListTasks:output_type -> backplane.dbaas.v1.ListTasksResponse
-	79, // 114: backplane.dbaas.v1.DatabaseAdmin.GetTask:output_type -> backplane.dbaas.v1.Task
-	50, // 115: backplane.dbaas.v1.DatabaseAdmin.WatchTasks:output_type -> backplane.dbaas.v1.WatchTasksResponse
-	52, // 116: backplane.dbaas.v1.DatabaseAdmin.ListDifferences:output_type -> backplane.dbaas.v1.ListDifferencesResponse
-	54, // 117: backplane.dbaas.v1.DatabaseAdmin.RepairDifferences:output_type -> backplane.dbaas.v1.RepairDifferencesResponse
-	80, // [80:118] is the sub-list for method output_type
-	42, // [42:80] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	65, // 39: backplane.dbaas.v1.ListDifferencesResponse.links:type_name -> backplane.dbaas.v1.ListLinks
+	80, // 40: backplane.dbaas.v1.ListDifferencesResponse.difference:type_name -> backplane.dbaas.v1.Difference
+	64, // 41: backplane.dbaas.v1.ListDifferencesResponse.unreachable:type_name -> backplane.dbaas.v1.ListDifferencesResponse.UnreachableEntry
+	81, // 42: backplane.dbaas.v1.RepairDifferencesResponse.links:type_name -> backplane.dbaas.v1.Links
+	79, // 43: backplane.dbaas.v1.RepairDifferencesResponse.task:type_name -> backplane.dbaas.v1.Task
+	0,  // 44: backplane.dbaas.v1.DatabaseAdmin.ListDatabases:input_type -> backplane.dbaas.v1.ListDatabasesRequest
+	2,  // 45: backplane.dbaas.v1.DatabaseAdmin.CreateDatabase:input_type -> backplane.dbaas.v1.CreateDatabaseRequest
+	3,  // 46: backplane.dbaas.v1.DatabaseAdmin.GetDatabase:input_type -> backplane.dbaas.v1.GetDatabaseRequest
+	4,  // 47: backplane.dbaas.v1.DatabaseAdmin.UpdateDatabase:input_type -> backplane.dbaas.v1.UpdateDatabaseRequest
+	5,  // 48: backplane.dbaas.v1.DatabaseAdmin.DeleteDatabase:input_type -> backplane.dbaas.v1.DeleteDatabaseRequest
+	7,  // 49: backplane.dbaas.v1.DatabaseAdmin.RestoreDatabase:input_type -> backplane.dbaas.v1.RestoreDatabaseRequest
+	8,  // 50: backplane.dbaas.v1.DatabaseAdmin.CloneDatabase:input_type -> backplane.dbaas.v1.CloneDatabaseRequest
+	9,  // 51: backplane.dbaas.v1.DatabaseAdmin.ListSnapshots:input_type -> backplane.dbaas.v1.ListSnapshotsRequest
+	11, // 52: backplane.dbaas.v1.DatabaseAdmin.CreateSnapshot:input_type -> backplane.dbaas.v1.CreateSnapshotRequest
+	12, // 53: backplane.dbaas.v1.DatabaseAdmin.GetSnapshot:input_type -> backplane.dbaas.v1.GetSnapshotRequest
+	13, // 54: backplane.dbaas.v1.DatabaseAdmin.DeleteSnapshot:input_type -> backplane.dbaas.v1.DeleteSnapshotRequest
+	15, // 55: backplane.dbaas.v1.DatabaseAdmin.RestoreSnapshot:input_type -> backplane.dbaas.v1.RestoreSnapshotRequest
+	16, // 56: backplane.dbaas.v1.DatabaseAdmin.ListPlans:input_type -> backplane.dbaas.v1.ListPlansRequest
+	18, // 57: backplane.dbaas.v1.DatabaseAdmin.CreatePlan:input_type -> backplane.dbaas.v1.CreatePlanRequest
+	19, // 58: backplane.dbaas.v1.DatabaseAdmin.GetPlan:input_type -> backplane.dbaas.v1.GetPlanRequest
+	20, // 59: backplane.dbaas.v1.DatabaseAdmin.UpdatePlan:input_type -> backplane.dbaas.v1.UpdatePlanRequest
+	21, // 60: backplane.dbaas.v1.DatabaseAdmin.DeletePlan:input_type -> backplane.dbaas.v1.DeletePlanRequest
+	23, // 61: backplane.dbaas.v1.DatabaseAdmin.ListEnvironments:input_type -> backplane.dbaas.v1.ListEnvironmentsRequest
+	25, // 62: backplane.dbaas.v1.DatabaseAdmin.CreateEnvironment:input_type -> backplane.dbaas.v1.CreateEnvironmentRequest
+	26, // 63: backplane.dbaas.v1.DatabaseAdmin.GetEnvironment:input_type -> backplane.dbaas.v1.GetEnvironmentRequest
+	27, // 64: backplane.dbaas.v1.DatabaseAdmin.UpdateEnvironment:input_type -> backplane.dbaas.v1.UpdateEnvironmentRequest
+	28, // 65: backplane.dbaas.v1.DatabaseAdmin.DeleteEnvironment:input_type -> backplane.dbaas.v1.DeleteEnvironmentRequest
+	30, // 66: backplane.dbaas.v1.DatabaseAdmin.ListDatabaseProjects:input_type -> backplane.dbaas.v1.ListDatabaseProjectsRequest
+	32, // 67: backplane.dbaas.v1.DatabaseAdmin.CreateDatabaseProject:input_type -> backplane.dbaas.v1.CreateDatabaseProjectRequest
+	33, // 68: backplane.dbaas.v1.DatabaseAdmin.GetDatabaseProject:input_type -> backplane.dbaas.v1.GetDatabaseProjectRequest
+	34, // 69: backplane.dbaas.v1.DatabaseAdmin.UpdateDatabaseProject:input_type -> backplane.dbaas.v1.UpdateDatabaseProjectRequest
+	35, // 70: backplane.dbaas.v1.DatabaseAdmin.DeleteDatabaseProject:input_type -> backplane.dbaas.v1.DeleteDatabaseProjectRequest
+	37, // 71: backplane.dbaas.v1.DatabaseAdmin.ListTeams:input_type -> backplane.dbaas.v1.ListTeamsRequest
+	39, // 72: backplane.dbaas.v1.DatabaseAdmin.GetTeam:input_type -> backplane.dbaas.v1.GetTeamRequest
+	40, // 73: backplane.dbaas.v1.DatabaseAdmin.ListEngines:input_type -> backplane.dbaas.v1.ListEnginesRequest
+	42, // 74: backplane.dbaas.v1.DatabaseAdmin.GetEngine:input_type -> backplane.dbaas.v1.GetEngineRequest
+	43, // 75: backplane.dbaas.v1.DatabaseAdmin.ListEngineTypes:input_type -> backplane.dbaas.v1.ListEngineTypesRequest
+	45, // 76: backplane.dbaas.v1.DatabaseAdmin.GetEngineType:input_type -> backplane.dbaas.v1.GetEngineTypeRequest
+	46, // 77: backplane.dbaas.v1.DatabaseAdmin.ListTasks:input_type -> backplane.dbaas.v1.ListTasksRequest
+	48, // 78: backplane.dbaas.v1.DatabaseAdmin.GetTask:input_type -> backplane.dbaas.v1.GetTaskRequest
+	49, // 79: backplane.dbaas.v1.DatabaseAdmin.WatchTasks:input_type -> backplane.dbaas.v1.WatchTasksRequest
+	51, // 80: backplane.dbaas.v1.DatabaseAdmin.ListDifferences:input_type -> backplane.dbaas.v1.ListDifferencesRequest
+	53, // 81: backplane.dbaas.v1.DatabaseAdmin.RepairDifferences:input_type -> backplane.dbaas.v1.RepairDifferencesRequest
+	1,  // 82: backplane.dbaas.v1.DatabaseAdmin.ListDatabases:output_type -> backplane.dbaas.v1.ListDatabasesResponse
+	66, // 83: backplane.dbaas.v1.DatabaseAdmin.CreateDatabase:output_type -> backplane.dbaas.v1.Database
+	66, // 84: backplane.dbaas.v1.DatabaseAdmin.GetDatabase:output_type -> backplane.dbaas.v1.Database
+	66, // 85: backplane.dbaas.v1.DatabaseAdmin.UpdateDatabase:output_type -> backplane.dbaas.v1.Database
+	6,  // 86: backplane.dbaas.v1.DatabaseAdmin.DeleteDatabase:output_type -> backplane.dbaas.v1.DeleteDatabaseResponse
+	66, // 87: backplane.dbaas.v1.DatabaseAdmin.RestoreDatabase:output_type -> backplane.dbaas.v1.Database
+	66, // 88: backplane.dbaas.v1.DatabaseAdmin.CloneDatabase:output_type -> backplane.dbaas.v1.Database
+	10, // 89: backplane.dbaas.v1.DatabaseAdmin.ListSnapshots:output_type -> backplane.dbaas.v1.ListSnapshotsResponse
+	69, // 90: backplane.dbaas.v1.DatabaseAdmin.CreateSnapshot:output_type -> backplane.dbaas.v1.Snapshot
+	69, // 91: backplane.dbaas.v1.DatabaseAdmin.GetSnapshot:output_type -> backplane.dbaas.v1.Snapshot
+	14, // 92: backplane.dbaas.v1.DatabaseAdmin.DeleteSnapshot:output_type -> backplane.dbaas.v1.DeleteSnapshotResponse
+	66, // 93: backplane.dbaas.v1.DatabaseAdmin.RestoreSnapshot:output_type -> backplane.dbaas.v1.Database
+	17, // 94: backplane.dbaas.v1.DatabaseAdmin.ListPlans:output_type -> backplane.dbaas.v1.ListPlansResponse
+	70, // 95: backplane.dbaas.v1.DatabaseAdmin.CreatePlan:output_type -> backplane.dbaas.v1.Plan
+	70, // 96: backplane.dbaas.v1.DatabaseAdmin.GetPlan:output_type -> backplane.dbaas.v1.Plan
+	70, // 97: backplane.dbaas.v1.DatabaseAdmin.UpdatePlan:output_type -> backplane.dbaas.v1.Plan
+	22, // 98: backplane.dbaas.v1.DatabaseAdmin.DeletePlan:output_type -> backplane.dbaas.v1.DeletePlanResponse
+	24, // 99: backplane.dbaas.v1.DatabaseAdmin.ListEnvironments:output_type -> backplane.dbaas.v1.ListEnvironmentsResponse
+	72, // 100: backplane.dbaas.v1.DatabaseAdmin.CreateEnvironment:output_type -> backplane.dbaas.v1.Environment
+	72, // 101: backplane.dbaas.v1.DatabaseAdmin.GetEnvironment:output_type -> backplane.dbaas.v1.Environment
+	72, // 102: backplane.dbaas.v1.DatabaseAdmin.UpdateEnvironment:output_type -> backplane.dbaas.v1.Environment
+	29, // 103: backplane.dbaas.v1.DatabaseAdmin.DeleteEnvironment:output_type -> backplane.dbaas.v1.DeleteEnvironmentResponse
+	31, // 104: backplane.dbaas.v1.DatabaseAdmin.ListDatabaseProjects:output_type -> backplane.dbaas.v1.ListDatabaseProjectsResponse
+	74, // 105: backplane.dbaas.v1.DatabaseAdmin.CreateDatabaseProject:output_type -> backplane.dbaas.v1.Project
+	74, // 106: backplane.dbaas.v1.DatabaseAdmin.GetDatabaseProject:output_type -> backplane.dbaas.v1.Project
+	74, // 107: backplane.dbaas.v1.DatabaseAdmin.UpdateDatabaseProject:output_type -> backplane.dbaas.v1.Project
+	36, // 108: backplane.dbaas.v1.DatabaseAdmin.DeleteDatabaseProject:output_type -> backplane.dbaas.v1.DeleteDatabaseProjectResponse
+	38, // 109: backplane.dbaas.v1.DatabaseAdmin.ListTeams:output_type -> backplane.dbaas.v1.ListTeamsResponse
+	76, // 110: backplane.dbaas.v1.DatabaseAdmin.GetTeam:output_type -> backplane.dbaas.v1.Team
+	41, // 111: backplane.dbaas.v1.DatabaseAdmin.ListEngines:output_type -> backplane.dbaas.v1.ListEnginesResponse
+	77, // 112: backplane.dbaas.v1.DatabaseAdmin.GetEngine:output_type -> backplane.dbaas.v1.Engine
+	44, // 113: backplane.dbaas.v1.DatabaseAdmin.ListEngineTypes:output_type -> backplane.dbaas.v1.ListEngineTypesResponse
+	78, // 114: backplane.dbaas.v1.DatabaseAdmin.GetEngineType:output_type -> backplane.dbaas.v1.EngineType
+	47, // 115: backplane.dbaas.v1.DatabaseAdmin.ListTasks:output_type -> backplane.dbaas.v1.ListTasksResponse
+	79, // 116: backplane.dbaas.v1.DatabaseAdmin.GetTask:output_type -> backplane.dbaas.v1.Task
+	50, // 117: backplane.dbaas.v1.DatabaseAdmin.WatchTasks:output_type -> backplane.dbaas.v1.WatchTasksResponse
+	52, // 118: backplane.dbaas.v1.DatabaseAdmin.ListDifferences:output_type -> backplane.dbaas.v1.ListDifferencesResponse
+	54, // 119: backplane.dbaas.v1.DatabaseAdmin.RepairDifferences:output_type -> backplane.dbaas.v1.RepairDifferencesResponse
+	82, // [82:120] is the sub-list for method output_type
+	44, // [44:82] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_backplane_dbaas_v1_database_admin_proto_init() }
