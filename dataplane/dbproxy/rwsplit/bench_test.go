@@ -12,6 +12,7 @@ import (
 // BenchmarkRouters compares the router with the one that reads nothing.
 func BenchmarkRouters(b *testing.B) {
 	b.Run("readwritesplit", func(b *testing.B) { benchmark(b, start(b, nil)) })
+	b.Run("one replica", func(b *testing.B) { benchmark(b, start(b, map[string]any{"max_slave_connections": 1})) })
 	b.Run("readconnroute", func(b *testing.B) {
 		benchmark(b, start(b, map[string]any{"router_options": "slave"}, func(o *proxytest.Options) {
 			o.Modules.Routers, o.Router = map[string]dbproxy.RouterModule{"readconnroute": readconn.Module()}, "readconnroute"

@@ -6,117 +6,115 @@ import (
 	"github.com/backplane/backplane/dataplane/dbproxy/sqlclass"
 )
 
+var states = map[string]state{
+	"plain":                       state{},
+	"in a transaction":            state{trx: readWrite},
+	"read only":                   state{trx: readOnly},
+	"optimistic_trx":              state{optimism: true},
+	"optimistic":                  state{trx: optimistic, optimism: true},
+	"autocommit off":              state{autocommitOff: true},
+	"serializable":                state{serializable: true},
+	"serializable next":           state{serializableNext: true},
+	"pinned":                      state{pinned: true},
+	"locked":                      state{locked: true},
+	"xa":                          state{xa: true},
+	"temporary":                   state{temporary: true},
+	"own variables":               state{ownVariables: true},
+	"use_sql_variables_in=master": state{masterVariables: true},
+}
+
+var places = []struct {
+	state, sql string
+	want       place
+}{
+	{"plain", "SELECT a FROM t", atReplica},
+	{"plain", "INSERT INTO t VALUES (1)", atMaster},
+	{"plain", "gibberish", atMaster},
+	{"plain", "", atMaster},
+	{"plain", "SELECT 1; SELECT 2", atMaster},
+	{"plain", "SHOW TABLES", atReplica},
+	{"plain", "SHOW MASTER STATUS", atMaster},
+	{"plain", "SHOW WARNINGS", atPrevious},
+	{"plain", "SET NAMES utf8", atAll},
+	{"plain", "USE db", atAll},
+	{"plain", "SET @a = f()", atMaster},
+	{"plain", "SELECT 1 INTO @a", atAll},
+	{"plain", "SELECT @a := 1", atAll},
+	{"plain", "SELECT a INTO OUTFILE '/x' FROM t", atAll},
+	{"plain", "PREPARE s FROM @a", atAll},
+	{"plain", "BEGIN", atMaster},
+	{"plain", "START TRANSACTION READ ONLY", beginReadOnly},
+	{"plain", "EXECUTE s", atMaster}, // unless it is known what that is
+	{"in a transaction", "SELECT a FROM t", atMaster},
+	{"in a transaction", "SELECT FOUND_ROWS()", atMaster},
+	{"in a transaction", "SET @a = 1", atAll},
+	{"in a transaction", "SELECT a INTO @a FROM t", atMaster},
+	{"in a transaction", "SELECT @a := a FROM t", atMaster},
+	{"in a transaction", "START TRANSACTION READ ONLY", atMaster},
+	{"in a transaction", "COMMIT", atMaster},
+	{"read only", "SELECT a FROM t", atTransaction},
+	{"read only", "SELECT FOUND_ROWS()", atTransaction},
+	{"read only", "SELECT a FROM t FOR UPDATE", atTransaction},
+	{"read only", "SELECT LAST_INSERT_ID()", atTransaction},
+	{"read only", "SELECT @a", atTransaction},
+	{"read only", "SAVEPOINT a", atTransaction},
+	{"read only", "ROLLBACK TO a", atTransaction},
+	{"read only", "COMMIT", atTransaction},
+	{"read only", "ROLLBACK AND CHAIN", atTransaction},
+	{"read only", "INSERT INTO t VALUES (1)", refused},
+	{"read only", "UPDATE t SET a = 1", refused},
+	{"read only", "DROP TABLE t", refused},
+	{"read only", "CREATE TABLE t (a INT)", refused},
+	{"read only", "SET @a = 1", atAll},
+	{"read only", "SELECT f()", atMaster},
+	{"read only", "SELECT NEXT VALUE FOR s", atMaster},
+	{"read only", "SELECT GET_LOCK('a', 1)", atMaster},
+	{"read only", "CALL p()", atMaster},
+	{"read only", "gibberish", atMaster},
+	{"read only", "COMMIT; DELETE FROM t", atMaster},
+	{"read only", "SELECT 1; DELETE FROM t", atMaster},
+	{"optimistic_trx", "BEGIN", beginOptimistic},
+	{"optimistic_trx", "START TRANSACTION READ WRITE", beginOptimistic},
+	{"optimistic_trx", "START TRANSACTION READ ONLY", beginReadOnly},
+	{"optimistic_trx", "BEGIN; DELETE FROM t", atMaster},
+	{"optimistic_trx", "INSERT INTO t VALUES (1)", atMaster},
+	{"optimistic", "SELECT a FROM t", atTransaction},
+	{"optimistic", "COMMIT", atTransaction},
+	{"optimistic", "COMMIT AND CHAIN", migrate},
+	{"optimistic", "SET @a = 1", atAll},
+	{"optimistic", "INSERT INTO t VALUES (1)", migrate},
+	{"optimistic", "SELECT a FROM t FOR UPDATE", migrate},
+	{"optimistic", "SELECT f()", migrate},
+	{"optimistic", "SAVEPOINT a", migrate},
+	{"optimistic", "COMMIT; DELETE FROM t", migrate},
+	{"optimistic", "SELECT a INTO @a FROM t", migrate},
+	{"autocommit off", "SELECT a FROM t", atMaster},
+	{"autocommit off", "START TRANSACTION READ ONLY", atMaster},
+	{"autocommit off", "SET autocommit = 1", atAll},
+	{"serializable", "SELECT a FROM t", atMaster},
+	{"serializable next", "SELECT a FROM t", atMaster},
+	{"pinned", "SELECT a FROM t", atMaster},
+	{"pinned", "START TRANSACTION READ ONLY", atMaster},
+	{"locked", "SELECT a FROM t", atMaster},
+	{"xa", "SELECT a FROM t", atMaster},
+	{"temporary", "SELECT a FROM t", atReplica},
+	{"temporary", "START TRANSACTION READ ONLY", atMaster},
+	{"own variables", "SELECT @a", atMaster},
+	{"own variables", "SELECT a FROM t", atReplica},
+	{"own variables", "SET @b = @a", atAll},
+	{"own variables", "PREPARE s FROM @a", atMaster},
+	{"own variables", "PREPARE s FROM 'SELECT 1'", atAll},
+	{"use_sql_variables_in=master", "SELECT @a", atMaster},
+	{"use_sql_variables_in=master", "SELECT @a := 1", atMaster},
+	{"use_sql_variables_in=master", "SET @a = 1", atAll},
+}
+
 func TestPlaces(t *testing.T) {
-	var (
-		plain      = state{}
-		write      = state{trx: readWrite}
-		only       = state{trx: readOnly}
-		hopeful    = state{optimism: true}
-		optimistic = state{trx: optimistic, optimism: true}
-		off        = state{autocommitOff: true}
-		serial     = state{serializable: true}
-		next       = state{serializableNext: true}
-		pinned     = state{pinned: true}
-		locked     = state{locked: true}
-		xa         = state{xa: true}
-		tables     = state{temporary: true}
-		own        = state{ownVariables: true}
-		master     = state{masterVariables: true}
-	)
-	const (
-		read   = "SELECT a FROM t"
-		insert = "INSERT INTO t VALUES (1)"
-	)
-	for _, c := range []struct {
-		name  string
-		state state
-		sql   string
-		want  place
-	}{
-		{"plain", plain, read, atReplica},
-		{"plain", plain, insert, atMaster},
-		{"plain", plain, "gibberish", atMaster},
-		{"plain", plain, "", atMaster},
-		{"plain", plain, "SELECT 1; SELECT 2", atMaster},
-		{"plain", plain, "SHOW TABLES", atReplica},
-		{"plain", plain, "SHOW MASTER STATUS", atMaster},
-		{"plain", plain, "SHOW WARNINGS", atPrevious},
-		{"plain", plain, "SET NAMES utf8", atAll},
-		{"plain", plain, "USE db", atAll},
-		{"plain", plain, "SET @a = f()", atMaster},
-		{"plain", plain, "SELECT 1 INTO @a", atAll},
-		{"plain", plain, "SELECT @a := 1", atAll},
-		{"plain", plain, "SELECT a INTO OUTFILE '/x' FROM t", atAll},
-		{"plain", plain, "PREPARE s FROM @a", atAll},
-		{"plain", plain, "BEGIN", atMaster},
-		{"plain", plain, "START TRANSACTION READ ONLY", beginReadOnly},
-		{"plain", plain, "EXECUTE s", atMaster}, // unless it is known what that is
-		{"in a transaction", write, read, atMaster},
-		{"in a transaction", write, "SELECT FOUND_ROWS()", atMaster},
-		{"in a transaction", write, "SET @a = 1", atAll},
-		{"in a transaction", write, "SELECT a INTO @a FROM t", atMaster},
-		{"in a transaction", write, "SELECT @a := a FROM t", atMaster},
-		{"in a transaction", write, "START TRANSACTION READ ONLY", atMaster},
-		{"in a transaction", write, "COMMIT", atMaster},
-		{"read only", only, read, atTransaction},
-		{"read only", only, "SELECT FOUND_ROWS()", atTransaction},
-		{"read only", only, "SELECT a FROM t FOR UPDATE", atTransaction},
-		{"read only", only, "SELECT LAST_INSERT_ID()", atTransaction},
-		{"read only", only, "SELECT @a", atTransaction},
-		{"read only", only, "SAVEPOINT a", atTransaction},
-		{"read only", only, "ROLLBACK TO a", atTransaction},
-		{"read only", only, "COMMIT", atTransaction},
-		{"read only", only, "ROLLBACK AND CHAIN", atTransaction},
-		{"read only", only, insert, refused},
-		{"read only", only, "UPDATE t SET a = 1", refused},
-		{"read only", only, "DROP TABLE t", refused},
-		{"read only", only, "CREATE TABLE t (a INT)", refused},
-		{"read only", only, "SET @a = 1", atAll},
-		{"read only", only, "SELECT f()", atMaster},
-		{"read only", only, "SELECT NEXT VALUE FOR s", atMaster},
-		{"read only", only, "SELECT GET_LOCK('a', 1)", atMaster},
-		{"read only", only, "CALL p()", atMaster},
-		{"read only", only, "gibberish", atMaster},
-		{"read only", only, "COMMIT; DELETE FROM t", atMaster},
-		{"read only", only, "SELECT 1; DELETE FROM t", atMaster},
-		{"optimistic_trx", hopeful, "BEGIN", beginOptimistic},
-		{"optimistic_trx", hopeful, "START TRANSACTION READ WRITE", beginOptimistic},
-		{"optimistic_trx", hopeful, "START TRANSACTION READ ONLY", beginReadOnly},
-		{"optimistic_trx", hopeful, "BEGIN; DELETE FROM t", atMaster},
-		{"optimistic_trx", hopeful, insert, atMaster},
-		{"optimistic", optimistic, read, atTransaction},
-		{"optimistic", optimistic, "COMMIT", atTransaction},
-		{"optimistic", optimistic, "COMMIT AND CHAIN", migrate},
-		{"optimistic", optimistic, "SET @a = 1", atAll},
-		{"optimistic", optimistic, insert, migrate},
-		{"optimistic", optimistic, "SELECT a FROM t FOR UPDATE", migrate},
-		{"optimistic", optimistic, "SELECT f()", migrate},
-		{"optimistic", optimistic, "SAVEPOINT a", migrate},
-		{"optimistic", optimistic, "COMMIT; DELETE FROM t", migrate},
-		{"optimistic", optimistic, "SELECT a INTO @a FROM t", migrate},
-		{"autocommit off", off, read, atMaster},
-		{"autocommit off", off, "START TRANSACTION READ ONLY", atMaster},
-		{"autocommit off", off, "SET autocommit = 1", atAll},
-		{"serializable", serial, read, atMaster},
-		{"serializable next", next, read, atMaster},
-		{"pinned", pinned, read, atMaster},
-		{"pinned", pinned, "START TRANSACTION READ ONLY", atMaster},
-		{"locked", locked, read, atMaster},
-		{"xa", xa, read, atMaster},
-		{"temporary", tables, read, atReplica},
-		{"temporary", tables, "START TRANSACTION READ ONLY", atMaster},
-		{"own variables", own, "SELECT @a", atMaster},
-		{"own variables", own, read, atReplica},
-		{"own variables", own, "SET @b = @a", atAll},
-		{"own variables", own, "PREPARE s FROM @a", atMaster},
-		{"own variables", own, "PREPARE s FROM 'SELECT 1'", atAll},
-		{"use_sql_variables_in=master", master, "SELECT @a", atMaster},
-		{"use_sql_variables_in=master", master, "SELECT @a := 1", atMaster},
-		{"use_sql_variables_in=master", master, "SET @a = 1", atAll},
-	} {
+	for _, c := range places {
 		class := sqlclass.Classify([]byte(c.sql), sqlclass.MariaDB)
-		if got := c.state.place(&class, false); got != c.want {
-			t.Errorf("%s: %s goes to %s, not to %s", c.name, c.sql, got, c.want)
+		st, ok := states[c.state]
+		if got := st.place(&class, false); got != c.want || !ok {
+			t.Errorf("%s: %s goes to %s, not to %s", c.state, c.sql, got, c.want)
 		}
 	}
 }
