@@ -246,8 +246,8 @@ func changeCommands(t *testing.T, session string) []command {
 		{"PATCH", "monitors/made", alter(`{"monitor_interval":1000}`), done, ""}, {"PATCH", "filters/made", alter(`{"inject":"bye"}`), done, ""},
 		{"PATCH", "listeners/made", alter(`{"sql_mode":"oracle"}`), done, ""}, {"PATCH", "users/inet/made", `{"data":{"attributes":{"password":"something else"}}}`, done, ""},
 		{"PATCH", "maxscale", alter(`{"retain_last_statements":2}`), done, ""}, {"PATCH", "maxscale/logs", alter(`{"ms_timestamp":true}`), done, ""},
-		// A session keeps the settings that it began with, and says so.
-		{"PATCH", "sessions/" + session, alter(`{"log_info":true}`), refused, ""}, {"POST", "sessions/" + session + "/restart", "", refused, ""},
+		{"PATCH", "sessions/" + session, alter(`{"log_info":true}`), done, ""},
+		{"PATCH", "sessions/" + session, `{"data":{"relationships":{"filters":{"data":[{"id":"Hint","type":"filters"}]}}}}`, done, ""},
 		{"PATCH", "maxscale/logs", alter(`{"log_info":true}`), done, ""}, {"PATCH", "maxscale/logs", alter(`{"log_info":false}`), done, ""},
 
 		{"PUT", "services/made/stop", "", done, ""}, {"PUT", "services/made/start", "", done, ""}, {"PUT", "services/made/stop?force=yes", "", done, ""}, {"PUT", "services/made/start?", "", done, ""},
@@ -257,6 +257,7 @@ func changeCommands(t *testing.T, session string) []command {
 		{"PUT", "servers/made/set?force=yes&state=maintenance", "", done, ""}, {"PUT", "servers/made/clear?state=maintenance", "", done, ""},
 		{"PUT", "servers/made/set?state=drain", "", done, ""}, {"PUT", "servers/made/clear?state=drain", "", done, ""},
 		{"POST", "services/Read-Connection-Router/reload", "", done, ""}, {"POST", "maxscale/tls/reload", "", done, ""}, {"POST", "maxscale/logs/flush/", "", done, ""},
+		{"POST", "sessions/" + session + "/restart", "", done, ""}, {"POST", "sessions/restart", "", done, ""},
 		{"GET", "services/nothing", "", missing, ""}, {"PUT", "servers/nothing/set?state=drain", "", missing, ""}, {"POST", "filters", `{"data":{"id":"made","attributes":{"module":"comment","parameters":{"inject":"hello"}}}}`, refused, ""},
 	}
 }
