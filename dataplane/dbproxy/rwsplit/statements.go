@@ -105,7 +105,7 @@ func unknownStatement(k *call, id uint32) error {
 func (h *session) execute(k *call) error {
 	st, id := h.find(k.r.Head)
 	if st == nil {
-		return unknownStatement(k, id)
+		return h.executeUnknown(k, id)
 	}
 	k.stmt, k.class, k.text = st, &st.class, st.packet[1:]
 	k.types = st.noteTypes(k.r.Head)
@@ -125,6 +125,21 @@ func (h *session) execute(k *call) error {
 		st.cursor = c
 	}
 	return nil
+}
+
+// executeUnknown lets the master refuse the execution of a statement that does
+// not exist, so that SHOW WARNINGS tells of it as well.
+func (h *session) executeUnknown(k *call, id uint32) error {
+	c := h.master
+	if k.packet == nil || c == nil || h.trxConn != nil {
+		return unknownStatement(k, id)
+	}
+	for _, st := range h.statements {
+		if st.ids[c.slot] == id {
+			return unknownStatement(k, id) // it is another one there
+		}
+	}
+	return h.write(k)
 }
 
 // executeLong executes where the data of parameters is.
