@@ -202,7 +202,7 @@ func (p *Proxy) ListServiceListeners(ctx context.Context, req *proxyv1.NameReque
 
 // CreateServiceListener implements the RPC.
 func (p *Proxy) CreateServiceListener(ctx context.Context, req *proxyv1.UpdateRequest) (*proxyv1.Changed, error) {
-	return p.create(ctx, "CreateListener", listeners, req.GetBody(), req.GetName())
+	return p.create(ctx, "CreateServiceListener", listeners, req.GetBody(), req.GetName())
 }
 
 // listenerOf finds a listener of a service. Those of others are not there.
@@ -239,7 +239,7 @@ func (p *Proxy) GetServiceListener(ctx context.Context, req *proxyv1.ServiceList
 
 // DeleteServiceListener implements the RPC.
 func (p *Proxy) DeleteServiceListener(ctx context.Context, req *proxyv1.ServiceListenerRequest) (*proxyv1.Changed, error) {
-	return changed(p.change(ctx, "DeleteListener", func(e *estate) error {
+	return changed(p.change(ctx, "DeleteServiceListener", func(e *estate) error {
 		_, o, err := e.listenerOf(req.GetName(), req.GetListener())
 		if err != nil {
 			return err

@@ -153,6 +153,10 @@ func TestRestart(t *testing.T) {
 	for _, path := range paths {
 		before[path] = s.Do(t, "GET", "/v1"+path, nil)
 	}
+	// Passwords are sealed anew under another key.
+	if a := s.Do(t, "POST", "/api/keys/rotate", nil); a.Status != found {
+		t.Fatalf("rotate the keys: %d %s", a.Status, a.Body)
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -211,6 +215,52 @@ func TestTwoProcesses(t *testing.T) {
 		_, err := dial(t, port, "app", "app-word", "")
 		return err != nil
 	})
+}
+
+// TestDatabaseBehindService: a database that was made is put behind a service in
+// one call.
+func TestDatabaseBehindService(t *testing.T) {
+	t.Parallel()
+	db := testbed.StartMariaDB(t, testbed.MariaDBOptions{})
+	s := servertest.Start(t, servertest.Options{})
+	entry := s.Create(t, object{"name": "Main database!", "service_type": "mysql", "config": object{
+		"host": "127.0.0.1", "port": db.Port, "database": "mysql", "username": db.User, "password": db.Password,
+	}})
+	make := func(path string, body object) object {
+		t.Helper()
+		a := s.Do(t, "POST", path, body)
+		if a.Status != 201 {
+			t.Fatalf("POST %s: %d %s", path, a.Status, a.Body)
+		}
+		return a.JSON(t)
+	}
+	environment := at(make("/api/environment/", object{"name": "lab"}), "_links", "self")
+	plan := at(make("/api/plan/", object{"name": "small", "engine": "mysql", "environments": []any{environment}, "services": []any{entry["id"]}}), "_links", "self")
+	made := make("/api/database/", object{"name": "shop", "plan": plan, "environment": environment})
+	port := behind(t, s, "svc", db, `{}`)
+	run(t, s, []step{
+		{"POST", "/services/svc/databases", `{"database":"999"}`, refused, "database"},
+		{"POST", "/services/svc/databases", `{"database":"/api/plan/1/"}`, refused, "database"},
+		{"POST", "/services/none/databases", `{"database":"1"}`, missing, "none is not a service"},
+	})
+	for range 2 { // the second time, all is there
+		a := s.Do(t, "POST", "/v1/services/svc/databases", object{"database": at(made, "_links", "self")})
+		if a.Status != found {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		wantAt(t, a.JSON(t), "Main-database_", "data", "id")
+		wantAt(t, a.JSON(t), entry["id"], "data", "attributes", "parameters", "catalog_service")
+	}
+	wantRelated(t, s, "/services/svc", "servers", "Main-database_")
+	a := s.Do(t, "GET", fmt.Sprint("/api/credential/?database=", made["id"]), nil)
+	number := at(a.JSON(t), "credential", 0, "id")
+	login := s.Do(t, "GET", fmt.Sprint("/api/credential/", number, "/"), nil).JSON(t)
+	user, _ := login["user"].(string)
+	word, _ := login["password"].(string)
+	conn := client(t, port, user, word, "")
+	if got, err := ask(t.Context(), conn, "SELECT CURRENT_USER()"); err != nil || !strings.HasPrefix(got, user+"@") {
+		t.Errorf("the login of the database is %q through the proxy, %v", got, err)
+	}
 }
 
 // TestCatalogue: a server that is a service of the catalogue follows it.
