@@ -45,6 +45,9 @@ var errNoHistory = errors.New("the history of the session is not complete")
 func (h *session) ready(c *conn) error {
 	if c.b != nil && (c.b.Broken() || c.b.Idle() > h.options.idleUnproven && !c.b.Conn.Alive()) {
 		h.drop(c)
+		if c.banned {
+			return errNoHistory
+		}
 	}
 	if c.b == nil {
 		if err := h.connect(c); err != nil {

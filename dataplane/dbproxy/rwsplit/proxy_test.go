@@ -264,3 +264,38 @@ func TestBigRequests(t *testing.T) {
 	}
 	c.reads(3)
 }
+
+// Statements whose text does not show what they set make the proxy careful.
+func TestHiddenSettings(t *testing.T) {
+	p := start(t, nil)
+	const two = `SELECT @@server_id, 'a\'b' -- '`
+	for _, hidden := range []string{"SET sql_mode = ?", "SELECT 1; SET sql_mode = ''", "EXECUTE s"} {
+		c := connect(t, p, func(c *mysql.Config) { c.MultiStatements = true })
+		c.exec("PREPARE s FROM 'SET sql_mode = DEFAULT'")
+		if c.first(two) == "1" {
+			t.Fatal("not known from the start")
+		}
+		var args []any
+		if strings.Contains(hidden, "?") {
+			args = append(args, "ANSI_QUOTES")
+		}
+		if _, err := c.ExecContext(t.Context(), hidden, args...); err != nil {
+			t.Fatal(err)
+		}
+		if c.first(two) != "1" {
+			t.Fatalf("after %s a replica reads what could be read in two ways", hidden)
+		}
+		c.exec("SET sql_mode = ''", "SET NAMES utf8mb4")
+		if c.first(two) == "1" {
+			t.Fatal("it is known again")
+		}
+	}
+}
+
+func TestCommitRelease(t *testing.T) {
+	c := connect(t, start(t, nil))
+	c.exec("BEGIN", "INSERT INTO t (a) VALUES (1)", "COMMIT RELEASE")
+	if v, err := c.try("SELECT 1"); err == nil {
+		t.Fatal(v)
+	}
+}

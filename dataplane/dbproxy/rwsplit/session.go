@@ -3,6 +3,7 @@ package rwsplit
 import (
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/backplane/backplane/dataplane/dbproxy"
@@ -185,7 +186,21 @@ func (h *session) query(k *call) error {
 			return h.byName(k)
 		}
 	}
-	return h.route(k)
+	if err := h.route(k); err != nil || !k.class.Has(sqlclass.FlagRelease) {
+		return err
+	}
+	return h.released()
+}
+
+// released ends the session after a transaction that was to end it.
+func (h *session) released() error {
+	if c := h.previous; c == nil || c.b == nil || c.b.Reply.Failed() {
+		return nil
+	}
+	if err := h.client.Client().Flush(); err != nil {
+		return err
+	}
+	return io.EOF
 }
 
 // route sends a statement to where its class says.

@@ -99,6 +99,9 @@ func (h *session) consumed() {
 	}
 }
 
+// settings are flags of statements that change how text is to be read.
+const settings = sqlclass.FlagSetsSQLMode | sqlclass.FlagSetsCharset
+
 // effects follows what a statement has changed.
 func (h *session) effects(k *call, p place) {
 	c := k.class
@@ -108,6 +111,9 @@ func (h *session) effects(k *call, p place) {
 		} else {
 			h.state.serializable = c.Has(sqlclass.FlagSerializable)
 		}
+	}
+	if hidden := k.stmt != nil || k.name != "" && c.Op != sqlclass.OpPrepare; hidden && c.Has(settings) {
+		h.client.Unsettle()
 	}
 	h.variables(k, p)
 	switch c.Op {
@@ -164,6 +170,9 @@ func (h *session) effectsOfMany(c *conn, k *call) {
 		part := call{r: k.r, packet: append([]byte{byte(wire.ComQuery)}, text...), class: &class, text: text}
 		if class.Op == sqlclass.OpPrepare || class.Op == sqlclass.OpDeallocate {
 			part.name = strings.ToLower(string(class.Name.Value(text, mode)))
+		}
+		if class.Has(settings) {
+			h.client.Unsettle()
 		}
 		everywhere := class.Target(false) == sqlclass.TargetAll && class.Op != sqlclass.OpSelect
 		if everywhere && (failed || h.state.masterVariables || h.state.ownVariables && class.Is(sqlclass.TypeUserVarRead)) {
