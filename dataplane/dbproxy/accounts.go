@@ -32,7 +32,7 @@ func (s *Service) logins() []account.Login {
 // reason not to ask a server for its accounts, as long as there is no other.
 func (s *Service) accountServers() (list []account.Server) {
 	var masters, others, last []account.Server
-	for _, srv := range s.Servers() {
+	for _, srv := range s.real() {
 		open := account.Server{Name: srv.name, Open: func(ctx context.Context, l account.Login) (account.Session, error) {
 			return s.openAccounts(ctx, srv, l)
 		}}

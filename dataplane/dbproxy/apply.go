@@ -22,7 +22,7 @@ func (p *Proxy) Apply(ctx context.Context, c Config) error {
 	}
 	b := &builder{proxy: p, old: p.current.Load(), next: &state{
 		config: c, servers: map[string]*Server{}, services: map[string]*Service{}, listeners: map[string]*Listener{},
-		filters: map[string]*runningFilter{}, monitors: map[string]*runningMonitor{},
+		targets: map[string]*Server{}, filters: map[string]*runningFilter{}, monitors: map[string]*runningMonitor{},
 	}}
 	if err := b.build(); err != nil {
 		b.undo()
@@ -152,12 +152,27 @@ func (b *builder) find(names []string) (servers []*Server, err error) {
 
 func (b *builder) buildServices() error {
 	b.services = map[string]*serviceConfig{}
+	if err := cycle(b.next.config.Services); err != nil {
+		return err
+	}
 	for _, c := range b.next.config.Services {
 		s := b.old.services[c.Name]
 		if s == nil {
-			s = newService(b.proxy, c.Name)
+			var err error
+			if s, err = newService(b.proxy, c.Name); err != nil {
+				return &ObjectError{"service", c.Name, err}
+			}
 		}
 		b.next.services[c.Name] = s
+		t := b.old.targets[c.Name]
+		if t == nil || t.inner != s {
+			t = newTarget(s)
+			t.retarget(c)
+		}
+		b.next.targets[c.Name] = t
+	}
+	for _, c := range b.next.config.Services {
+		s := b.next.services[c.Name]
 		sc, err := b.serviceConfig(s, c)
 		if err != nil {
 			return &ObjectError{"service", c.Name, err}
@@ -182,6 +197,13 @@ func (b *builder) serviceConfig(s *Service, c ServiceConfig) (*serviceConfig, er
 	servers, err := b.find(names)
 	if err != nil {
 		return nil, err
+	}
+	for _, name := range c.Services {
+		t, ok := b.next.targets[name]
+		if !ok {
+			return nil, fmt.Errorf("service %q %w", name, errNoReference)
+		}
+		servers = append(servers, t)
 	}
 	sc := &serviceConfig{ServiceConfig: c, servers: servers, counts: map[*Server]*serverCounts{}}
 	for _, name := range c.Filters {
@@ -271,6 +293,7 @@ func (b *builder) commit(ctx context.Context) error {
 	p.blocker.SetMax(int(next.config.Settings.Int("max_auth_errors_until_block")))
 	p.current.Store(next)
 	for _, c := range next.config.Services {
+		next.targets[c.Name].retarget(c)
 		next.services[c.Name].adopt(b.services[c.Name])
 	}
 	for name, s := range old.services {
@@ -324,6 +347,8 @@ func (b *builder) openListeners(ctx context.Context) error {
 	return errors.Join(faults...)
 }
 
-func newService(p *Proxy, name string) *Service {
-	return &Service{name: name, proxy: p, log: p.log.With("service", name)}
+func newService(p *Proxy, name string) (s *Service, err error) {
+	s = &Service{name: name, proxy: p, log: p.log.With("service", name)}
+	s.door, err = newDoor(p, s)
+	return s, err
 }

@@ -41,7 +41,7 @@ func (srv *Server) connect(ctx context.Context, s *Session) (*Backend, error) {
 
 // open connects and logs in.
 func (srv *Server) open(ctx context.Context, s *Session) (*Backend, error) {
-	conn, err := srv.dial(ctx, s.proxyHeader(srv), false)
+	conn, err := srv.reach(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -62,6 +62,14 @@ func (srv *Server) open(ctx context.Context, s *Session) (*Backend, error) {
 		b.cipher = tls.CipherSuiteName(state.CipherSuite)
 	}
 	return b, nil
+}
+
+// reach connects to the server, or to the service that it stands for.
+func (srv *Server) reach(ctx context.Context, s *Session) (*wire.Conn, error) {
+	if srv.inner != nil {
+		return srv.inner.enter(s)
+	}
+	return srv.dial(ctx, s.proxyHeader(srv), false)
 }
 
 // pooled makes a connection of the pool the session's.
@@ -95,6 +103,7 @@ func (srv *Server) add(b *Backend) {
 	srv.mu.Lock()
 	srv.backends[b] = struct{}{}
 	srv.mu.Unlock()
+	b.session.attach(b)
 	if !srv.Status().Has(Running) {
 		b.Kill() // it went down in between
 	}
@@ -106,6 +115,7 @@ func (srv *Server) remove(b *Backend) {
 	_, there := srv.backends[b]
 	delete(srv.backends, b)
 	srv.mu.Unlock()
+	b.session.detach(b)
 	if there {
 		srv.counts.connections.Add(-1)
 		b.service.connections.Add(-1)

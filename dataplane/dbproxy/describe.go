@@ -43,12 +43,8 @@ func (s *Session) Info() SessionInfo {
 	i.User, i.Database, i.Cipher, i.Attributes = s.diag.user, s.diag.db, s.diag.cipher, s.diag.attributes
 	i.Statements = append(i.Statements, s.diag.statements...)
 	s.diag.mu.Unlock()
-	for _, srv := range s.service.Servers() {
-		srv.each(func(b *Backend) {
-			if b.session == s {
-				i.Backends = append(i.Backends, BackendInfo{Server: srv.name, ConnectionID: b.id, Cipher: b.cipher})
-			}
-		})
+	for _, b := range s.connections() {
+		i.Backends = append(i.Backends, BackendInfo{Server: b.server.name, ConnectionID: b.id, Cipher: b.cipher})
 	}
 	return i
 }

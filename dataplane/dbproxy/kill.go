@@ -80,19 +80,17 @@ func (s *Session) killSession(queryOnly bool, victim *Session) error {
 		verb = "KILL QUERY "
 	}
 	reached := 0
-	for _, srv := range victim.service.Servers() {
-		for _, id := range srv.connectionsOf(victim) {
-			b, err := s.Connect(s.ctx, srv)
-			if err != nil {
-				return err
-			}
-			err = b.Command(wire.ComQuery, fmt.Appendf(nil, "%s%d", verb, id)...)
-			b.Close()
-			if err != nil {
-				return err
-			}
-			reached++
+	for _, target := range victim.connections() {
+		b, err := s.Connect(s.ctx, target.server)
+		if err != nil {
+			return err
 		}
+		err = b.Command(wire.ComQuery, fmt.Appendf(nil, "%s%d", verb, target.id)...)
+		b.Close()
+		if err != nil {
+			return err
+		}
+		reached++
 	}
 	switch {
 	case queryOnly:
@@ -102,14 +100,4 @@ func (s *Session) killSession(queryOnly bool, victim *Session) error {
 		return &wire.ServerError{Code: 1095, State: wire.StateGeneral, Message: fmt.Sprintf("You are not owner of thread %d", victim.id)}
 	}
 	return nil
-}
-
-// connectionsOf are the numbers of a session's connections on the server.
-func (srv *Server) connectionsOf(s *Session) (ids []uint32) {
-	srv.each(func(b *Backend) {
-		if b.session == s {
-			ids = append(ids, b.id)
-		}
-	})
-	return ids
 }

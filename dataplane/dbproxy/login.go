@@ -152,7 +152,7 @@ func (s *Session) host() string {
 func (s *Session) become(a *admission, charset byte, attributes []wire.Attribute, rules *loginRules) {
 	s.user, s.identity = a.user, a.identity
 	s.charset, s.attributes = charset, attributes
-	s.mode = beginMode(charset, s.caps, s.service.Servers(), rules.oracle)
+	s.mode = beginMode(charset, s.caps, s.service.real(), rules.oracle)
 	s.status = wire.StatusAutocommit
 	if rules.oracle {
 		s.status = 0

@@ -195,9 +195,16 @@ func (x *exchange) inClear(plugin string) (wire.Password, error) {
 	return wire.Password(password), nil
 }
 
-// private tells whether nobody can listen in on the client.
+// private tells whether nobody can listen in on the client. One that a PROXY
+// header speaks of has come over a network, though the connection is local.
 func (x *exchange) private() bool {
 	c := x.session.client
+	if _, secured := c.TLS(); secured {
+		return true
+	}
+	if remote := x.session.remote; remote.IsValid() && !remote.Addr().IsLoopback() {
+		return false
+	}
 	if c.Private() {
 		return true
 	}

@@ -104,7 +104,7 @@ func greetingVersion(configured, lowest string) string {
 // greet sends the greeting, and returns the capabilities that it offers and
 // the plugin that it begins with.
 func (s *Session) greet(tls bool) (offered wire.Capability, plugin string, err error) {
-	servers := s.service.Servers()
+	servers := s.service.real()
 	offered = offers(servers)
 	if tls {
 		offered |= wire.CapSSL

@@ -276,6 +276,23 @@ func TestLoginRemembersPasswords(t *testing.T) {
 	}
 }
 
+// Passwords in clear are asked of who is here, not of who comes from afar by
+// way of a neighbour.
+func TestLoginInClear(t *testing.T) {
+	h := newHouse(t, map[string]any{"proxy_protocol_networks": "127.0.0.1", "authenticator_options": "clear_pw_passthrough=1"}, nil, nil)
+	o := wire.LoginOptions{User: "app", Credentials: secret, AllowClear: true}
+	for header, asked := range map[string]bool{
+		"": true, "PROXY TCP4 127.0.0.2 127.0.0.1 1000 2000\r\n": true, "PROXY TCP4 192.0.2.7 192.0.2.1 1000 2000\r\n": false,
+	} {
+		// The client would not send it in clear, but knows whether it was asked to.
+		if _, _, err := h.loginVia(t, header, o); errors.Is(err, wire.ErrPlugin) != asked {
+			t.Errorf("%q: %v", header, err)
+		} else if !asked && code(t, err) != wire.ErrCodeAccessDenied {
+			t.Errorf("%q: %v", header, err)
+		}
+	}
+}
+
 func TestLoginRefusals(t *testing.T) {
 	h := newHouse(t, nil, nil, nil)
 	for _, c := range []struct{ user, password, database, want string }{

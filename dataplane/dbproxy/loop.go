@@ -188,13 +188,9 @@ func (s *Session) Kill() { s.stop(errKilled) }
 func (s *Session) stop(cause error) {
 	s.end(cause)
 	s.client.Close()
-	s.proxy.eachServer(func(srv *Server) {
-		srv.each(func(b *Backend) {
-			if b.session == s {
-				b.Kill()
-			}
-		})
-	})
+	for _, b := range s.connections() {
+		b.Kill()
+	}
 }
 
 // finish gives back what the session holds.

@@ -50,6 +50,7 @@ type Proxy struct {
 type state struct {
 	config    Config
 	servers   map[string]*Server
+	targets   map[string]*Server // services that others route to
 	services  map[string]*Service
 	listeners map[string]*Listener
 	filters   map[string]*runningFilter

@@ -18,6 +18,7 @@ import (
 // is configured.
 type Server struct {
 	name    string
+	inner   *Service // what the server stands for, nil for a real one
 	config  atomic.Pointer[serverConfig]
 	status  atomic.Uint32
 	lag     atomic.Int64 // nanoseconds, -1 unknown
@@ -100,7 +101,12 @@ func (s *Server) Address() (network, address string) {
 }
 
 // Status is the state it is in.
-func (s *Server) Status() Status { return Status(s.status.Load()) }
+func (s *Server) Status() Status {
+	if s.inner != nil {
+		return s.inner.bestStatus()
+	}
+	return Status(s.status.Load())
+}
 
 // State is the state in words.
 func (s *Server) State() string { return s.Status().text(s.counts.connections.Load() == 0) }
@@ -125,6 +131,9 @@ func (s *Server) SetStatus(set, clear Status) {
 // Lag is how far the server is behind the master; ok is false when that is not
 // known.
 func (s *Server) Lag() (lag time.Duration, ok bool) {
+	if s.inner != nil {
+		return s.inner.leastLag()
+	}
 	n := s.lag.Load()
 	return time.Duration(n), n >= 0
 }

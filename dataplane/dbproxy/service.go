@@ -21,6 +21,7 @@ type Service struct {
 	log       *slog.Logger
 	config    atomic.Pointer[serviceConfig]
 	users     *account.Refresher
+	door      *Listener // by which sessions of other services come
 	passwords passwords
 	cancel    context.CancelFunc // ends the loading of accounts
 	done      chan struct{}

@@ -3,6 +3,7 @@ package dbproxy
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,6 +72,7 @@ type diagnosis struct {
 	user, db   string
 	cipher     string // of the client's TLS
 	attributes []wire.Attribute
+	backends   []*Backend
 	statements []Statement // the newest one first
 }
 
@@ -78,6 +80,28 @@ type diagnosis struct {
 type Statement struct {
 	Text                string
 	Received, Completed time.Time
+}
+
+// attach and detach keep the list of the connections to servers.
+func (s *Session) attach(b *Backend) {
+	s.diag.mu.Lock()
+	defer s.diag.mu.Unlock()
+	s.diag.backends = append(s.diag.backends, b)
+}
+
+func (s *Session) detach(b *Backend) {
+	s.diag.mu.Lock()
+	defer s.diag.mu.Unlock()
+	if i := slices.Index(s.diag.backends, b); i >= 0 {
+		s.diag.backends = slices.Delete(s.diag.backends, i, i+1)
+	}
+}
+
+// connections are the connections to servers. It may be called from anywhere.
+func (s *Session) connections() []*Backend {
+	s.diag.mu.Lock()
+	defer s.diag.mu.Unlock()
+	return slices.Clone(s.diag.backends)
 }
 
 // ID is the number of the session, which the client knows as that of its
