@@ -37,6 +37,7 @@ type Listener struct {
 	done    chan struct{}         // closed when no more clients are taken
 	ended   chan struct{}         // closed by close
 	failed  atomic.Pointer[error] // why it is not open
+	taken   atomic.Int64          // clients
 }
 
 // listenerConfig is a listener's configuration with what was read for it.
@@ -221,6 +222,7 @@ func (l *Listener) accept() {
 		switch {
 		case err == nil:
 			failures = 0
+			l.taken.Add(1)
 			l.proxy.serve(l, nc)
 		case errors.Is(err, net.ErrClosed):
 			return

@@ -13,6 +13,7 @@ type serverCounts struct {
 	failedLogins             atomic.Int64
 	reused, poolEmpty        atomic.Int64
 	response                 atomic.Int64 // moving average of reads, in ns
+	readTimes, writeTimes    latency
 }
 
 func (c *serverCounts) opened() {
@@ -74,10 +75,12 @@ func (b *Backend) CountRead(took time.Duration) {
 	b.server.counts.reads.Add(1)
 	b.service.reads.Add(1)
 	b.server.counts.answered(took)
+	b.server.counts.readTimes.observe(took)
 }
 
-// CountWrite counts the last request as a write.
-func (b *Backend) CountWrite() {
+// CountWrite counts the last request as a write, which took so long.
+func (b *Backend) CountWrite(took time.Duration) {
 	b.server.counts.writes.Add(1)
 	b.service.writes.Add(1)
+	b.server.counts.writeTimes.observe(took)
 }

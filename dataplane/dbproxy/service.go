@@ -30,6 +30,7 @@ type Service struct {
 	sessions, total, peak atomic.Int64
 	started               time.Time
 	failedLogins          atomic.Int64
+	failures              atomic.Int64 // requests answered by an error
 	ended                 atomic.Int64 // sessions
 	lifetimes, longest    atomic.Int64 // ns
 	latency               latency

@@ -177,6 +177,9 @@ func (a *clientAnswer) Packet(_ wire.Kind, payload []byte, reply *wire.Reply) er
 
 // answered notes what the client was told.
 func (s *Session) answered(reply *wire.Reply) {
+	if reply.Failed() {
+		s.service.failures.Add(1)
+	}
 	if !reply.Failed() && reply.Command() != wire.ComStmtPrepare && reply.Command() != wire.ComStatistics {
 		s.status = reply.Status()
 	}

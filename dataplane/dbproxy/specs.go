@@ -102,7 +102,7 @@ func ServiceSpecs() param.Specs {
 		{Name: "user_accounts_file_usage", Type: param.TypeEnum, Enum: []string{"add_when_load_ok", "file_only_always"}, Default: "add_when_load_ok", Fixed: true, Description: "Whether the accounts of the servers count too"},
 		{Name: "retry_on_failure", Type: param.TypeBool, Default: true, Description: "Try again to open a listener that cannot be opened"},
 		{Name: "max_retry_interval", Type: param.TypeDuration, Default: 3600 * time.Second, Description: "How long to wait between such tries at most"},
-		{Name: "weightby", Type: param.TypeString, Deprecated: true, Description: "Parameter of servers by which their connections are weighed"},
+		{Name: "weightby", Type: param.TypeString, Ignored: true, Deprecated: true},
 	}, bools("", "force_connection_keepalive", "disable_sescmd_history", "session_track_trx_state")...),
 		bools("Log more of the sessions", "log_debug", "log_info", "log_notice", "log_warning")...)
 }

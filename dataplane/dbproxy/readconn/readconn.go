@@ -35,7 +35,6 @@ type router struct {
 	master  bool // router_options names the master
 	reads   bool // master_accept_reads
 	lag     time.Duration
-	weight  string
 	queries atomic.Int64
 }
 
@@ -43,7 +42,7 @@ var states = map[string]dbproxy.Status{"master": dbproxy.Master, "slave": dbprox
 
 func newRouter(o dbproxy.RouterOptions) (*router, error) {
 	r := &router{
-		service: o.Service, reads: o.Params.Bool("master_accept_reads"), lag: o.Params.Duration("max_replication_lag"), weight: o.Params.String("weightby"),
+		service: o.Service, reads: o.Params.Bool("master_accept_reads"), lag: o.Params.Duration("max_replication_lag"),
 	}
 	options := o.Params.List("router_options")
 	for _, word := range options {

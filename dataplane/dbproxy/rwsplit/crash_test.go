@@ -42,7 +42,7 @@ func TestReplicaCrashes(t *testing.T) {
 	progress()
 	p.Backend(t, 2).SetStatus(0, dbproxy.Running) // as a monitor finds it
 	progress()
-	s.Restart(t, 2)
+	s.Restart(&shared, 2) // it stays for the tests to come
 	s.Servers[2].Exec(t, "SET GLOBAL read_only = ON", "START SLAVE")
 	p.Backend(t, 2).SetStatus(dbproxy.Running, 0)
 	before := p.Backend(t, 2).Statistics().Reads

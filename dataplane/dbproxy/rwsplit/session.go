@@ -269,7 +269,7 @@ func (h *session) account(c *conn, k *call) {
 		c.b.CountRead(took)
 	} else {
 		c.stats.write.Add(1)
-		c.b.CountWrite()
+		c.b.CountWrite(took)
 	}
 	if c == h.master {
 		h.router.counts.master.Add(1)
