@@ -22,6 +22,7 @@ import (
 	"github.com/backplane/backplane/ent/database"
 	"github.com/backplane/backplane/ent/plan"
 	"github.com/backplane/backplane/ent/project"
+	"github.com/backplane/backplane/ent/proxyobject"
 	"github.com/backplane/backplane/ent/schema"
 	"github.com/backplane/backplane/ent/service"
 	"github.com/backplane/backplane/ent/servicelabel"
@@ -384,8 +385,8 @@ func (c *Catalog) DeleteService(ctx context.Context, req *catalogv1.DeleteServic
 	return &catalogv1.DeleteServiceResponse{Ok: true}, nil
 }
 
-// unused fails when databases or snapshots are on a service, or a plan makes
-// databases there.
+// unused fails when databases or snapshots are on a service, a plan makes
+// databases there, or the database proxy reaches a server by it.
 func unused(ctx context.Context, tx *store.Tx, id uuid.UUID) error {
 	held, err := tx.Database.Query().Where(database.ServiceID(id)).Exist(ctx)
 	if err != nil {
@@ -399,6 +400,15 @@ func unused(ctx context.Context, tx *store.Tx, id uuid.UUID) error {
 	}
 	if held {
 		return errs.New(errs.InUse, "Snapshots of databases are on this service; delete them first")
+	}
+	behind, err := tx.ProxyObject.Query().Where(proxyobject.Kind("servers")).Order(proxyobject.ByCreatedAt()).All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, o := range behind {
+		if o.Parameters["catalog_service"] == id.String() {
+			return errs.New(errs.InUse, "The database proxy reaches its server %s by this service; delete that first", o.Name)
+		}
 	}
 	plans, err := tx.Plan.Query().Where(plan.HasServicesWith(service.ID(id))).Order(plan.ByID()).Limit(1).All(ctx)
 	if err == nil && len(plans) > 0 {

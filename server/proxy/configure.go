@@ -1,15 +1,12 @@
 package proxy
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"slices"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/backplane/backplane/dataplane/dbproxy"
 	"github.com/backplane/backplane/dataplane/dbproxy/param"
@@ -86,7 +83,10 @@ func (p *Proxy) await(ctx context.Context, at uint64) (stale bool, next uint64, 
 // change at hand is about is an error; other objects that cannot be made are
 // left out, together with what depends on them, and told in the log.
 func (p *Proxy) apply(ctx context.Context, e *estate) error {
-	c := p.config(ctx, e)
+	c, err := p.config(ctx, e)
+	if err != nil {
+		return err
+	}
 	for {
 		err := p.plane.Apply(ctx, c)
 		if err == nil {
@@ -139,8 +139,9 @@ func opened(faults []*dbproxy.ObjectError) bool {
 	})
 }
 
-// config is what the data plane is to be.
-func (p *Proxy) config(ctx context.Context, e *estate) dbproxy.Config {
+// config is what the data plane is to be. It fails when that cannot be said of
+// what the change at hand is about.
+func (p *Proxy) config(ctx context.Context, e *estate) (dbproxy.Config, error) {
 	var c dbproxy.Config
 	c.Settings, _ = param.ParseSome(dbproxy.SettingsSpecs(), only(dbproxy.SettingsSpecs(), e.program.set.Plain()))
 	clear(p.follows)
@@ -150,6 +151,9 @@ func (p *Proxy) config(ctx context.Context, e *estate) dbproxy.Config {
 		if err == nil {
 			err = p.configure(ctx, &c, o)
 		}
+		if err != nil && e.changes(o.singular, o.name) {
+			return c, &errs.Error{Reason: errs.ValidationFailed, Message: fmt.Sprintf("The %s %s cannot be made: %v", o.singular, o.name, err)}
+		}
 		if err != nil {
 			p.Log.ErrorContext(ctx, "the database proxy does without an object", "kind", o.singular, "name", o.name, "error", err)
 			without = append(without, o)
@@ -158,7 +162,7 @@ func (p *Proxy) config(ctx context.Context, e *estate) dbproxy.Config {
 	for _, o := range without {
 		prune(&c, o.singular, o.name)
 	}
-	return c
+	return c, nil
 }
 
 // configure adds an object to the configuration.
@@ -187,38 +191,6 @@ func (p *Proxy) configure(ctx context.Context, c *dbproxy.Config, o *object) err
 		c.Listeners = append(c.Listeners, dbproxy.ListenerConfig{Name: o.name, Service: o.links[services][0], Params: o.set, Stopped: o.stopped})
 	}
 	return nil
-}
-
-// serverParams are the parameters of a server. One that is a service of the
-// catalogue has the address and the login of that; what the server itself was
-// given counts before it.
-func (p *Proxy) serverParams(ctx context.Context, o *object) (param.Set, error) {
-	text := o.set.String(catalogService)
-	if text == "" {
-		return o.set, nil
-	}
-	id, err := uuid.Parse(text)
-	if err != nil {
-		return o.set, err
-	}
-	p.follows[id] = struct{}{}
-	_, _, config, err := p.Catalog.Backend(ctx, id)
-	if err != nil {
-		return o.set, err
-	}
-	given := o.set.Plain()
-	given["address"], given["port"] = config.String("host"), cmp.Or(config.Int("port"), 3306)
-	if given["monitoruser"] == nil {
-		given["monitoruser"], given["monitorpw"] = config.String("username"), config.String("password")
-	}
-	if mode := config.String("ssl_mode"); given["ssl"] == nil && (config.Bool("use_ssl") || mode != "" && mode != "disabled" && mode != "preferred") {
-		given["ssl"] = true
-	}
-	set, faults := param.Parse(serverSpecs(), given)
-	if len(faults) > 0 {
-		return o.set, faults
-	}
-	return set, nil
 }
 
 // only are the values that specs describe.

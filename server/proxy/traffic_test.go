@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
+	"net/http"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -297,4 +299,43 @@ func TestCatalogue(t *testing.T) {
 	}
 	servertest.Eventually(t, "the second server", serves(second))
 	wantAt(t, read(t, s, "/servers/server1"), entry["id"], "data", "attributes", "parameters", "catalog_service")
+	if a := s.Do(t, "DELETE", "/api/services/"+entry["id"].(string), nil); a.Status != http.StatusConflict || !strings.Contains(string(a.Body), "server1") {
+		t.Errorf("the entry is deleted while a server is reached by it: %d %s", a.Status, a.Body)
+	}
+}
+
+// TestCatalogueTLS: a server of the catalogue is reached as safely as the entry
+// says, or not at all.
+func TestCatalogueTLS(t *testing.T) {
+	t.Parallel()
+	ca := testbed.NewCA(t)
+	cert := ca.Issue(t, "127.0.0.1")
+	db := testbed.StartMariaDB(t, testbed.MariaDBOptions{Cert: &cert, RequireTLS: true})
+	db.CreateUser(t, "app", "app-word")
+	s := servertest.Start(t, servertest.Options{})
+	config := func(more object) object {
+		out := object{"host": "127.0.0.1", "port": db.Port, "database": "mysql", "username": db.User, "password": db.Password, "use_ssl": true}
+		maps.Copy(out, more)
+		return out
+	}
+	good := s.Create(t, object{"name": "good", "service_type": "mysql", "config": config(object{"tls_ca": ca.PEM})})
+	named := s.Create(t, object{"name": "named", "service_type": "mysql", "config": config(object{"tls_server_name": "db.example"})})
+	foreign := s.Create(t, object{"name": "foreign", "service_type": "mysql", "config": config(object{"tls_ca": testbed.NewCA(t).PEM})})
+	server := func(name string, entry object) object {
+		return object{"data": object{"id": name, "attributes": object{"parameters": object{"catalog_service": entry["id"]}}}}
+	}
+	must(t, s, "POST", "/servers", server("good", good))
+	must(t, s, "POST", "/servers", server("foreign", foreign))
+	if a := s.Do(t, "POST", "/v1/servers", server("named", named)); a.Status != refused || !strings.Contains(string(a.Body), "tls_server_name") {
+		t.Errorf("a name of a certificate that cannot be checked: %d %s", a.Status, a.Body)
+	}
+	port := behind(t, s, "svc", db, `{"servers":`+members("servers", "good")+`}`)
+	client(t, port, "app", "app-word", "")
+	other := behind(t, s, "other", db, `{"servers":`+members("servers", "foreign")+`}`)
+	if a := s.Do(t, "POST", "/v1/services/other/reload", nil); a.Status != http.StatusServiceUnavailable {
+		t.Errorf("accounts of a server with a foreign certificate: %d %s", a.Status, a.Body)
+	}
+	if _, err := dial(t, other, "app", "app-word", ""); err == nil {
+		t.Error("a server with a foreign certificate is used")
+	}
 }
