@@ -29,9 +29,10 @@ func linksOf(ctx context.Context) linker {
 // collection is the URL of a collection.
 func (l linker) collection(path string) string { return l.base + "/v1/" + path + "/" }
 
-// resource is the URL of a resource.
+// resource is the URL of a resource. Unlike that of a collection it has no
+// slash at its end ("Service Resource", MaxScale 2.3 documentation).
 func (l linker) resource(path, name string) string {
-	return l.collection(path) + url.PathEscape(name) + "/"
+	return l.collection(path) + url.PathEscape(name)
 }
 
 func self(url string) *proxyv1.Links { return &proxyv1.Links{Self: url} }
@@ -42,7 +43,7 @@ func (l linker) relationship(path, name, relation string, members []string) *pro
 		return nil
 	}
 	out := &proxyv1.Relationship{Links: &proxyv1.Links{
-		Related: proto.String(l.collection(relation)), Self: l.resource(path, name) + "relationships/" + relation + "/",
+		Related: proto.String(l.collection(relation)), Self: l.resource(path, name) + "/relationships/" + relation + "/",
 	}}
 	for _, m := range members {
 		out.Data = append(out.Data, &proxyv1.Member{Id: m, Type: relation})

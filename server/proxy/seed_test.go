@@ -152,7 +152,7 @@ func TestDocumentedExamples(t *testing.T) {
 	for _, name := range []string{"Read-Connection-Router", "read-connection-ROUTER", "Read%20Connection%20Router"} {
 		doc := read(t, s, "/services/"+name)
 		holds(t, "data", doc["data"], want)
-		wantAt(t, doc, s.URL+"/v1/services/Read-Connection-Router/", "links", "self")
+		wantAt(t, doc, s.URL+"/v1/services/Read-Connection-Router", "links", "self")
 		wantAt(t, doc, float64(port), "data", "attributes", "listeners", 0, "attributes", "parameters", "port")
 	}
 	list := read(t, s, "/services")
@@ -166,7 +166,7 @@ func TestDocumentedExamples(t *testing.T) {
 	listeners := read(t, s, "/services/Read-Connection-Router/listeners")
 	wantAt(t, listeners, "Read-Connection-Listener", "data", 0, "id")
 	one := read(t, s, "/services/Read-Connection-Router/listeners/Read-Connection-Listener")
-	wantAt(t, one, s.URL+"/v1/services/Read-Connection-Router/listeners/Read-Connection-Listener/", "links", "self")
+	wantAt(t, one, s.URL+"/v1/services/Read-Connection-Router/listeners/Read-Connection-Listener", "links", "self")
 	wantAt(t, one, "listeners", "data", "type")
 
 	mine := fmt.Sprint(testbed.FreePort(t))

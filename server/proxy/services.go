@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"net/url"
 	"slices"
 
 	"github.com/backplane/backplane/dataplane/dbproxy"
@@ -188,7 +189,7 @@ func (p *Proxy) ListServiceListeners(ctx context.Context, req *proxyv1.NameReque
 		return nil, err
 	}
 	l := linksOf(ctx)
-	out := &proxyv1.ListenerCollection{Links: self(l.resource(services, o.name) + "listeners/")}
+	out := &proxyv1.ListenerCollection{Links: self(l.resource(services, o.name) + "/listeners")}
 	for _, name := range e.related(o, listeners) {
 		listener, _ := e.lookup(listeners, name)
 		shown, err := p.listener(l, e, listener)
@@ -233,7 +234,7 @@ func (p *Proxy) GetServiceListener(ctx context.Context, req *proxyv1.ServiceList
 	if err != nil {
 		return nil, err
 	}
-	out := &proxyv1.ListenerDocument{Links: self(l.resource(services, s.name) + "listeners/" + o.name + "/"), Data: shown}
+	out := &proxyv1.ListenerDocument{Links: self(l.resource(services, s.name) + "/listeners/" + url.PathEscape(o.name)), Data: shown}
 	return out, p.tell(ctx, o.stamp())
 }
 
