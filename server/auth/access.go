@@ -51,7 +51,7 @@ var (
 // method without a row cannot be served.
 func Access() map[string]Rule {
 	table := map[string]Rule{}
-	for _, part := range []map[string]Rule{catalogAccess(), identityAccess(), databaseAccess(), proxyAccess(), grpcAccess()} {
+	for _, part := range []map[string]Rule{catalogAccess(), identityAccess(), databaseAccess(), proxyAccess(), proxyProgramAccess(), grpcAccess()} {
 		maps.Copy(table, part)
 	}
 	return table
@@ -204,6 +204,12 @@ func proxyAccess() map[string]Rule {
 		proxyv1.ProxyService_UpdateMonitorRelationship_FullMethodName: rule,
 		proxyv1.ProxyService_StartMonitor_FullMethodName:              rule,
 		proxyv1.ProxyService_StopMonitor_FullMethodName:               rule,
+	}
+}
+
+// proxyProgramAccess is for sessions, users and the program itself.
+func proxyProgramAccess() map[string]Rule {
+	return map[string]Rule{
 		proxyv1.ProxyService_ListSessions_FullMethodName:              observe,
 		proxyv1.ProxyService_GetSession_FullMethodName:                observe,
 		proxyv1.ProxyService_GetSessionRelationship_FullMethodName:    observe,
