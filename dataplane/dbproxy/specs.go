@@ -23,7 +23,7 @@ func tlsSpecs() param.Specs {
 		{Name: "ssl_cert", Type: param.TypePath, Description: "Certificate, PEM"},
 		{Name: "ssl_key", Type: param.TypePath, Description: "Private key of the certificate, PEM"},
 		{Name: "ssl_ca", Type: param.TypePath, Aliases: []string{"ssl_ca_cert"}, Description: "Certificates of the authorities trusted, PEM"},
-		{Name: "ssl_version", Type: param.TypeEnumMask, Enum: tlsVersions, Default: []string{"MAX"}, Description: "Versions of TLS allowed; MAX is all"},
+		{Name: "ssl_version", Type: param.TypeEnumMask, Enum: tlsVersions, Default: []string{"MAX"}, Description: "Versions of TLS allowed; MAX is 1.2 and 1.3"},
 		{Name: "ssl_cipher", Type: param.TypeString, Description: "Ciphers allowed, as OpenSSL lists them"},
 		{Name: "ssl_cert_verify_depth", Type: param.TypeCount, Default: int64(9), Description: "Certificates in a chain at most"},
 		{Name: "ssl_verify_peer_certificate", Type: param.TypeBool, Default: false, Description: "Demand a valid certificate of the peer"},
@@ -78,7 +78,7 @@ func ListenerSpecs() param.Specs {
 // ServiceSpecs are the parameters that all services have ("Service", MaxScale
 // Configuration Guide).
 func ServiceSpecs() param.Specs {
-	return append(append(param.Specs{
+	return append(param.Specs{
 		{Name: "user", Type: param.TypeString, Mandatory: true, Description: "User that reads the accounts of the servers"},
 		{Name: "password", Type: param.TypePassword, Mandatory: true, Aliases: []string{"passwd"}, Description: "Password of that user"},
 		{Name: "enable_root_user", Type: param.TypeBool, Default: false, Description: "Let root log in"},
@@ -103,6 +103,8 @@ func ServiceSpecs() param.Specs {
 		{Name: "retry_on_failure", Type: param.TypeBool, Default: true, Description: "Try again to open a listener that cannot be opened"},
 		{Name: "max_retry_interval", Type: param.TypeDuration, Default: 3600 * time.Second, Description: "How long to wait between such tries at most"},
 		{Name: "weightby", Type: param.TypeString, Ignored: true, Deprecated: true},
-	}, bools("", "force_connection_keepalive", "disable_sescmd_history", "session_track_trx_state")...),
-		bools("Log more of the sessions", "log_debug", "log_info", "log_notice", "log_warning")...)
+		{Name: "force_connection_keepalive", Type: param.TypeBool, Default: false, Description: "Ping connections to servers also when the client is idle for longer"},
+		{Name: "disable_sescmd_history", Type: param.TypeBool, Default: false, Description: "Keep none of the commands that change the session"},
+		{Name: "session_track_trx_state", Type: param.TypeBool, Default: false, Deprecated: true, Description: "Kept, not used"},
+	}, bools("Log more of the sessions", "log_debug", "log_info", "log_notice", "log_warning")...)
 }
