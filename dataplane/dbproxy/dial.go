@@ -13,9 +13,9 @@ import (
 
 // dial connects to the server and sends it the header, unless that is nil.
 // With extra the extra port is tried first, where the server has one.
-func (s *Server) dial(ctx context.Context, header *proxyproto.Header, extra bool) (*wire.Conn, error) {
-	params := s.Params()
-	network, address := s.Address()
+func (srv *Server) dial(ctx context.Context, header *proxyproto.Header, extra bool) (*wire.Conn, error) {
+	params := srv.Params()
+	network, address := srv.Address()
 	var nc net.Conn
 	var d net.Dialer
 	if port := params.Int("extra_port"); extra && port != 0 && network == "tcp" {

@@ -31,10 +31,10 @@ const (
 )
 
 // learn keeps what a server has told of itself.
-func (s *Server) learn(g *wire.Greeting) {
-	old := s.greeted.Load()
+func (srv *Server) learn(g *wire.Greeting) {
+	old := srv.greeted.Load()
 	if old == nil || old.version != g.Version || old.caps != g.Capabilities {
-		s.greeted.Store(&greeted{version: g.Version, caps: g.Capabilities})
+		srv.greeted.Store(&greeted{version: g.Version, caps: g.Capabilities})
 	}
 }
 

@@ -86,14 +86,14 @@ func newServer(name string) *Server {
 }
 
 // Name is the server's name.
-func (s *Server) Name() string { return s.name }
+func (srv *Server) Name() string { return srv.name }
 
 // Params are its parameters.
-func (s *Server) Params() param.Set { return s.config.Load().params }
+func (srv *Server) Params() param.Set { return srv.config.Load().params }
 
 // Address is how it is dialled: "tcp" and host:port, or "unix" and a path.
-func (s *Server) Address() (network, address string) {
-	p := s.Params()
+func (srv *Server) Address() (network, address string) {
+	p := srv.Params()
 	if socket := p.String("socket"); socket != "" {
 		return "unix", socket
 	}
@@ -101,28 +101,28 @@ func (s *Server) Address() (network, address string) {
 }
 
 // Status is the state it is in.
-func (s *Server) Status() Status {
-	if s.inner != nil {
-		return s.inner.bestStatus()
+func (srv *Server) Status() Status {
+	if srv.inner != nil {
+		return srv.inner.bestStatus()
 	}
-	return Status(s.status.Load())
+	return Status(srv.status.Load())
 }
 
 // State is the state in words.
-func (s *Server) State() string { return s.Status().text(s.counts.connections.Load() == 0) }
+func (srv *Server) State() string { return srv.Status().text(srv.counts.connections.Load() == 0) }
 
 // SetStatus sets some bits and clears others, in one step. Connections to a
 // server that is down are cut, and sessions that use one that has changed are
 // told.
-func (s *Server) SetStatus(set, clear Status) {
+func (srv *Server) SetStatus(set, clear Status) {
 	for {
-		before := s.status.Load()
+		before := srv.status.Load()
 		after := uint32(Status(before)&^clear | set)
 		if before == after {
 			return
 		}
-		if s.status.CompareAndSwap(before, after) {
-			s.changed(Status(before), Status(after))
+		if srv.status.CompareAndSwap(before, after) {
+			srv.changed(Status(before), Status(after))
 			return
 		}
 	}
@@ -130,43 +130,43 @@ func (s *Server) SetStatus(set, clear Status) {
 
 // Lag is how far the server is behind the master; ok is false when that is not
 // known.
-func (s *Server) Lag() (lag time.Duration, ok bool) {
-	if s.inner != nil {
-		return s.inner.leastLag()
+func (srv *Server) Lag() (lag time.Duration, ok bool) {
+	if srv.inner != nil {
+		return srv.inner.leastLag()
 	}
-	n := s.lag.Load()
+	n := srv.lag.Load()
 	return time.Duration(n), n >= 0
 }
 
 // SetLag tells how far it is behind; negative for unknown.
-func (s *Server) SetLag(lag time.Duration) { s.lag.Store(int64(max(lag, -1))) }
+func (srv *Server) SetLag(lag time.Duration) { srv.lag.Store(int64(max(lag, -1))) }
 
 // Info is what a monitor has found out.
-func (s *Server) Info() ServerInfo { return *s.info.Load() }
+func (srv *Server) Info() ServerInfo { return *srv.info.Load() }
 
 // SetInfo tells what a monitor has found out.
-func (s *Server) SetInfo(i ServerInfo) {
-	s.info.Store(&i)
+func (srv *Server) SetInfo(i ServerInfo) {
+	srv.info.Store(&i)
 	if i.GTIDCurrent != "" {
-		s.gtids.Store(&i.GTIDCurrent)
+		srv.gtids.Store(&i.GTIDCurrent)
 	}
 }
 
 // GTID is the position in replication that the server was last seen at, for
 // routers that send reads only where a write has arrived.
-func (s *Server) GTID() string {
-	if p := s.gtids.Load(); p != nil {
+func (srv *Server) GTID() string {
+	if p := srv.gtids.Load(); p != nil {
 		return *p
 	}
 	return ""
 }
 
 // Version is the server's version, "" as long as it is not known.
-func (s *Server) Version() string {
-	if v := s.info.Load().Version; v != "" {
+func (srv *Server) Version() string {
+	if v := srv.info.Load().Version; v != "" {
 		return v
 	}
-	if g := s.greeted.Load(); g != nil {
+	if g := srv.greeted.Load(); g != nil {
 		return g.version
 	}
 	return ""
@@ -174,26 +174,26 @@ func (s *Server) Version() string {
 
 // Secondary tells whether the server's rank is secondary: it is used only where
 // no primary one can be.
-func (s *Server) Secondary() bool { return s.Params().String("rank") == "secondary" }
+func (srv *Server) Secondary() bool { return srv.Params().String("rank") == "secondary" }
 
 // each calls f for the connections that there are.
-func (s *Server) each(f func(*Backend)) {
-	s.mu.Lock()
-	all := maps.Clone(s.backends)
-	s.mu.Unlock()
+func (srv *Server) each(f func(*Backend)) {
+	srv.mu.Lock()
+	all := maps.Clone(srv.backends)
+	srv.mu.Unlock()
 	for b := range all {
 		f(b)
 	}
 }
 
 // changed tells the sessions of a change of state.
-func (s *Server) changed(before, after Status) {
+func (srv *Server) changed(before, after Status) {
 	const roles = Running | Master | Slave | Synced | Maintenance
 	if before&roles == after&roles {
 		return
 	}
 	if !after.Has(Running) && !after.Has(Maintenance) {
-		s.each(func(b *Backend) { b.Kill() })
+		srv.each(func(b *Backend) { b.Kill() })
 	}
-	s.each(func(b *Backend) { b.session.wake() })
+	srv.each(func(b *Backend) { b.session.wake() })
 }

@@ -15,4 +15,4 @@ func NewServer(c ServerConfig) (*Server, error) {
 }
 
 // TLSConfig is how connections to the server begin TLS; nil for in clear.
-func (s *Server) TLSConfig() (*tls.Config, error) { return s.tlsClient() }
+func (srv *Server) TLSConfig() (*tls.Config, error) { return srv.tlsClient() }

@@ -50,25 +50,25 @@ type ServerStatistics struct {
 }
 
 // Statistics are the numbers of the server.
-func (s *Server) Statistics() ServerStatistics {
-	c := &s.counts
+func (srv *Server) Statistics() ServerStatistics {
+	c := &srv.counts
 	return ServerStatistics{
 		Connections: c.connections.Load(), TotalConnections: c.total.Load(), MaxConnections: c.peak.Load(),
 		ActiveOperations: c.operations.Load(), Requests: c.requests.Load(), Reads: c.reads.Load(), Writes: c.writes.Load(),
 		FailedLogins: c.failedLogins.Load(), Reused: c.reused.Load(), PoolEmpty: c.poolEmpty.Load(),
-		Pooled: int64(s.pool.size()), MaxPool: int64(s.pool.peak()), AverageRead: time.Duration(c.response.Load()),
+		Pooled: int64(srv.pool.size()), MaxPool: int64(srv.pool.peak()), AverageRead: time.Duration(c.response.Load()),
 	}
 }
 
 // Connections is how many connections of clients there are to the server.
-func (s *Server) Connections() int64 { return s.counts.connections.Load() }
+func (srv *Server) Connections() int64 { return srv.counts.connections.Load() }
 
 // Operations is how many requests it is working on.
-func (s *Server) Operations() int64 { return s.counts.operations.Load() }
+func (srv *Server) Operations() int64 { return srv.counts.operations.Load() }
 
 // AverageRead is the moving average of the time that its reads take, 0 before
 // the first.
-func (s *Server) AverageRead() time.Duration { return time.Duration(s.counts.response.Load()) }
+func (srv *Server) AverageRead() time.Duration { return time.Duration(srv.counts.response.Load()) }
 
 // CountRead counts the last request as a read, which took so long.
 func (b *Backend) CountRead(took time.Duration) {

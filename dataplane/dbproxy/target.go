@@ -25,9 +25,9 @@ func newTarget(inner *Service) *Server {
 
 // retarget gives the server that stands for a service what the service's
 // parameters say.
-func (s *Server) retarget(c ServiceConfig) {
+func (srv *Server) retarget(c ServiceConfig) {
 	params := param.MustParse(ServerSpecs(), map[string]any{"rank": c.Params.String("rank")})
-	s.config.Store(&serverConfig{ServerConfig: ServerConfig{Name: s.name, Params: params}, params: params})
+	srv.config.Store(&serverConfig{ServerConfig: ServerConfig{Name: srv.name, Params: params}, params: params})
 }
 
 // bestStatus is the best state that servers of the service are in.

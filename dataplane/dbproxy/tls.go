@@ -27,7 +27,7 @@ func newServerConfig(c ServerConfig) (*serverConfig, error) {
 }
 
 // tlsClient is how connections to the server begin TLS; nil for in clear.
-func (s *Server) tlsClient() (*tls.Config, error) { return s.config.Load().tls, nil }
+func (srv *Server) tlsClient() (*tls.Config, error) { return srv.config.Load().tls, nil }
 
 // usesTLS tells whether TLS is on. Files without ssl turn it on, and all of
 // them must be there then ("ssl", MaxScale Configuration Guide 2.2); with ssl
