@@ -131,12 +131,23 @@ func (h *session) execute(k *call) error {
 // not exist, so that SHOW WARNINGS tells of it as well.
 func (h *session) executeUnknown(k *call, id uint32) error {
 	c := h.master
-	if k.packet == nil || c == nil || h.trxConn != nil {
+	if k.packet == nil || c == nil || h.trxConn != nil || id == wire.LastPrepared || h.options.reuse {
 		return unknownStatement(k, id)
 	}
+	// The number may be that of another one there.
 	for _, st := range h.statements {
 		if st.ids[c.slot] == id {
-			return unknownStatement(k, id) // it is another one there
+			return unknownStatement(k, id)
+		}
+	}
+	for i := range h.history.entries {
+		if st := h.history.entries[i].prepares; st != nil && st.ids[c.slot] == id {
+			return unknownStatement(k, id)
+		}
+	}
+	for i := range h.trx.entries {
+		if st := h.trx.entries[i].stmt; st != nil && st.ids[c.slot] == id {
+			return unknownStatement(k, id)
 		}
 	}
 	return h.write(k)
