@@ -47,6 +47,12 @@ func blocks(t *testing.T) map[string]string {
 		"databases operations": databasesAPI().operations(t),
 		"databases objects":    databasesAPI().objects(t),
 		"engines":              engineTable(t),
+
+		"proxy calls":      proxyCalls(t),
+		"proxy parameters": proxyParameters(),
+		"proxy modules":    proxyModules(),
+		"proxy metrics":    proxyMetrics(t),
+		"proxy example":    proxyExample(t),
 	}
 }
 
