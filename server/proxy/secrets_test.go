@@ -32,7 +32,9 @@ func TestPasswordsOfTheProxyStayInside(t *testing.T) {
 		told = append(told, string(a.Body))
 	}
 	login := object{"user": "maxscale", "password": marker}
-	name := func(id string, attributes object) object { return object{"data": object{"id": id, "attributes": attributes}} }
+	name := func(id string, attributes object) object {
+		return object{"data": object{"id": id, "attributes": attributes}}
+	}
 	do("POST", "/v1/servers", name("server1", object{"parameters": object{
 		"address": "127.0.0.1", "port": testbed.FreePort(t), "monitoruser": "m", "monitorpw": marker,
 	}}))
