@@ -215,7 +215,7 @@ var reasons = map[errs.Reason]string{
 	errs.TooLarge:         "The body is larger than 1 MiB.",
 	errs.UnsupportedType:  "There is a body, and its `Content-Type` is not JSON.",
 	errs.NameTaken:        "Another service of the project has this name (case does not count), or another user or project.",
-	errs.InUse:            "A project that something belongs to, a service that databases are on, the last global admin, or a rotation of the keys while another one runs.",
+	errs.InUse:            "A project that something belongs to, a service that databases are on or that the database proxy uses, the last global admin, or a rotation of the keys while another one runs.",
 	errs.TypeImmutable:    "An update names another `service_type` than the service has.",
 	errs.Disabled:         "A disabled service cannot be activated or deactivated.",
 	errs.VersionMismatch:  "`If-Match` does not name the service's version, which the header `ETag` tells.",
