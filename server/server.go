@@ -129,7 +129,7 @@ func New(ctx context.Context, conf config.Config, version string, logTo io.Write
 	}
 	s.auth = auth.New(auth.Options{Store: s.store.Client, Metrics: s.metrics, Log: s.log, Signer: signer})
 	s.gate = auth.NewGate(s.auth, auth.Access(), conf.MaxCallsPerSecond, conf.MaxCallsAtOnce)
-	s.identity = identity.New(identity.Options{Store: s.store, Auth: s.auth, Signer: signer, Keys: s.keys, Ending: s.ending})
+	s.identity = identity.New(identity.Options{Store: s.store, Auth: s.auth, Keys: s.keys, Ending: s.ending})
 	s.catalog, err = catalog.New(catalog.Options{
 		Store: s.store, Registry: registry, Keys: s.keys, Metrics: s.metrics, Log: s.log, Version: version,
 		RequireSecretOnRetarget: conf.RequireSecretOnRetarget,

@@ -346,3 +346,43 @@ func TestForgedTokens(t *testing.T) {
 		t.Error("a token of another installation is accepted")
 	}
 }
+
+// tokensEndTogether: a reload of TLS ends the signed tokens of before, in every
+// process, and no other login.
+func tokensEndTogether(t *testing.T, a, b *servertest.Server) {
+	t.Helper()
+	login := a.AddUser(t, "signer", servertest.Role("viewer"))
+	token, own := a.SignIn(t, login), a.SignIn(t, servertest.Basic("admin", servertest.Password))
+	for _, s := range []*servertest.Server{a, b} {
+		if whoami(t, s, "Authorization", token) == nil || whoami(t, s, "Authorization", own) == nil {
+			t.Fatal("a signed token is refused")
+		}
+	}
+	wantProxyError(t, a.Do(t, "POST", "/v1/maxscale/tls/reload", nil, "Authorization", token), 401, errs.PermissionDenied)
+	if whoami(t, a, "Authorization", token) == nil {
+		t.Error("who may not end tokens has done it")
+	}
+	for range 2 { // and again
+		if got := a.Do(t, "POST", "/v1/maxscale/tls/reload", nil, "Authorization", own); got.Status != 204 {
+			t.Fatalf("%d %s", got.Status, got.Body)
+		}
+		for _, old := range []string{token, own} {
+			if whoami(t, a, "Authorization", old) != nil {
+				t.Error("a signed token has survived")
+			}
+			servertest.Eventually(t, "the end of the token in the other process", func() bool {
+				return b.Do(t, "GET", "/api/whoami", nil, "Authorization", old).Status == 401
+			})
+		}
+		if whoami(t, b, "Authorization", login) == nil {
+			t.Error("a password has ended too")
+		}
+		token, own = b.SignIn(t, login), b.SignIn(t, servertest.Basic("admin", servertest.Password))
+		if whoami(t, a, "Authorization", token) == nil || whoami(t, b, "Authorization", own) == nil {
+			t.Error("a token made afterwards is refused")
+		}
+	}
+	if trail := string(a.Do(t, "GET", "/api/audit?limit=1000", nil).Body); strings.Count(trail, `"ReloadTLS"`) != 2 {
+		t.Error("the end of all tokens is not recorded")
+	}
+}

@@ -173,6 +173,7 @@ func TestIdentityOnEveryStore(t *testing.T) {
 				two = more()
 			}
 			rightsElsewhere(t, one, two)
+			tokensEndTogether(t, one, two)
 			raceForTheLastAdmin(t, one, two)
 			raceForAProject(t, one, two)
 			auditOfManyWriters(t, one, two)

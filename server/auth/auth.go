@@ -276,8 +276,17 @@ func (a *Authenticator) signed(ctx context.Context, text string) (Identity, erro
 	if id.stamp != said.stamp {
 		return Identity{}, refused() // made with another password, or for an earlier user of that name
 	}
-	id.Signed, id.until = true, said.until
-	return id, nil
+	id.Signed, id.until, id.era = true, said.until, said.era
+	return id, a.ofThisEra(ctx, id)
+}
+
+// ofThisEra refuses a signed token that has been ended.
+func (a *Authenticator) ofThisEra(ctx context.Context, id Identity) error {
+	now, err := era(ctx, a.Store.Setting)
+	if err == nil && id.Signed && id.era != now {
+		err = refused()
+	}
+	return err
 }
 
 // stampOf changes with the password and tells nothing of it.
@@ -292,6 +301,9 @@ func (a *Authenticator) now(ctx context.Context, was Identity) (Identity, error)
 		id, err := a.owner(ctx, was.Username)
 		if err == nil && id.stamp != was.stamp {
 			err = refused()
+		}
+		if err == nil && was.Signed {
+			err = a.ofThisEra(ctx, was)
 		}
 		return id, err
 	}

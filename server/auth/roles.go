@@ -51,6 +51,7 @@ type Identity struct {
 
 	until time.Time // when the login ends by itself; zero: never
 	stamp string    // of the password, but for tokens
+	era   uint64    // of a signed token
 }
 
 // Can reports whether the caller has the role in the project; the empty

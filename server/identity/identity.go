@@ -19,10 +19,9 @@ import (
 
 // Options are what an Identity needs.
 type Options struct {
-	Store  *store.Store
-	Auth   *auth.Authenticator
-	Signer *auth.Signer
-	Keys   *keys.Keys
+	Store *store.Store
+	Auth  *auth.Authenticator
+	Keys  *keys.Keys
 	// Ending is closed when watches must end, so that a server can drain.
 	Ending <-chan struct{}
 }
@@ -100,7 +99,7 @@ func (i *Identity) GetAuthToken(ctx context.Context, req *identityv1.GetAuthToke
 		return nil, errs.New(errs.PermissionDenied, "Log in with a password for this; a token cannot make another")
 	}
 	valid, _ := auth.SignedFor(req.GetMaxAge())
-	text, err := i.Signer.Sign(id, valid)
+	text, err := i.Auth.Sign(ctx, id, valid)
 	if err != nil {
 		return nil, err
 	}

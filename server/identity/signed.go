@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/backplane/backplane/ent/schema"
+	"github.com/backplane/backplane/server/auth"
 	"github.com/backplane/backplane/server/store"
 )
 
@@ -22,5 +23,13 @@ func (i *Identity) recordSigned(ctx context.Context, username string, valid time
 			},
 		})
 		return nil
+	})
+}
+
+// EndSignedTokens ends all signed tokens that there are, as part of an action.
+func (i *Identity) EndSignedTokens(ctx context.Context, action string) error {
+	return i.change(ctx, func(tx *store.Tx) error {
+		tx.Audit(store.Audit{Action: action, Kind: "signed_token", ID: "all", Name: "all"})
+		return auth.EndSigned(ctx, tx)
 	})
 }

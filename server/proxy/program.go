@@ -215,5 +215,8 @@ func (p *Proxy) thread(l linker, n int) (*proxyv1.Thread, error) {
 // ReloadTLS implements the RPC. Certificates are read again whenever their files
 // change; those of listeners are read with the configuration.
 func (p *Proxy) ReloadTLS(ctx context.Context, _ *proxyv1.ReloadTLSRequest) (*proxyv1.Changed, error) {
+	if err := p.Users.EndSignedTokens(ctx, "ReloadTLS"); err != nil {
+		return nil, err
+	}
 	return changed(p.refresh(ctx))
 }

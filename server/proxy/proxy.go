@@ -37,6 +37,8 @@ type Users interface {
 	CreateUser(context.Context, *identityv1.CreateUserRequest) (*identityv1.CreateUserResponse, error)
 	UpdateUser(context.Context, *identityv1.UpdateUserRequest) (*identityv1.UpdateUserResponse, error)
 	DeleteUser(context.Context, *identityv1.DeleteUserRequest) (*identityv1.DeleteUserResponse, error)
+	// EndSignedTokens ends all signed tokens that there are.
+	EndSignedTokens(ctx context.Context, action string) error
 }
 
 // Options are what a Proxy needs.
