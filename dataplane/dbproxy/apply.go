@@ -69,7 +69,7 @@ func (b *builder) buildServers() error {
 		if srv == nil {
 			srv = newServer(c.Name)
 		}
-		if old := srv.config.Load(); old == nil || !reflect.DeepEqual(old.params, c.Params) {
+		if old := srv.config.Load(); old == nil || old.tls != nil || !reflect.DeepEqual(old.params, c.Params) {
 			sc, err := newServerConfig(c)
 			if err != nil {
 				return &ObjectError{"server", c.Name, err}
@@ -122,7 +122,7 @@ func (b *builder) buildMonitors() error {
 		}
 		monitor, err := m.New(MonitorOptions{
 			Name: c.Name, Params: c.Params, Servers: servers, Logger: b.proxy.log.With("monitor", c.Name), Dir: b.proxy.options.Dir,
-			Passive: func() bool { return b.proxy.Config().Settings.Bool("passive") },
+			Passive: func() bool { return b.proxy.Config().Settings.Bool("passive") }, Standby: b.proxy.options.Standby,
 		})
 		if err != nil {
 			return &ObjectError{"monitor", c.Name, err}

@@ -92,6 +92,9 @@ type MonitorOptions struct {
 	Dir string
 	// Passive tells whether the proxy must not act by itself, but only watch.
 	Passive func() bool
+	// Standby tells whether another proxy with the same configuration acts by
+	// itself, and this one only when it is told to.
+	Standby func() bool
 }
 
 // Monitor watches servers and sets their states.

@@ -26,6 +26,9 @@ type Options struct {
 	Dir string
 	// DNS finds the names of clients' hosts; the system's when nil.
 	DNS account.DNS
+	// Standby tells whether another proxy with the same configuration does what
+	// is to be done once, such as a failover; nil when there is no other.
+	Standby func() bool
 }
 
 // Proxy is a running proxy. Its methods may be called from anywhere.

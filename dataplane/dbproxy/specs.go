@@ -71,6 +71,7 @@ func ListenerSpecs() param.Specs {
 		{Name: "proxy_protocol_networks", Type: param.TypeString, Description: "Networks from which PROXY headers are taken"},
 		{Name: "user_mapping_file", Type: param.TypePath, Description: "File that tells who clients are on the servers"},
 		{Name: "connection_metadata", Type: param.TypeStringList, Description: "Variables told to clients at login, as name=value"},
+		{Name: "MariaDBProtocol", Type: param.TypeObject, Default: map[string]any{"allow_replication": true}, Description: "Options of the protocol: allow_replication, which lets the replication protocol pass"},
 		{Name: "ssl_crl", Type: param.TypePath, Description: "Certificates that are revoked, PEM"},
 	}, tlsSpecs()...)
 }

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,6 +23,7 @@ import (
 	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
 	proxyv1 "github.com/backplane/backplane/gen/backplane/proxy/v1"
 	"github.com/backplane/backplane/server/keys"
+	"github.com/backplane/backplane/server/lease"
 	"github.com/backplane/backplane/server/store"
 )
 
@@ -70,6 +72,8 @@ type Proxy struct {
 	mu      sync.Mutex
 	states  map[string][]string    // of servers, as they were applied last
 	follows map[uuid.UUID]struct{} // services of the catalogue that servers are given by
+
+	acts atomic.Bool // of all processes on the store, this one's monitors act by themselves
 }
 
 // New makes a Proxy that serves nobody yet; see Start. It is to be ended by
@@ -78,10 +82,11 @@ func New(o Options) (*Proxy, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	return &Proxy{
-		Options: o, started: time.Now(), states: map[string][]string{}, follows: map[uuid.UUID]struct{}{},
-		plane: dbproxy.New(dbproxy.Options{Modules: o.Modules, Logger: o.Log, Dir: o.Dir}),
-	}, nil
+	p := &Proxy{Options: o, started: time.Now(), states: map[string][]string{}, follows: map[uuid.UUID]struct{}{}}
+	p.plane = dbproxy.New(dbproxy.Options{
+		Modules: o.Modules, Logger: o.Log, Dir: o.Dir, Standby: func() bool { return !p.acts.Load() },
+	})
+	return p, nil
 }
 
 // Plane is the data plane.
@@ -91,9 +96,21 @@ func (p *Proxy) Plane() *dbproxy.Proxy { return p.plane }
 // told in the log.
 func (p *Proxy) Start(ctx context.Context) error { return p.refresh(ctx) }
 
+// actsLease is held by the process whose monitors act by themselves.
+const actsLease = "database proxy"
+
 // Run follows the store until ctx ends, and then ends the data plane.
 func (p *Proxy) Run(ctx context.Context) {
+	var holding sync.WaitGroup
+	holding.Go(func() {
+		lease.Hold(ctx, p.Store, p.Log, actsLease, func(ctx context.Context) {
+			p.acts.Store(true)
+			defer p.acts.Store(false)
+			<-ctx.Done()
+		})
+	})
 	p.follow(ctx)
+	holding.Wait()
 	if err := p.Close(); err != nil {
 		p.Log.Error("end the database proxy", "error", err)
 	}

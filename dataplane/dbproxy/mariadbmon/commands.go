@@ -109,7 +109,7 @@ func (m *Monitor) order(ctx context.Context, j job) error {
 	case j.always:
 	case m.options.Passive != nil && m.options.Passive():
 		return errors.New("the proxy is passive")
-	case m.passive():
+	case m.coop.on && !m.coop.primary:
 		return errors.New("another monitor acts on these servers")
 	}
 	err := m.operate(ctx, j.name, j.timeout, j.do)

@@ -272,5 +272,10 @@ func (m *Monitor) working(what string) { m.busy.Store(&what) }
 
 // passive tells whether the proxy, or this monitor among others, must not act.
 func (m *Monitor) passive() bool {
-	return m.options.Passive != nil && m.options.Passive() || m.coop.on && !m.coop.primary
+	for _, not := range []func() bool{m.options.Passive, m.options.Standby} {
+		if not != nil && not() {
+			return true
+		}
+	}
+	return m.coop.on && !m.coop.primary
 }

@@ -76,6 +76,24 @@ func TestAPassiveProxyOnlyWatches(t *testing.T) {
 	eventually(t, "1", func() string { return w.cluster.Servers[2].Query(t, "SELECT @@GLOBAL.read_only") })
 }
 
+// TestAStandbyActsWhenItIsToldTo: what happens by itself is left to another
+// proxy, commands are obeyed.
+func TestAStandbyActsWhenItIsToldTo(t *testing.T) {
+	w := newWorld(t, testbed.ClusterOptions{})
+	m := w.monitorOf(dbproxy.MonitorOptions{Servers: w.servers, Standby: func() bool { return true }}, "auto_failover=true", "failcount=1", "verify_master_failure=false")
+	w.await(healthy)
+	m.mustCommand("switchover", w.servers[1])
+	w.await("Slave, Running; Master, Running; Slave, Running")
+	w.cluster.Kill(1)
+	w.await("Slave, Running; Down; Slave, Running")
+	for range 5 {
+		m.tick()
+	}
+	w.await("Slave, Running; Down; Slave, Running")
+	m.mustCommand("failover")
+	w.await("Master, Running; Down; Slave, Running")
+}
+
 func TestTheJournalIsReusedAfterARestart(t *testing.T) {
 	w := newWorld(t, testbed.ClusterOptions{})
 	dir := t.TempDir()
