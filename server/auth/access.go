@@ -51,7 +51,7 @@ var (
 // method without a row cannot be served.
 func Access() map[string]Rule {
 	table := map[string]Rule{}
-	for _, part := range []map[string]Rule{catalogAccess(), identityAccess(), databaseAccess(), proxyAccess(), proxyProgramAccess(), grpcAccess()} {
+	for _, part := range []map[string]Rule{catalogAccess(), identityAccess(), databaseAccess(), proxyAccess(), proxyProgramAccess(), proxySQLAccess(), grpcAccess()} {
 		maps.Copy(table, part)
 	}
 	return table
@@ -245,6 +245,24 @@ func proxyProgramAccess() map[string]Rule {
 		proxyv1.ProxyService_GetServerDiagnostics_FullMethodName:     observe,
 		proxyv1.ProxyService_GetStackTrace_FullMethodName:            rule,
 		proxyv1.ProxyService_ListHousekeeping_FullMethodName:         observe,
+	}
+}
+
+// proxySQLAccess is of what runs statements: more than to see is needed, also
+// of what others run.
+func proxySQLAccess() map[string]Rule {
+	return map[string]Rule{
+		proxyv1.ProxyService_CreateConnection_FullMethodName:    rule,
+		proxyv1.ProxyService_ListConnections_FullMethodName:     rule,
+		proxyv1.ProxyService_GetConnection_FullMethodName:       rule,
+		proxyv1.ProxyService_DeleteConnection_FullMethodName:    rule,
+		proxyv1.ProxyService_ReconnectConnection_FullMethodName: rule,
+		proxyv1.ProxyService_CloneConnection_FullMethodName:     rule,
+		proxyv1.ProxyService_CancelQuery_FullMethodName:         rule,
+		proxyv1.ProxyService_RunQuery_FullMethodName:            rule,
+		proxyv1.ProxyService_GetQuery_FullMethodName:            rule,
+		proxyv1.ProxyService_DeleteQuery_FullMethodName:         rule,
+		proxyv1.ProxyService_ListDrivers_FullMethodName:         rule,
 	}
 }
 

@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -26,7 +27,9 @@ func completeProxy(schemas object, path, verb string, op object) {
 	completeView(path, verb, op)
 	if body, ok := op["requestBody"].(object); ok {
 		body["required"] = true
-		at(at(body, "content"), "application/json")["schema"] = object{"description": "A JSON:API document, or a JSON Patch."}
+		if content := at(at(body, "content"), "application/json"); len(at(content, "schema")) == 0 { // of any form
+			content["schema"] = object{"description": "A JSON:API document, or a JSON Patch."}
+		}
 	}
 	responses := at(op, "responses")
 	for _, status := range proxyFailures(path, verb, op) {
@@ -40,6 +43,8 @@ func completeProxy(schemas object, path, verb string, op object) {
 	case len(at(resolve(schemas, at(at(at(good, "content"), "application/json"), "schema")), "properties")) == 0:
 		delete(responses, "200")
 		responses["204"] = object{"description": "It is done. There is no body."}
+	case strings.HasPrefix(path, "/v1/sql"):
+		completeSQL(id, responses)
 	case strings.HasSuffix(id, "Command"):
 		responses["204"] = object{"description": "It is done, and there is nothing to tell."}
 	case versioned(path) && verb == "get":
@@ -47,6 +52,22 @@ func completeProxy(schemas object, path, verb string, op object) {
 			"ETag":          header("Version, which moves on with each change made through this API; send it as If-None-Match, or as If-Match with a change."),
 			"Last-Modified": header("When that change was made."),
 		}
+	}
+}
+
+// completeSQL gives answers about connections for SQL their statuses.
+func completeSQL(id string, responses object) {
+	good := at(responses, "200")
+	switch strings.TrimPrefix(id, "ProxyService_") {
+	case "CreateConnection", "CloneConnection":
+		delete(responses, "200")
+		good["description"] = "It is connected. The token is in `meta` or, with `persist`, in the cookie `" + rest.ConnectionCookie + "ID`."
+		responses["201"] = good
+	case "RunQuery", "GetQuery":
+		delete(responses, "200")
+		pending := maps.Clone(good)
+		good["description"], pending["description"] = "The query has ended.", "The query runs; get it again for its results."
+		responses["201"], responses["202"] = good, pending
 	}
 }
 

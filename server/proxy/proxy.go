@@ -65,6 +65,7 @@ type Proxy struct {
 	proxyv1.UnimplementedProxyServiceServer
 	Options
 	plane   *dbproxy.Proxy
+	sql     *sqlConns
 	started time.Time
 
 	// mu is held while the configuration changes: by one change at a time, from
@@ -82,7 +83,11 @@ func New(o Options) (*Proxy, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	p := &Proxy{Options: o, started: time.Now(), states: map[string][]string{}, follows: map[uuid.UUID]struct{}{}}
+	sql, err := newSQLConns(idleConnection)
+	if err != nil {
+		return nil, err
+	}
+	p := &Proxy{Options: o, sql: sql, started: time.Now(), states: map[string][]string{}, follows: map[uuid.UUID]struct{}{}}
 	p.plane = dbproxy.New(dbproxy.Options{
 		Modules: o.Modules, Logger: o.Log, Dir: o.Dir, Standby: func() bool { return !p.acts.Load() },
 	})
@@ -116,5 +121,8 @@ func (p *Proxy) Run(ctx context.Context) {
 	}
 }
 
-// Close ends the data plane.
-func (p *Proxy) Close() error { return p.plane.Close() }
+// Close closes the connections for SQL and ends the data plane.
+func (p *Proxy) Close() error {
+	p.sql.close()
+	return p.plane.Close()
+}

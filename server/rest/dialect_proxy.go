@@ -112,6 +112,7 @@ func (d proxyDialect) call(f *facade, out *reply, r *http.Request, x *exchange, 
 	if r.URL.RawQuery, err = route.settleQuery(r.Method, r.URL.RawQuery); err != nil {
 		return err
 	}
+	x.settleConnection(r, route)
 	if route.body {
 		if err := settleDocument(out, r, x, route); err != nil {
 			return err

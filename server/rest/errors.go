@@ -56,7 +56,7 @@ func (f *facade) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	x := exchangeOf(r.Context())
 	switch e.Reason {
 	case errs.Unauthenticated:
-		if x.cookie {
+		if x.cookie && !x.admitted { // otherwise it is not the login that is wrong
 			forgetToken(w, r)
 		}
 	case errs.TooManyTests, errs.TooManyLogins, errs.TooManyCalls:

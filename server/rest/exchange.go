@@ -31,6 +31,7 @@ type exchange struct {
 	settled   bool   // whether the body is as its RPC is to get it
 	admitted  bool   // whether the caller has logged in, where its dialect asks
 	forbids   bool   // whether a refusal is 403, where its dialect asks
+	held      held   // what the request says of a connection for SQL
 }
 
 type exchangeKey struct{}

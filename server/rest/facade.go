@@ -132,6 +132,7 @@ func (f *facade) newMux() *runtime.ServeMux {
 		runtime.WithRoutingErrorHandler(f.routingError),
 		runtime.WithIncomingHeaderMatcher(incomingHeader),
 		runtime.WithMetadata(aboutRequest),
+		runtime.WithForwardResponseOption(answerConnection),
 		runtime.WithOutgoingHeaderMatcher(outgoingHeader),
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithDisablePathLengthFallback(),

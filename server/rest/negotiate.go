@@ -143,7 +143,7 @@ func (p *reply) finish() {
 		return
 	}
 	text := p.held.Bytes()
-	if p.status == http.StatusOK {
+	if p.status/100 == 2 {
 		if p.mayBeNothing && saysNothing(text) {
 			p.Header().Del("Content-Type")
 			p.ResponseWriter.WriteHeader(http.StatusNoContent)

@@ -41,9 +41,12 @@ func (e *exchange) loginOfCookie(r *http.Request) {
 // setToken keeps a token in the cookie for a time: 0 for as long as the browser
 // runs, less than 0 to delete it.
 func setToken(w http.ResponseWriter, r *http.Request, token string, age time.Duration) {
+	setCookie(w, TokenCookie, token, age, r.TLS != nil)
+}
+
+func setCookie(w http.ResponseWriter, name, token string, age time.Duration, secure bool) {
 	http.SetCookie(w, &http.Cookie{
-		Name: TokenCookie, Value: token, Path: "/", MaxAge: int(age / time.Second),
-		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
+		Name: name, Value: token, Path: "/", MaxAge: int(age / time.Second), HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: secure,
 	})
 }
 

@@ -27,7 +27,7 @@ var File_backplane_proxy_v1_proxy_service_proto protoreflect.FileDescriptor
 
 const file_backplane_proxy_v1_proxy_service_proto_rawDesc = "" +
 	"\n" +
-	"&backplane/proxy/v1/proxy_service.proto\x12\x12backplane.proxy.v1\x1a backplane/proxy/v1/program.proto\x1a!backplane/proxy/v1/requests.proto\x1a\"backplane/proxy/v1/resources.proto\x1a\x1cgoogle/api/annotations.proto2\xadP\n" +
+	"&backplane/proxy/v1/proxy_service.proto\x12\x12backplane.proxy.v1\x1a backplane/proxy/v1/program.proto\x1a!backplane/proxy/v1/requests.proto\x1a\"backplane/proxy/v1/resources.proto\x1a\x1cbackplane/proxy/v1/sql.proto\x1a\x1cgoogle/api/annotations.proto2\x80[\n" +
 	"\fProxyService\x12l\n" +
 	"\fListServices\x12\x1f.backplane.proxy.v1.ListRequest\x1a%.backplane.proxy.v1.ServiceCollection\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/services\x12k\n" +
 	"\rCreateService\x12!.backplane.proxy.v1.CreateRequest\x1a\x1b.backplane.proxy.v1.Changed\"\x1a\x82\xd3\xe4\x93\x02\x14:\x04body\"\f/v1/services\x12o\n" +
@@ -120,7 +120,18 @@ const file_backplane_proxy_v1_proxy_service_proto_rawDesc = "" +
 	"\x0fWaitForMonitors\x12%.backplane.proxy.v1.GetProgramRequest\x1a\x1b.backplane.proxy.v1.Changed\"'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/maxscale/debug/monitor_wait\x12\x8a\x01\n" +
 	"\x14GetServerDiagnostics\x12%.backplane.proxy.v1.GetProgramRequest\x1a\x1c.backplane.proxy.v1.Document\"-\x82\xd3\xe4\x93\x02'\x12%/v1/maxscale/debug/server_diagnostics\x12{\n" +
 	"\rGetStackTrace\x12%.backplane.proxy.v1.GetProgramRequest\x1a\x1c.backplane.proxy.v1.Document\"%\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/maxscale/debug/stacktrace\x12o\n" +
-	"\x10ListHousekeeping\x12\x1f.backplane.proxy.v1.ListRequest\x1a\x1e.backplane.proxy.v1.Collection\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/maxscale/tasksB\xd4\x01\n" +
+	"\x10ListHousekeeping\x12\x1f.backplane.proxy.v1.ListRequest\x1a\x1e.backplane.proxy.v1.Collection\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/maxscale/tasks\x12\x7f\n" +
+	"\x10CreateConnection\x12+.backplane.proxy.v1.CreateConnectionRequest\x1a&.backplane.proxy.v1.ConnectionDocument\"\x16\x82\xd3\xe4\x93\x02\x10:\x05login\"\a/v1/sql\x12x\n" +
+	"\x0fListConnections\x12*.backplane.proxy.v1.ListConnectionsRequest\x1a(.backplane.proxy.v1.ConnectionCollection\"\x0f\x82\xd3\xe4\x93\x02\t\x12\a/v1/sql\x12v\n" +
+	"\rGetConnection\x12%.backplane.proxy.v1.ConnectionRequest\x1a&.backplane.proxy.v1.ConnectionDocument\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/sql/{name}\x12n\n" +
+	"\x10DeleteConnection\x12%.backplane.proxy.v1.ConnectionRequest\x1a\x1b.backplane.proxy.v1.Changed\"\x16\x82\xd3\xe4\x93\x02\x10*\x0e/v1/sql/{name}\x12{\n" +
+	"\x13ReconnectConnection\x12%.backplane.proxy.v1.ConnectionRequest\x1a\x1b.backplane.proxy.v1.Changed\" \x82\xd3\xe4\x93\x02\x1a\"\x18/v1/sql/{name}/reconnect\x12\x83\x01\n" +
+	"\x0fCloneConnection\x12*.backplane.proxy.v1.CloneConnectionRequest\x1a&.backplane.proxy.v1.ConnectionDocument\"\x1c\x82\xd3\xe4\x93\x02\x16\"\x14/v1/sql/{name}/clone\x12{\n" +
+	"\vCancelQuery\x12%.backplane.proxy.v1.ConnectionRequest\x1a&.backplane.proxy.v1.ConnectionDocument\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x15/v1/sql/{name}/cancel\x12y\n" +
+	"\bRunQuery\x12#.backplane.proxy.v1.RunQueryRequest\x1a!.backplane.proxy.v1.QueryDocument\"%\x82\xd3\xe4\x93\x02\x1f:\x05query\"\x16/v1/sql/{name}/queries\x12w\n" +
+	"\bGetQuery\x12 .backplane.proxy.v1.QueryRequest\x1a!.backplane.proxy.v1.QueryDocument\"&\x82\xd3\xe4\x93\x02 \x12\x1e/v1/sql/{name}/queries/{query}\x12\x7f\n" +
+	"\vDeleteQuery\x12 .backplane.proxy.v1.QueryRequest\x1a&.backplane.proxy.v1.ConnectionDocument\"&\x82\xd3\xe4\x93\x02 *\x1e/v1/sql/{name}/queries/{query}\x12y\n" +
+	"\vListDrivers\x12&.backplane.proxy.v1.ListDriversRequest\x1a$.backplane.proxy.v1.DriverCollection\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/sql/odbc/driversB\xd4\x01\n" +
 	"\x16com.backplane.proxy.v1B\x11ProxyServiceProtoP\x01Z=github.com/backplane/backplane/gen/backplane/proxy/v1;proxyv1\xa2\x02\x03BPX\xaa\x02\x12Backplane.Proxy.V1\xca\x02\x12Backplane\\Proxy\\V1\xe2\x02\x1eBackplane\\Proxy\\V1\\GPBMetadata\xea\x02\x14Backplane::Proxy::V1b\x06proto3"
 
 var file_backplane_proxy_v1_proxy_service_proto_goTypes = []any{
@@ -150,35 +161,46 @@ var file_backplane_proxy_v1_proxy_service_proto_goTypes = []any{
 	(*ReloadTLSRequest)(nil),                // 23: backplane.proxy.v1.ReloadTLSRequest
 	(*ListQueryClassifierCacheRequest)(nil), // 24: backplane.proxy.v1.ListQueryClassifierCacheRequest
 	(*ClassifyStatementRequest)(nil),        // 25: backplane.proxy.v1.ClassifyStatementRequest
-	(*ServiceCollection)(nil),               // 26: backplane.proxy.v1.ServiceCollection
-	(*Changed)(nil),                         // 27: backplane.proxy.v1.Changed
-	(*ServiceDocument)(nil),                 // 28: backplane.proxy.v1.ServiceDocument
-	(*Relationship)(nil),                    // 29: backplane.proxy.v1.Relationship
-	(*ListenerCollection)(nil),              // 30: backplane.proxy.v1.ListenerCollection
-	(*ListenerDocument)(nil),                // 31: backplane.proxy.v1.ListenerDocument
-	(*ServerDocument)(nil),                  // 32: backplane.proxy.v1.ServerDocument
-	(*ServerCollection)(nil),                // 33: backplane.proxy.v1.ServerCollection
-	(*FilterCollection)(nil),                // 34: backplane.proxy.v1.FilterCollection
-	(*FilterDocument)(nil),                  // 35: backplane.proxy.v1.FilterDocument
-	(*MonitorCollection)(nil),               // 36: backplane.proxy.v1.MonitorCollection
-	(*MonitorDocument)(nil),                 // 37: backplane.proxy.v1.MonitorDocument
-	(*SessionCollection)(nil),               // 38: backplane.proxy.v1.SessionCollection
-	(*SessionDocument)(nil),                 // 39: backplane.proxy.v1.SessionDocument
-	(*UserCollection)(nil),                  // 40: backplane.proxy.v1.UserCollection
-	(*UserDocument)(nil),                    // 41: backplane.proxy.v1.UserDocument
-	(*ProgramDocument)(nil),                 // 42: backplane.proxy.v1.ProgramDocument
-	(*ThreadCollection)(nil),                // 43: backplane.proxy.v1.ThreadCollection
-	(*ThreadDocument)(nil),                  // 44: backplane.proxy.v1.ThreadDocument
-	(*ModuleCollection)(nil),                // 45: backplane.proxy.v1.ModuleCollection
-	(*ModuleDocument)(nil),                  // 46: backplane.proxy.v1.ModuleDocument
-	(*CommandResponse)(nil),                 // 47: backplane.proxy.v1.CommandResponse
-	(*LogsDocument)(nil),                    // 48: backplane.proxy.v1.LogsDocument
-	(*LogDataDocument)(nil),                 // 49: backplane.proxy.v1.LogDataDocument
-	(*LogEntryCollection)(nil),              // 50: backplane.proxy.v1.LogEntryCollection
-	(*LogLine)(nil),                         // 51: backplane.proxy.v1.LogLine
-	(*Document)(nil),                        // 52: backplane.proxy.v1.Document
-	(*Collection)(nil),                      // 53: backplane.proxy.v1.Collection
-	(*ClassificationDocument)(nil),          // 54: backplane.proxy.v1.ClassificationDocument
+	(*CreateConnectionRequest)(nil),         // 26: backplane.proxy.v1.CreateConnectionRequest
+	(*ListConnectionsRequest)(nil),          // 27: backplane.proxy.v1.ListConnectionsRequest
+	(*ConnectionRequest)(nil),               // 28: backplane.proxy.v1.ConnectionRequest
+	(*CloneConnectionRequest)(nil),          // 29: backplane.proxy.v1.CloneConnectionRequest
+	(*RunQueryRequest)(nil),                 // 30: backplane.proxy.v1.RunQueryRequest
+	(*QueryRequest)(nil),                    // 31: backplane.proxy.v1.QueryRequest
+	(*ListDriversRequest)(nil),              // 32: backplane.proxy.v1.ListDriversRequest
+	(*ServiceCollection)(nil),               // 33: backplane.proxy.v1.ServiceCollection
+	(*Changed)(nil),                         // 34: backplane.proxy.v1.Changed
+	(*ServiceDocument)(nil),                 // 35: backplane.proxy.v1.ServiceDocument
+	(*Relationship)(nil),                    // 36: backplane.proxy.v1.Relationship
+	(*ListenerCollection)(nil),              // 37: backplane.proxy.v1.ListenerCollection
+	(*ListenerDocument)(nil),                // 38: backplane.proxy.v1.ListenerDocument
+	(*ServerDocument)(nil),                  // 39: backplane.proxy.v1.ServerDocument
+	(*ServerCollection)(nil),                // 40: backplane.proxy.v1.ServerCollection
+	(*FilterCollection)(nil),                // 41: backplane.proxy.v1.FilterCollection
+	(*FilterDocument)(nil),                  // 42: backplane.proxy.v1.FilterDocument
+	(*MonitorCollection)(nil),               // 43: backplane.proxy.v1.MonitorCollection
+	(*MonitorDocument)(nil),                 // 44: backplane.proxy.v1.MonitorDocument
+	(*SessionCollection)(nil),               // 45: backplane.proxy.v1.SessionCollection
+	(*SessionDocument)(nil),                 // 46: backplane.proxy.v1.SessionDocument
+	(*UserCollection)(nil),                  // 47: backplane.proxy.v1.UserCollection
+	(*UserDocument)(nil),                    // 48: backplane.proxy.v1.UserDocument
+	(*ProgramDocument)(nil),                 // 49: backplane.proxy.v1.ProgramDocument
+	(*ThreadCollection)(nil),                // 50: backplane.proxy.v1.ThreadCollection
+	(*ThreadDocument)(nil),                  // 51: backplane.proxy.v1.ThreadDocument
+	(*ModuleCollection)(nil),                // 52: backplane.proxy.v1.ModuleCollection
+	(*ModuleDocument)(nil),                  // 53: backplane.proxy.v1.ModuleDocument
+	(*CommandResponse)(nil),                 // 54: backplane.proxy.v1.CommandResponse
+	(*LogsDocument)(nil),                    // 55: backplane.proxy.v1.LogsDocument
+	(*LogDataDocument)(nil),                 // 56: backplane.proxy.v1.LogDataDocument
+	(*LogEntryCollection)(nil),              // 57: backplane.proxy.v1.LogEntryCollection
+	(*LogLine)(nil),                         // 58: backplane.proxy.v1.LogLine
+	(*Document)(nil),                        // 59: backplane.proxy.v1.Document
+	(*Collection)(nil),                      // 60: backplane.proxy.v1.Collection
+	(*ClassificationDocument)(nil),          // 61: backplane.proxy.v1.ClassificationDocument
+	(*ConnectionDocument)(nil),              // 62: backplane.proxy.v1.ConnectionDocument
+	(*ConnectionCollection)(nil),            // 63: backplane.proxy.v1.ConnectionCollection
+	(*QueryDocument)(nil),                   // 64: backplane.proxy.v1.QueryDocument
+	(*DriverCollection)(nil),                // 65: backplane.proxy.v1.DriverCollection
 }
 var file_backplane_proxy_v1_proxy_service_proto_depIdxs = []int32{
 	0,  // 0: backplane.proxy.v1.ProxyService.ListServices:input_type -> backplane.proxy.v1.ListRequest
@@ -264,91 +286,113 @@ var file_backplane_proxy_v1_proxy_service_proto_depIdxs = []int32{
 	15, // 80: backplane.proxy.v1.ProxyService.GetServerDiagnostics:input_type -> backplane.proxy.v1.GetProgramRequest
 	15, // 81: backplane.proxy.v1.ProxyService.GetStackTrace:input_type -> backplane.proxy.v1.GetProgramRequest
 	0,  // 82: backplane.proxy.v1.ProxyService.ListHousekeeping:input_type -> backplane.proxy.v1.ListRequest
-	26, // 83: backplane.proxy.v1.ProxyService.ListServices:output_type -> backplane.proxy.v1.ServiceCollection
-	27, // 84: backplane.proxy.v1.ProxyService.CreateService:output_type -> backplane.proxy.v1.Changed
-	28, // 85: backplane.proxy.v1.ProxyService.GetService:output_type -> backplane.proxy.v1.ServiceDocument
-	27, // 86: backplane.proxy.v1.ProxyService.UpdateService:output_type -> backplane.proxy.v1.Changed
-	27, // 87: backplane.proxy.v1.ProxyService.DeleteService:output_type -> backplane.proxy.v1.Changed
-	29, // 88: backplane.proxy.v1.ProxyService.GetServiceRelationship:output_type -> backplane.proxy.v1.Relationship
-	27, // 89: backplane.proxy.v1.ProxyService.UpdateServiceRelationship:output_type -> backplane.proxy.v1.Changed
-	27, // 90: backplane.proxy.v1.ProxyService.StartService:output_type -> backplane.proxy.v1.Changed
-	27, // 91: backplane.proxy.v1.ProxyService.StopService:output_type -> backplane.proxy.v1.Changed
-	27, // 92: backplane.proxy.v1.ProxyService.ReloadService:output_type -> backplane.proxy.v1.Changed
-	30, // 93: backplane.proxy.v1.ProxyService.ListServiceListeners:output_type -> backplane.proxy.v1.ListenerCollection
-	27, // 94: backplane.proxy.v1.ProxyService.CreateServiceListener:output_type -> backplane.proxy.v1.Changed
-	31, // 95: backplane.proxy.v1.ProxyService.GetServiceListener:output_type -> backplane.proxy.v1.ListenerDocument
-	27, // 96: backplane.proxy.v1.ProxyService.DeleteServiceListener:output_type -> backplane.proxy.v1.Changed
-	32, // 97: backplane.proxy.v1.ProxyService.AddServiceDatabase:output_type -> backplane.proxy.v1.ServerDocument
-	33, // 98: backplane.proxy.v1.ProxyService.ListServers:output_type -> backplane.proxy.v1.ServerCollection
-	27, // 99: backplane.proxy.v1.ProxyService.CreateServer:output_type -> backplane.proxy.v1.Changed
-	32, // 100: backplane.proxy.v1.ProxyService.GetServer:output_type -> backplane.proxy.v1.ServerDocument
-	27, // 101: backplane.proxy.v1.ProxyService.UpdateServer:output_type -> backplane.proxy.v1.Changed
-	27, // 102: backplane.proxy.v1.ProxyService.DeleteServer:output_type -> backplane.proxy.v1.Changed
-	29, // 103: backplane.proxy.v1.ProxyService.GetServerRelationship:output_type -> backplane.proxy.v1.Relationship
-	27, // 104: backplane.proxy.v1.ProxyService.UpdateServerRelationship:output_type -> backplane.proxy.v1.Changed
-	27, // 105: backplane.proxy.v1.ProxyService.SetServerState:output_type -> backplane.proxy.v1.Changed
-	27, // 106: backplane.proxy.v1.ProxyService.ClearServerState:output_type -> backplane.proxy.v1.Changed
-	30, // 107: backplane.proxy.v1.ProxyService.ListListeners:output_type -> backplane.proxy.v1.ListenerCollection
-	27, // 108: backplane.proxy.v1.ProxyService.CreateListener:output_type -> backplane.proxy.v1.Changed
-	31, // 109: backplane.proxy.v1.ProxyService.GetListener:output_type -> backplane.proxy.v1.ListenerDocument
-	27, // 110: backplane.proxy.v1.ProxyService.UpdateListener:output_type -> backplane.proxy.v1.Changed
-	27, // 111: backplane.proxy.v1.ProxyService.DeleteListener:output_type -> backplane.proxy.v1.Changed
-	29, // 112: backplane.proxy.v1.ProxyService.GetListenerRelationship:output_type -> backplane.proxy.v1.Relationship
-	27, // 113: backplane.proxy.v1.ProxyService.StartListener:output_type -> backplane.proxy.v1.Changed
-	27, // 114: backplane.proxy.v1.ProxyService.StopListener:output_type -> backplane.proxy.v1.Changed
-	34, // 115: backplane.proxy.v1.ProxyService.ListFilters:output_type -> backplane.proxy.v1.FilterCollection
-	27, // 116: backplane.proxy.v1.ProxyService.CreateFilter:output_type -> backplane.proxy.v1.Changed
-	35, // 117: backplane.proxy.v1.ProxyService.GetFilter:output_type -> backplane.proxy.v1.FilterDocument
-	27, // 118: backplane.proxy.v1.ProxyService.UpdateFilter:output_type -> backplane.proxy.v1.Changed
-	27, // 119: backplane.proxy.v1.ProxyService.DeleteFilter:output_type -> backplane.proxy.v1.Changed
-	29, // 120: backplane.proxy.v1.ProxyService.GetFilterRelationship:output_type -> backplane.proxy.v1.Relationship
-	27, // 121: backplane.proxy.v1.ProxyService.UpdateFilterRelationship:output_type -> backplane.proxy.v1.Changed
-	36, // 122: backplane.proxy.v1.ProxyService.ListMonitors:output_type -> backplane.proxy.v1.MonitorCollection
-	27, // 123: backplane.proxy.v1.ProxyService.CreateMonitor:output_type -> backplane.proxy.v1.Changed
-	37, // 124: backplane.proxy.v1.ProxyService.GetMonitor:output_type -> backplane.proxy.v1.MonitorDocument
-	27, // 125: backplane.proxy.v1.ProxyService.UpdateMonitor:output_type -> backplane.proxy.v1.Changed
-	27, // 126: backplane.proxy.v1.ProxyService.DeleteMonitor:output_type -> backplane.proxy.v1.Changed
-	29, // 127: backplane.proxy.v1.ProxyService.GetMonitorRelationship:output_type -> backplane.proxy.v1.Relationship
-	27, // 128: backplane.proxy.v1.ProxyService.UpdateMonitorRelationship:output_type -> backplane.proxy.v1.Changed
-	27, // 129: backplane.proxy.v1.ProxyService.StartMonitor:output_type -> backplane.proxy.v1.Changed
-	27, // 130: backplane.proxy.v1.ProxyService.StopMonitor:output_type -> backplane.proxy.v1.Changed
-	38, // 131: backplane.proxy.v1.ProxyService.ListSessions:output_type -> backplane.proxy.v1.SessionCollection
-	39, // 132: backplane.proxy.v1.ProxyService.GetSession:output_type -> backplane.proxy.v1.SessionDocument
-	29, // 133: backplane.proxy.v1.ProxyService.GetSessionRelationship:output_type -> backplane.proxy.v1.Relationship
-	27, // 134: backplane.proxy.v1.ProxyService.UpdateSession:output_type -> backplane.proxy.v1.Changed
-	27, // 135: backplane.proxy.v1.ProxyService.RestartSession:output_type -> backplane.proxy.v1.Changed
-	27, // 136: backplane.proxy.v1.ProxyService.RestartSessions:output_type -> backplane.proxy.v1.Changed
-	27, // 137: backplane.proxy.v1.ProxyService.DeleteSession:output_type -> backplane.proxy.v1.Changed
-	40, // 138: backplane.proxy.v1.ProxyService.ListUsers:output_type -> backplane.proxy.v1.UserCollection
-	40, // 139: backplane.proxy.v1.ProxyService.ListUnixUsers:output_type -> backplane.proxy.v1.UserCollection
-	27, // 140: backplane.proxy.v1.ProxyService.CreateUser:output_type -> backplane.proxy.v1.Changed
-	41, // 141: backplane.proxy.v1.ProxyService.GetUser:output_type -> backplane.proxy.v1.UserDocument
-	27, // 142: backplane.proxy.v1.ProxyService.UpdateUser:output_type -> backplane.proxy.v1.Changed
-	27, // 143: backplane.proxy.v1.ProxyService.DeleteUser:output_type -> backplane.proxy.v1.Changed
-	42, // 144: backplane.proxy.v1.ProxyService.GetProgram:output_type -> backplane.proxy.v1.ProgramDocument
-	27, // 145: backplane.proxy.v1.ProxyService.UpdateProgram:output_type -> backplane.proxy.v1.Changed
-	43, // 146: backplane.proxy.v1.ProxyService.ListThreads:output_type -> backplane.proxy.v1.ThreadCollection
-	44, // 147: backplane.proxy.v1.ProxyService.GetThread:output_type -> backplane.proxy.v1.ThreadDocument
-	45, // 148: backplane.proxy.v1.ProxyService.ListModules:output_type -> backplane.proxy.v1.ModuleCollection
-	46, // 149: backplane.proxy.v1.ProxyService.GetModule:output_type -> backplane.proxy.v1.ModuleDocument
-	47, // 150: backplane.proxy.v1.ProxyService.ReadCommand:output_type -> backplane.proxy.v1.CommandResponse
-	47, // 151: backplane.proxy.v1.ProxyService.RunCommand:output_type -> backplane.proxy.v1.CommandResponse
-	48, // 152: backplane.proxy.v1.ProxyService.GetLogs:output_type -> backplane.proxy.v1.LogsDocument
-	49, // 153: backplane.proxy.v1.ProxyService.GetLogData:output_type -> backplane.proxy.v1.LogDataDocument
-	50, // 154: backplane.proxy.v1.ProxyService.ListLogEntries:output_type -> backplane.proxy.v1.LogEntryCollection
-	51, // 155: backplane.proxy.v1.ProxyService.WatchLogs:output_type -> backplane.proxy.v1.LogLine
-	27, // 156: backplane.proxy.v1.ProxyService.FlushLogs:output_type -> backplane.proxy.v1.Changed
-	27, // 157: backplane.proxy.v1.ProxyService.ReloadTLS:output_type -> backplane.proxy.v1.Changed
-	52, // 158: backplane.proxy.v1.ProxyService.GetMemory:output_type -> backplane.proxy.v1.Document
-	52, // 159: backplane.proxy.v1.ProxyService.GetQueryClassifier:output_type -> backplane.proxy.v1.Document
-	53, // 160: backplane.proxy.v1.ProxyService.ListQueryClassifierCache:output_type -> backplane.proxy.v1.Collection
-	54, // 161: backplane.proxy.v1.ProxyService.ClassifyStatement:output_type -> backplane.proxy.v1.ClassificationDocument
-	27, // 162: backplane.proxy.v1.ProxyService.WaitForMonitors:output_type -> backplane.proxy.v1.Changed
-	52, // 163: backplane.proxy.v1.ProxyService.GetServerDiagnostics:output_type -> backplane.proxy.v1.Document
-	52, // 164: backplane.proxy.v1.ProxyService.GetStackTrace:output_type -> backplane.proxy.v1.Document
-	53, // 165: backplane.proxy.v1.ProxyService.ListHousekeeping:output_type -> backplane.proxy.v1.Collection
-	83, // [83:166] is the sub-list for method output_type
-	0,  // [0:83] is the sub-list for method input_type
+	26, // 83: backplane.proxy.v1.ProxyService.CreateConnection:input_type -> backplane.proxy.v1.CreateConnectionRequest
+	27, // 84: backplane.proxy.v1.ProxyService.ListConnections:input_type -> backplane.proxy.v1.ListConnectionsRequest
+	28, // 85: backplane.proxy.v1.ProxyService.GetConnection:input_type -> backplane.proxy.v1.ConnectionRequest
+	28, // 86: backplane.proxy.v1.ProxyService.DeleteConnection:input_type -> backplane.proxy.v1.ConnectionRequest
+	28, // 87: backplane.proxy.v1.ProxyService.ReconnectConnection:input_type -> backplane.proxy.v1.ConnectionRequest
+	29, // 88: backplane.proxy.v1.ProxyService.CloneConnection:input_type -> backplane.proxy.v1.CloneConnectionRequest
+	28, // 89: backplane.proxy.v1.ProxyService.CancelQuery:input_type -> backplane.proxy.v1.ConnectionRequest
+	30, // 90: backplane.proxy.v1.ProxyService.RunQuery:input_type -> backplane.proxy.v1.RunQueryRequest
+	31, // 91: backplane.proxy.v1.ProxyService.GetQuery:input_type -> backplane.proxy.v1.QueryRequest
+	31, // 92: backplane.proxy.v1.ProxyService.DeleteQuery:input_type -> backplane.proxy.v1.QueryRequest
+	32, // 93: backplane.proxy.v1.ProxyService.ListDrivers:input_type -> backplane.proxy.v1.ListDriversRequest
+	33, // 94: backplane.proxy.v1.ProxyService.ListServices:output_type -> backplane.proxy.v1.ServiceCollection
+	34, // 95: backplane.proxy.v1.ProxyService.CreateService:output_type -> backplane.proxy.v1.Changed
+	35, // 96: backplane.proxy.v1.ProxyService.GetService:output_type -> backplane.proxy.v1.ServiceDocument
+	34, // 97: backplane.proxy.v1.ProxyService.UpdateService:output_type -> backplane.proxy.v1.Changed
+	34, // 98: backplane.proxy.v1.ProxyService.DeleteService:output_type -> backplane.proxy.v1.Changed
+	36, // 99: backplane.proxy.v1.ProxyService.GetServiceRelationship:output_type -> backplane.proxy.v1.Relationship
+	34, // 100: backplane.proxy.v1.ProxyService.UpdateServiceRelationship:output_type -> backplane.proxy.v1.Changed
+	34, // 101: backplane.proxy.v1.ProxyService.StartService:output_type -> backplane.proxy.v1.Changed
+	34, // 102: backplane.proxy.v1.ProxyService.StopService:output_type -> backplane.proxy.v1.Changed
+	34, // 103: backplane.proxy.v1.ProxyService.ReloadService:output_type -> backplane.proxy.v1.Changed
+	37, // 104: backplane.proxy.v1.ProxyService.ListServiceListeners:output_type -> backplane.proxy.v1.ListenerCollection
+	34, // 105: backplane.proxy.v1.ProxyService.CreateServiceListener:output_type -> backplane.proxy.v1.Changed
+	38, // 106: backplane.proxy.v1.ProxyService.GetServiceListener:output_type -> backplane.proxy.v1.ListenerDocument
+	34, // 107: backplane.proxy.v1.ProxyService.DeleteServiceListener:output_type -> backplane.proxy.v1.Changed
+	39, // 108: backplane.proxy.v1.ProxyService.AddServiceDatabase:output_type -> backplane.proxy.v1.ServerDocument
+	40, // 109: backplane.proxy.v1.ProxyService.ListServers:output_type -> backplane.proxy.v1.ServerCollection
+	34, // 110: backplane.proxy.v1.ProxyService.CreateServer:output_type -> backplane.proxy.v1.Changed
+	39, // 111: backplane.proxy.v1.ProxyService.GetServer:output_type -> backplane.proxy.v1.ServerDocument
+	34, // 112: backplane.proxy.v1.ProxyService.UpdateServer:output_type -> backplane.proxy.v1.Changed
+	34, // 113: backplane.proxy.v1.ProxyService.DeleteServer:output_type -> backplane.proxy.v1.Changed
+	36, // 114: backplane.proxy.v1.ProxyService.GetServerRelationship:output_type -> backplane.proxy.v1.Relationship
+	34, // 115: backplane.proxy.v1.ProxyService.UpdateServerRelationship:output_type -> backplane.proxy.v1.Changed
+	34, // 116: backplane.proxy.v1.ProxyService.SetServerState:output_type -> backplane.proxy.v1.Changed
+	34, // 117: backplane.proxy.v1.ProxyService.ClearServerState:output_type -> backplane.proxy.v1.Changed
+	37, // 118: backplane.proxy.v1.ProxyService.ListListeners:output_type -> backplane.proxy.v1.ListenerCollection
+	34, // 119: backplane.proxy.v1.ProxyService.CreateListener:output_type -> backplane.proxy.v1.Changed
+	38, // 120: backplane.proxy.v1.ProxyService.GetListener:output_type -> backplane.proxy.v1.ListenerDocument
+	34, // 121: backplane.proxy.v1.ProxyService.UpdateListener:output_type -> backplane.proxy.v1.Changed
+	34, // 122: backplane.proxy.v1.ProxyService.DeleteListener:output_type -> backplane.proxy.v1.Changed
+	36, // 123: backplane.proxy.v1.ProxyService.GetListenerRelationship:output_type -> backplane.proxy.v1.Relationship
+	34, // 124: backplane.proxy.v1.ProxyService.StartListener:output_type -> backplane.proxy.v1.Changed
+	34, // 125: backplane.proxy.v1.ProxyService.StopListener:output_type -> backplane.proxy.v1.Changed
+	41, // 126: backplane.proxy.v1.ProxyService.ListFilters:output_type -> backplane.proxy.v1.FilterCollection
+	34, // 127: backplane.proxy.v1.ProxyService.CreateFilter:output_type -> backplane.proxy.v1.Changed
+	42, // 128: backplane.proxy.v1.ProxyService.GetFilter:output_type -> backplane.proxy.v1.FilterDocument
+	34, // 129: backplane.proxy.v1.ProxyService.UpdateFilter:output_type -> backplane.proxy.v1.Changed
+	34, // 130: backplane.proxy.v1.ProxyService.DeleteFilter:output_type -> backplane.proxy.v1.Changed
+	36, // 131: backplane.proxy.v1.ProxyService.GetFilterRelationship:output_type -> backplane.proxy.v1.Relationship
+	34, // 132: backplane.proxy.v1.ProxyService.UpdateFilterRelationship:output_type -> backplane.proxy.v1.Changed
+	43, // 133: backplane.proxy.v1.ProxyService.ListMonitors:output_type -> backplane.proxy.v1.MonitorCollection
+	34, // 134: backplane.proxy.v1.ProxyService.CreateMonitor:output_type -> backplane.proxy.v1.Changed
+	44, // 135: backplane.proxy.v1.ProxyService.GetMonitor:output_type -> backplane.proxy.v1.MonitorDocument
+	34, // 136: backplane.proxy.v1.ProxyService.UpdateMonitor:output_type -> backplane.proxy.v1.Changed
+	34, // 137: backplane.proxy.v1.ProxyService.DeleteMonitor:output_type -> backplane.proxy.v1.Changed
+	36, // 138: backplane.proxy.v1.ProxyService.GetMonitorRelationship:output_type -> backplane.proxy.v1.Relationship
+	34, // 139: backplane.proxy.v1.ProxyService.UpdateMonitorRelationship:output_type -> backplane.proxy.v1.Changed
+	34, // 140: backplane.proxy.v1.ProxyService.StartMonitor:output_type -> backplane.proxy.v1.Changed
+	34, // 141: backplane.proxy.v1.ProxyService.StopMonitor:output_type -> backplane.proxy.v1.Changed
+	45, // 142: backplane.proxy.v1.ProxyService.ListSessions:output_type -> backplane.proxy.v1.SessionCollection
+	46, // 143: backplane.proxy.v1.ProxyService.GetSession:output_type -> backplane.proxy.v1.SessionDocument
+	36, // 144: backplane.proxy.v1.ProxyService.GetSessionRelationship:output_type -> backplane.proxy.v1.Relationship
+	34, // 145: backplane.proxy.v1.ProxyService.UpdateSession:output_type -> backplane.proxy.v1.Changed
+	34, // 146: backplane.proxy.v1.ProxyService.RestartSession:output_type -> backplane.proxy.v1.Changed
+	34, // 147: backplane.proxy.v1.ProxyService.RestartSessions:output_type -> backplane.proxy.v1.Changed
+	34, // 148: backplane.proxy.v1.ProxyService.DeleteSession:output_type -> backplane.proxy.v1.Changed
+	47, // 149: backplane.proxy.v1.ProxyService.ListUsers:output_type -> backplane.proxy.v1.UserCollection
+	47, // 150: backplane.proxy.v1.ProxyService.ListUnixUsers:output_type -> backplane.proxy.v1.UserCollection
+	34, // 151: backplane.proxy.v1.ProxyService.CreateUser:output_type -> backplane.proxy.v1.Changed
+	48, // 152: backplane.proxy.v1.ProxyService.GetUser:output_type -> backplane.proxy.v1.UserDocument
+	34, // 153: backplane.proxy.v1.ProxyService.UpdateUser:output_type -> backplane.proxy.v1.Changed
+	34, // 154: backplane.proxy.v1.ProxyService.DeleteUser:output_type -> backplane.proxy.v1.Changed
+	49, // 155: backplane.proxy.v1.ProxyService.GetProgram:output_type -> backplane.proxy.v1.ProgramDocument
+	34, // 156: backplane.proxy.v1.ProxyService.UpdateProgram:output_type -> backplane.proxy.v1.Changed
+	50, // 157: backplane.proxy.v1.ProxyService.ListThreads:output_type -> backplane.proxy.v1.ThreadCollection
+	51, // 158: backplane.proxy.v1.ProxyService.GetThread:output_type -> backplane.proxy.v1.ThreadDocument
+	52, // 159: backplane.proxy.v1.ProxyService.ListModules:output_type -> backplane.proxy.v1.ModuleCollection
+	53, // 160: backplane.proxy.v1.ProxyService.GetModule:output_type -> backplane.proxy.v1.ModuleDocument
+	54, // 161: backplane.proxy.v1.ProxyService.ReadCommand:output_type -> backplane.proxy.v1.CommandResponse
+	54, // 162: backplane.proxy.v1.ProxyService.RunCommand:output_type -> backplane.proxy.v1.CommandResponse
+	55, // 163: backplane.proxy.v1.ProxyService.GetLogs:output_type -> backplane.proxy.v1.LogsDocument
+	56, // 164: backplane.proxy.v1.ProxyService.GetLogData:output_type -> backplane.proxy.v1.LogDataDocument
+	57, // 165: backplane.proxy.v1.ProxyService.ListLogEntries:output_type -> backplane.proxy.v1.LogEntryCollection
+	58, // 166: backplane.proxy.v1.ProxyService.WatchLogs:output_type -> backplane.proxy.v1.LogLine
+	34, // 167: backplane.proxy.v1.ProxyService.FlushLogs:output_type -> backplane.proxy.v1.Changed
+	34, // 168: backplane.proxy.v1.ProxyService.ReloadTLS:output_type -> backplane.proxy.v1.Changed
+	59, // 169: backplane.proxy.v1.ProxyService.GetMemory:output_type -> backplane.proxy.v1.Document
+	59, // 170: backplane.proxy.v1.ProxyService.GetQueryClassifier:output_type -> backplane.proxy.v1.Document
+	60, // 171: backplane.proxy.v1.ProxyService.ListQueryClassifierCache:output_type -> backplane.proxy.v1.Collection
+	61, // 172: backplane.proxy.v1.ProxyService.ClassifyStatement:output_type -> backplane.proxy.v1.ClassificationDocument
+	34, // 173: backplane.proxy.v1.ProxyService.WaitForMonitors:output_type -> backplane.proxy.v1.Changed
+	59, // 174: backplane.proxy.v1.ProxyService.GetServerDiagnostics:output_type -> backplane.proxy.v1.Document
+	59, // 175: backplane.proxy.v1.ProxyService.GetStackTrace:output_type -> backplane.proxy.v1.Document
+	60, // 176: backplane.proxy.v1.ProxyService.ListHousekeeping:output_type -> backplane.proxy.v1.Collection
+	62, // 177: backplane.proxy.v1.ProxyService.CreateConnection:output_type -> backplane.proxy.v1.ConnectionDocument
+	63, // 178: backplane.proxy.v1.ProxyService.ListConnections:output_type -> backplane.proxy.v1.ConnectionCollection
+	62, // 179: backplane.proxy.v1.ProxyService.GetConnection:output_type -> backplane.proxy.v1.ConnectionDocument
+	34, // 180: backplane.proxy.v1.ProxyService.DeleteConnection:output_type -> backplane.proxy.v1.Changed
+	34, // 181: backplane.proxy.v1.ProxyService.ReconnectConnection:output_type -> backplane.proxy.v1.Changed
+	62, // 182: backplane.proxy.v1.ProxyService.CloneConnection:output_type -> backplane.proxy.v1.ConnectionDocument
+	62, // 183: backplane.proxy.v1.ProxyService.CancelQuery:output_type -> backplane.proxy.v1.ConnectionDocument
+	64, // 184: backplane.proxy.v1.ProxyService.RunQuery:output_type -> backplane.proxy.v1.QueryDocument
+	64, // 185: backplane.proxy.v1.ProxyService.GetQuery:output_type -> backplane.proxy.v1.QueryDocument
+	62, // 186: backplane.proxy.v1.ProxyService.DeleteQuery:output_type -> backplane.proxy.v1.ConnectionDocument
+	65, // 187: backplane.proxy.v1.ProxyService.ListDrivers:output_type -> backplane.proxy.v1.DriverCollection
+	94, // [94:188] is the sub-list for method output_type
+	0,  // [0:94] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -362,6 +406,7 @@ func file_backplane_proxy_v1_proxy_service_proto_init() {
 	file_backplane_proxy_v1_program_proto_init()
 	file_backplane_proxy_v1_requests_proto_init()
 	file_backplane_proxy_v1_resources_proto_init()
+	file_backplane_proxy_v1_sql_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

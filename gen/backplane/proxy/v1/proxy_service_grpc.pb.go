@@ -104,6 +104,17 @@ const (
 	ProxyService_GetServerDiagnostics_FullMethodName      = "/backplane.proxy.v1.ProxyService/GetServerDiagnostics"
 	ProxyService_GetStackTrace_FullMethodName             = "/backplane.proxy.v1.ProxyService/GetStackTrace"
 	ProxyService_ListHousekeeping_FullMethodName          = "/backplane.proxy.v1.ProxyService/ListHousekeeping"
+	ProxyService_CreateConnection_FullMethodName          = "/backplane.proxy.v1.ProxyService/CreateConnection"
+	ProxyService_ListConnections_FullMethodName           = "/backplane.proxy.v1.ProxyService/ListConnections"
+	ProxyService_GetConnection_FullMethodName             = "/backplane.proxy.v1.ProxyService/GetConnection"
+	ProxyService_DeleteConnection_FullMethodName          = "/backplane.proxy.v1.ProxyService/DeleteConnection"
+	ProxyService_ReconnectConnection_FullMethodName       = "/backplane.proxy.v1.ProxyService/ReconnectConnection"
+	ProxyService_CloneConnection_FullMethodName           = "/backplane.proxy.v1.ProxyService/CloneConnection"
+	ProxyService_CancelQuery_FullMethodName               = "/backplane.proxy.v1.ProxyService/CancelQuery"
+	ProxyService_RunQuery_FullMethodName                  = "/backplane.proxy.v1.ProxyService/RunQuery"
+	ProxyService_GetQuery_FullMethodName                  = "/backplane.proxy.v1.ProxyService/GetQuery"
+	ProxyService_DeleteQuery_FullMethodName               = "/backplane.proxy.v1.ProxyService/DeleteQuery"
+	ProxyService_ListDrivers_FullMethodName               = "/backplane.proxy.v1.ProxyService/ListDrivers"
 )
 
 // ProxyServiceClient is the client API for ProxyService service.
@@ -308,6 +319,33 @@ type ProxyServiceClient interface {
 	GetStackTrace(ctx context.Context, in *GetProgramRequest, opts ...grpc.CallOption) (*Document, error)
 	// List housekeeping tasks, of which there are none.
 	ListHousekeeping(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*Collection, error)
+	// Connect to a server, a service or a listener as a client of it does, to run
+	// statements there. How many connections there can be, in all and of one
+	// caller, is bounded; one that is not used for a while is closed, and all are
+	// when this process ends.
+	CreateConnection(ctx context.Context, in *CreateConnectionRequest, opts ...grpc.CallOption) (*ConnectionDocument, error)
+	// List the connections of this process.
+	ListConnections(ctx context.Context, in *ListConnectionsRequest, opts ...grpc.CallOption) (*ConnectionCollection, error)
+	// Get one connection.
+	GetConnection(ctx context.Context, in *ConnectionRequest, opts ...grpc.CallOption) (*ConnectionDocument, error)
+	// Close a connection. What runs on it is cancelled.
+	DeleteConnection(ctx context.Context, in *ConnectionRequest, opts ...grpc.CallOption) (*Changed, error)
+	// Connect anew, with the same login and the same id. What the session held,
+	// such as an open transaction, is gone.
+	ReconnectConnection(ctx context.Context, in *ConnectionRequest, opts ...grpc.CallOption) (*Changed, error)
+	// Make another connection with the same target and login.
+	CloneConnection(ctx context.Context, in *CloneConnectionRequest, opts ...grpc.CallOption) (*ConnectionDocument, error)
+	// Cancel what runs on a connection. It ends with an error of the server.
+	CancelQuery(ctx context.Context, in *ConnectionRequest, opts ...grpc.CallOption) (*ConnectionDocument, error)
+	// Run statements, one query at a time. The results of the last query are kept
+	// until it is deleted.
+	RunQuery(ctx context.Context, in *RunQueryRequest, opts ...grpc.CallOption) (*QueryDocument, error)
+	// Get the last query and, once it has ended, its results.
+	GetQuery(ctx context.Context, in *QueryRequest, opts ...grpc.CallOption) (*QueryDocument, error)
+	// Discard the results of the last query. One that runs is cancelled.
+	DeleteQuery(ctx context.Context, in *QueryRequest, opts ...grpc.CallOption) (*ConnectionDocument, error)
+	// List ODBC drivers, of which there are none.
+	ListDrivers(ctx context.Context, in *ListDriversRequest, opts ...grpc.CallOption) (*DriverCollection, error)
 }
 
 type proxyServiceClient struct {
@@ -1157,6 +1195,116 @@ func (c *proxyServiceClient) ListHousekeeping(ctx context.Context, in *ListReque
 	return out, nil
 }
 
+func (c *proxyServiceClient) CreateConnection(ctx context.Context, in *CreateConnectionRequest, opts ...grpc.CallOption) (*ConnectionDocument, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConnectionDocument)
+	err := c.cc.Invoke(ctx, ProxyService_CreateConnection_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *proxyServiceClient) ListConnections(ctx context.Context, in *ListConnectionsRequest, opts ...grpc.CallOption) (*ConnectionCollection, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConnectionCollection)
+	err := c.cc.Invoke(ctx, ProxyService_ListConnections_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *proxyServiceClient) GetConnection(ctx context.Context, in *ConnectionRequest, opts ...grpc.CallOption) (*ConnectionDocument, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConnectionDocument)
+	err := c.cc.Invoke(ctx, ProxyService_GetConnection_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *proxyServiceClient) DeleteConnection(ctx context.Context, in *ConnectionRequest, opts ...grpc.CallOption) (*Changed, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Changed)
+	err := c.cc.Invoke(ctx, ProxyService_DeleteConnection_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *proxyServiceClient) ReconnectConnection(ctx context.Context, in *ConnectionRequest, opts ...grpc.CallOption) (*Changed, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Changed)
+	err := c.cc.Invoke(ctx, ProxyService_ReconnectConnection_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *proxyServiceClient) CloneConnection(ctx context.Context, in *CloneConnectionRequest, opts ...grpc.CallOption) (*ConnectionDocument, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConnectionDocument)
+	err := c.cc.Invoke(ctx, ProxyService_CloneConnection_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *proxyServiceClient) CancelQuery(ctx context.Context, in *ConnectionRequest, opts ...grpc.CallOption) (*ConnectionDocument, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConnectionDocument)
+	err := c.cc.Invoke(ctx, ProxyService_CancelQuery_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *proxyServiceClient) RunQuery(ctx context.Context, in *RunQueryRequest, opts ...grpc.CallOption) (*QueryDocument, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(QueryDocument)
+	err := c.cc.Invoke(ctx, ProxyService_RunQuery_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *proxyServiceClient) GetQuery(ctx context.Context, in *QueryRequest, opts ...grpc.CallOption) (*QueryDocument, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(QueryDocument)
+	err := c.cc.Invoke(ctx, ProxyService_GetQuery_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *proxyServiceClient) DeleteQuery(ctx context.Context, in *QueryRequest, opts ...grpc.CallOption) (*ConnectionDocument, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConnectionDocument)
+	err := c.cc.Invoke(ctx, ProxyService_DeleteQuery_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *proxyServiceClient) ListDrivers(ctx context.Context, in *ListDriversRequest, opts ...grpc.CallOption) (*DriverCollection, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DriverCollection)
+	err := c.cc.Invoke(ctx, ProxyService_ListDrivers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ProxyServiceServer is the server API for ProxyService service.
 // All implementations must embed UnimplementedProxyServiceServer
 // for forward compatibility.
@@ -1359,6 +1507,33 @@ type ProxyServiceServer interface {
 	GetStackTrace(context.Context, *GetProgramRequest) (*Document, error)
 	// List housekeeping tasks, of which there are none.
 	ListHousekeeping(context.Context, *ListRequest) (*Collection, error)
+	// Connect to a server, a service or a listener as a client of it does, to run
+	// statements there. How many connections there can be, in all and of one
+	// caller, is bounded; one that is not used for a while is closed, and all are
+	// when this process ends.
+	CreateConnection(context.Context, *CreateConnectionRequest) (*ConnectionDocument, error)
+	// List the connections of this process.
+	ListConnections(context.Context, *ListConnectionsRequest) (*ConnectionCollection, error)
+	// Get one connection.
+	GetConnection(context.Context, *ConnectionRequest) (*ConnectionDocument, error)
+	// Close a connection. What runs on it is cancelled.
+	DeleteConnection(context.Context, *ConnectionRequest) (*Changed, error)
+	// Connect anew, with the same login and the same id. What the session held,
+	// such as an open transaction, is gone.
+	ReconnectConnection(context.Context, *ConnectionRequest) (*Changed, error)
+	// Make another connection with the same target and login.
+	CloneConnection(context.Context, *CloneConnectionRequest) (*ConnectionDocument, error)
+	// Cancel what runs on a connection. It ends with an error of the server.
+	CancelQuery(context.Context, *ConnectionRequest) (*ConnectionDocument, error)
+	// Run statements, one query at a time. The results of the last query are kept
+	// until it is deleted.
+	RunQuery(context.Context, *RunQueryRequest) (*QueryDocument, error)
+	// Get the last query and, once it has ended, its results.
+	GetQuery(context.Context, *QueryRequest) (*QueryDocument, error)
+	// Discard the results of the last query. One that runs is cancelled.
+	DeleteQuery(context.Context, *QueryRequest) (*ConnectionDocument, error)
+	// List ODBC drivers, of which there are none.
+	ListDrivers(context.Context, *ListDriversRequest) (*DriverCollection, error)
 	mustEmbedUnimplementedProxyServiceServer()
 }
 
@@ -1617,6 +1792,39 @@ func (UnimplementedProxyServiceServer) GetStackTrace(context.Context, *GetProgra
 }
 func (UnimplementedProxyServiceServer) ListHousekeeping(context.Context, *ListRequest) (*Collection, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListHousekeeping not implemented")
+}
+func (UnimplementedProxyServiceServer) CreateConnection(context.Context, *CreateConnectionRequest) (*ConnectionDocument, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateConnection not implemented")
+}
+func (UnimplementedProxyServiceServer) ListConnections(context.Context, *ListConnectionsRequest) (*ConnectionCollection, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListConnections not implemented")
+}
+func (UnimplementedProxyServiceServer) GetConnection(context.Context, *ConnectionRequest) (*ConnectionDocument, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetConnection not implemented")
+}
+func (UnimplementedProxyServiceServer) DeleteConnection(context.Context, *ConnectionRequest) (*Changed, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteConnection not implemented")
+}
+func (UnimplementedProxyServiceServer) ReconnectConnection(context.Context, *ConnectionRequest) (*Changed, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReconnectConnection not implemented")
+}
+func (UnimplementedProxyServiceServer) CloneConnection(context.Context, *CloneConnectionRequest) (*ConnectionDocument, error) {
+	return nil, status.Error(codes.Unimplemented, "method CloneConnection not implemented")
+}
+func (UnimplementedProxyServiceServer) CancelQuery(context.Context, *ConnectionRequest) (*ConnectionDocument, error) {
+	return nil, status.Error(codes.Unimplemented, "method CancelQuery not implemented")
+}
+func (UnimplementedProxyServiceServer) RunQuery(context.Context, *RunQueryRequest) (*QueryDocument, error) {
+	return nil, status.Error(codes.Unimplemented, "method RunQuery not implemented")
+}
+func (UnimplementedProxyServiceServer) GetQuery(context.Context, *QueryRequest) (*QueryDocument, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetQuery not implemented")
+}
+func (UnimplementedProxyServiceServer) DeleteQuery(context.Context, *QueryRequest) (*ConnectionDocument, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteQuery not implemented")
+}
+func (UnimplementedProxyServiceServer) ListDrivers(context.Context, *ListDriversRequest) (*DriverCollection, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDrivers not implemented")
 }
 func (UnimplementedProxyServiceServer) mustEmbedUnimplementedProxyServiceServer() {}
 func (UnimplementedProxyServiceServer) testEmbeddedByValue()                      {}
@@ -3126,6 +3334,204 @@ func _ProxyService_ListHousekeeping_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ProxyService_CreateConnection_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateConnectionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProxyServiceServer).CreateConnection(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProxyService_CreateConnection_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProxyServiceServer).CreateConnection(ctx, req.(*CreateConnectionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ProxyService_ListConnections_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListConnectionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProxyServiceServer).ListConnections(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProxyService_ListConnections_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProxyServiceServer).ListConnections(ctx, req.(*ListConnectionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ProxyService_GetConnection_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConnectionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProxyServiceServer).GetConnection(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProxyService_GetConnection_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProxyServiceServer).GetConnection(ctx, req.(*ConnectionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ProxyService_DeleteConnection_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConnectionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProxyServiceServer).DeleteConnection(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProxyService_DeleteConnection_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProxyServiceServer).DeleteConnection(ctx, req.(*ConnectionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ProxyService_ReconnectConnection_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConnectionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProxyServiceServer).ReconnectConnection(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProxyService_ReconnectConnection_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProxyServiceServer).ReconnectConnection(ctx, req.(*ConnectionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ProxyService_CloneConnection_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CloneConnectionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProxyServiceServer).CloneConnection(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProxyService_CloneConnection_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProxyServiceServer).CloneConnection(ctx, req.(*CloneConnectionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ProxyService_CancelQuery_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConnectionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProxyServiceServer).CancelQuery(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProxyService_CancelQuery_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProxyServiceServer).CancelQuery(ctx, req.(*ConnectionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ProxyService_RunQuery_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RunQueryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProxyServiceServer).RunQuery(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProxyService_RunQuery_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProxyServiceServer).RunQuery(ctx, req.(*RunQueryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ProxyService_GetQuery_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProxyServiceServer).GetQuery(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProxyService_GetQuery_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProxyServiceServer).GetQuery(ctx, req.(*QueryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ProxyService_DeleteQuery_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProxyServiceServer).DeleteQuery(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProxyService_DeleteQuery_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProxyServiceServer).DeleteQuery(ctx, req.(*QueryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ProxyService_ListDrivers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDriversRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProxyServiceServer).ListDrivers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProxyService_ListDrivers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProxyServiceServer).ListDrivers(ctx, req.(*ListDriversRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ProxyService_ServiceDesc is the grpc.ServiceDesc for ProxyService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -3460,6 +3866,50 @@ var ProxyService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListHousekeeping",
 			Handler:    _ProxyService_ListHousekeeping_Handler,
+		},
+		{
+			MethodName: "CreateConnection",
+			Handler:    _ProxyService_CreateConnection_Handler,
+		},
+		{
+			MethodName: "ListConnections",
+			Handler:    _ProxyService_ListConnections_Handler,
+		},
+		{
+			MethodName: "GetConnection",
+			Handler:    _ProxyService_GetConnection_Handler,
+		},
+		{
+			MethodName: "DeleteConnection",
+			Handler:    _ProxyService_DeleteConnection_Handler,
+		},
+		{
+			MethodName: "ReconnectConnection",
+			Handler:    _ProxyService_ReconnectConnection_Handler,
+		},
+		{
+			MethodName: "CloneConnection",
+			Handler:    _ProxyService_CloneConnection_Handler,
+		},
+		{
+			MethodName: "CancelQuery",
+			Handler:    _ProxyService_CancelQuery_Handler,
+		},
+		{
+			MethodName: "RunQuery",
+			Handler:    _ProxyService_RunQuery_Handler,
+		},
+		{
+			MethodName: "GetQuery",
+			Handler:    _ProxyService_GetQuery_Handler,
+		},
+		{
+			MethodName: "DeleteQuery",
+			Handler:    _ProxyService_DeleteQuery_Handler,
+		},
+		{
+			MethodName: "ListDrivers",
+			Handler:    _ProxyService_ListDrivers_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
