@@ -56,6 +56,9 @@ func compare(t *testing.T, router string, caps wire.Capability) {
 			if id := proxied.reply.Prepared().ID; command.cmd == wire.ComStmtPrepare && !direct.reply.Failed() {
 				proxied.ids[direct.reply.Prepared().ID] = id
 			}
+			if command.cmd == wire.ComStmtPrepare && direct.reply.Failed() {
+				break // there is nothing to execute
+			}
 		}
 	}
 }

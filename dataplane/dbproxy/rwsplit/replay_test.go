@@ -148,7 +148,7 @@ func TestReplayAfterDeadlock(t *testing.T) {
 	}()
 	s := shared.cluster.Servers[0]
 	proxytest.Eventually(t, "one waits for the other", func() bool {
-		return s.Query(t, "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'") == "1"
+		return s.Query(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE info = 'UPDATE "+table+" SET a = a + 100 WHERE id = 2'") == "1"
 	})
 	go func() {
 		_, err := b.ExecContext(t.Context(), "UPDATE "+table+" SET a = a + 100 WHERE id = 1")
