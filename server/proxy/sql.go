@@ -122,22 +122,27 @@ func (s *sqlConns) connect(ctx context.Context, caller string, at sqlEndpoint, l
 		return nil, err
 	}
 	c := &sqlConn{conns: s, id: uuid.NewString(), login: login, at: at, link: link, used: time.Now(), made: time.Now(), release: release}
-	c.mu.Lock()
-	c.expiry = time.AfterFunc(s.idle, c.expire)
-	c.mu.Unlock()
-	s.mu.Lock()
-	ended := s.ctx.Err() != nil
-	if !ended {
-		s.all[c.id] = c
-	}
-	s.mu.Unlock()
-	if ended {
-		c.expiry.Stop()
+	if !s.hold(c) {
 		c.close()
 		release()
 		return nil, errs.New(errs.Unavailable, "The server is shutting down")
 	}
 	return c, nil
+}
+
+// hold adds a connection, until it is removed or expires; false when the process
+// ends.
+func (s *sqlConns) hold(c *sqlConn) bool {
+	c.mu.Lock() // which expire waits for
+	defer c.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return false
+	}
+	s.all[c.id] = c
+	c.expiry = time.AfterFunc(s.idle, c.expire)
+	return true
 }
 
 // dial connects as long as the process runs.
@@ -182,8 +187,8 @@ func (s *sqlConns) remove(c *sqlConn) {
 		return
 	}
 	c.expiry.Stop()
-	c.close()
 	c.release()
+	c.close()
 }
 
 // list are the connections, the oldest first.

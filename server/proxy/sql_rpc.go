@@ -129,7 +129,7 @@ func (c *sqlConn) show(l linker) *proxyv1.Connection {
 	}
 	return &proxyv1.Connection{
 		Id: c.id, Type: sqlPath, Attributes: a, Relationships: &proxyv1.Relationships{},
-		Links: &proxyv1.Links{Self: at, Related: proto.String(at + queriesType + "/")},
+		Links: &proxyv1.Links{Self: at, Related: proto.String(l.collection(sqlPath + "/" + c.id + "/" + queriesType))},
 	}
 }
 
@@ -238,7 +238,7 @@ func (p *Proxy) RunQuery(ctx context.Context, req *proxyv1.RunQueryRequest) (*pr
 
 // show shows a query, with its results once it has ended.
 func (q *sqlQuery) show(l linker, c *sqlConn) *proxyv1.QueryDocument {
-	at := l.resource(sqlPath, c.id) + queriesType + "/" + q.id + "/"
+	at := l.resource(sqlPath+"/"+c.id+"/"+queriesType, q.id)
 	a := &proxyv1.QueryAttributes{Sql: q.sql}
 	select {
 	case <-q.done:
