@@ -43,12 +43,13 @@ func TestCausalReads(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			p := lagging(t, map[string]any{"causal_reads": mode})
 			c, other := connect(t, p), connect(t, p)
+			var id int64
 			for i := range 2 {
 				result, err := c.ExecContext(t.Context(), "INSERT INTO t (a) VALUES (?)", i)
 				if err != nil {
 					t.Fatal(err)
 				}
-				id, _ := result.LastInsertId() //nolint:errcheck // the driver has it from the answer
+				id, _ = result.LastInsertId() //nolint:errcheck // the driver has it from the answer
 				c.expect(fmt.Sprint(i), "SELECT a FROM t WHERE id = ?", id)
 				c.expect(fmt.Sprint(i), fmt.Sprintf("SELECT a FROM t WHERE id = %d AND @@server_id <> 1", id))
 				if mode != "local" {
@@ -56,8 +57,8 @@ func TestCausalReads(t *testing.T) {
 					other.expect("1000", fmt.Sprintf("SELECT a FROM t WHERE id = %d AND @@server_id <> 1", id))
 				}
 			}
-			c.exec("BEGIN", "UPDATE t SET a = 77 WHERE id = 1", "COMMIT", "START TRANSACTION READ ONLY")
-			c.expect("77", "SELECT a FROM t WHERE id = 1 AND @@server_id <> 1")
+			c.exec("BEGIN", fmt.Sprintf("UPDATE t SET a = 77 WHERE id = %d", id), "COMMIT", "START TRANSACTION READ ONLY")
+			c.expect("77", fmt.Sprintf("SELECT a FROM t WHERE id = %d AND @@server_id <> 1", id))
 			c.exec("COMMIT")
 		})
 	}

@@ -41,14 +41,20 @@ func (h *handler) begin(fork *dbproxy.Session, cancel func(), open func() (dbpro
 		queue: make(chan job, maxWaiting), bytes: semaphore.NewWeighted(maxBytes), done: make(chan struct{}),
 	}
 	h.branch = b
-	h.tee.branches.Go(b.run)
+	h.tee.branches.Add(1)
+	go func() {
+		b.run()
+		// The last to let go of the filter closes it, which waits for branches
+		// and for who waits for them: this one must not wait for itself.
+		close(b.done)
+		h.tee.branches.Done()
+		b.cancel()
+	}()
 }
 
 // run opens the branch and runs copies until there are no more. One that has
 // failed goes on to take them, so that nobody waits for it.
 func (b *branch) run() {
-	defer close(b.done)
-	defer b.cancel()
 	target, err := b.open()
 	if direct, ok := target.(direct); ok && err == nil {
 		defer direct.Close()
