@@ -44,7 +44,6 @@ type serviceConfig struct {
 	servers []*Server
 	counts  map[*Server]*serverCounts
 	retain  int // statements of a session
-	uses    atomic.Int64
 }
 
 // Name is the service's name.
@@ -123,7 +122,6 @@ func (s *Service) Reload(ctx context.Context) error { return s.users.Reload(ctx)
 // acquire and release count the sessions that use a configuration, so that
 // its filters are closed after the last of them.
 func (c *serviceConfig) acquire() *serviceConfig {
-	c.uses.Add(1)
 	for _, f := range c.filters {
 		f.acquire()
 	}
@@ -134,7 +132,6 @@ func (c *serviceConfig) release() {
 	if c == nil {
 		return
 	}
-	c.uses.Add(-1)
 	for _, f := range c.filters {
 		f.release()
 	}
