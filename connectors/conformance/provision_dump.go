@@ -192,8 +192,7 @@ func dumpToNobody(x *trial) {
 
 func dumpLarge(x *trial) {
 	const pieces, piece = 50, 1 << 20
-	// What may be in memory at any time, garbage included, beyond what was
-	// there before.
+	// What may be held in memory at any time beyond what was there before.
 	const most = 24 << 20
 	from := x.database()
 	s := x.enter(x.login(from, connectors.Owner))
@@ -206,7 +205,6 @@ func dumpLarge(x *trial) {
 
 	r, w := io.Pipe()
 	dumped := make(chan error, 1)
-	runtime.GC()
 	gauge := &gauge{r: r, start: heap()}
 	go func() {
 		err := x.server.Dump(x.ctx, from, w)
@@ -243,13 +241,16 @@ func (g *gauge) Read(p []byte) (int, error) {
 	n, err := g.r.Read(p[:min(len(p), 16<<10)])
 	g.read += int64(n)
 	if g.read >= g.next {
-		g.next = g.read + 1<<20
+		g.next = g.read + 4<<20
 		g.peak = max(g.peak, heap()-g.start)
 	}
 	return n, err
 }
 
+// heap is what is in use. How much garbage lies about besides depends on when
+// the collector last ran, so it runs first.
 func heap() int64 {
+	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
