@@ -1,0 +1,87 @@
+// Package schema describes entities and configurations: their fields with
+// types, defaults and rules. From one description come the reading of JSON and
+// of forms, the defaults, the checks with their messages, the merging of
+// changes, and the description that clients are shown (GET /schemas).
+//
+// Values are those of encoding/json, but that integers are int64: nil, bool,
+// int64, float64, string, []any, map[string]any.
+package schema
+
+// Type is the type of a field.
+type Type string
+
+// The types.
+const (
+	String  Type = "string"
+	Integer Type = "integer"
+	Number  Type = "number"
+	Boolean Type = "boolean"
+	Array   Type = "array"
+	Set     Type = "set" // an array without duplicates
+	Map     Type = "map"
+	RecordT Type = "record"
+	Foreign Type = "foreign" // {"id": …} of another entity
+	JSON    Type = "json"    // anything
+)
+
+// Field describes a value.
+type Field struct {
+	Name     string // "" for elements, keys and values
+	Type     Type
+	Required bool // null is refused
+	Default  any  // nil for none
+	// Auto is filled in when it is missing, and Unique barred twice; both are
+	// for who stores entities.
+	Auto, Unique bool
+	UUID         bool // a string that is a UUID
+
+	OneOf   []any
+	Between *[2]float64 // numbers, inclusive
+	Above   *float64    // numbers, exclusive ("gt")
+	// Lengths of strings, arrays, sets and maps. Strings have one byte at
+	// least unless MinLen is negative.
+	MinLen, MaxLen int
+	StartsWith     string
+	Match          string // a regular expression, for clients to see; Check is what counts
+	Eq             bool   // must be null
+	Hidden         bool   // a secret that is not shown in logs
+
+	Elements  *Field  // of arrays and sets
+	Keys      *Field  // of maps
+	Values    *Field  // of maps
+	Fields    []Field // of records
+	Reference string  // of foreign fields: the collection
+	// Alternatives are the fields by which a foreign entity may be named
+	// besides its id, such as "name".
+	Alternatives []string
+
+	// Check tells what is wrong with a value of the right type that is not
+	// null.
+	Check func(v any) error
+	// Checks are the rules of a record between its fields.
+	Checks []Check
+	// Aliases are old names of fields inside a record, by name: with the path
+	// of what they stand for.
+	Aliases map[string][]string
+
+	Description string
+}
+
+// Record describes an entity, or the configuration of a plugin.
+type Record struct {
+	Name   string
+	Fields []Field
+	Checks []Check
+	// Aliases are as in Field.
+	Aliases map[string][]string
+}
+
+// Check is a rule between the fields of a record.
+type Check struct {
+	// Shown is how clients are shown the rule, such as
+	// {"at_least_one_of": ["hosts", "paths"]}; nil keeps it to ourselves.
+	Shown any
+	// Func reports what is wrong: to the record as a whole with field "", or to
+	// a field below it, such as "redis.host".
+	Func func(record map[string]any, report func(field, message string))
+}
