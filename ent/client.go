@@ -25,6 +25,8 @@ import (
 	"github.com/backplane/backplane/ent/datakey"
 	"github.com/backplane/backplane/ent/engine"
 	"github.com/backplane/backplane/ent/environment"
+	"github.com/backplane/backplane/ent/gatewaylabel"
+	"github.com/backplane/backplane/ent/gatewayobject"
 	"github.com/backplane/backplane/ent/healthentry"
 	"github.com/backplane/backplane/ent/lease"
 	"github.com/backplane/backplane/ent/login"
@@ -65,6 +67,10 @@ type Client struct {
 	Engine *EngineClient
 	// Environment is the client for interacting with the Environment builders.
 	Environment *EnvironmentClient
+	// GatewayLabel is the client for interacting with the GatewayLabel builders.
+	GatewayLabel *GatewayLabelClient
+	// GatewayObject is the client for interacting with the GatewayObject builders.
+	GatewayObject *GatewayObjectClient
 	// HealthEntry is the client for interacting with the HealthEntry builders.
 	HealthEntry *HealthEntryClient
 	// Lease is the client for interacting with the Lease builders.
@@ -115,6 +121,8 @@ func (c *Client) init() {
 	c.Database = NewDatabaseClient(c.config)
 	c.Engine = NewEngineClient(c.config)
 	c.Environment = NewEnvironmentClient(c.config)
+	c.GatewayLabel = NewGatewayLabelClient(c.config)
+	c.GatewayObject = NewGatewayObjectClient(c.config)
 	c.HealthEntry = NewHealthEntryClient(c.config)
 	c.Lease = NewLeaseClient(c.config)
 	c.Login = NewLoginClient(c.config)
@@ -231,6 +239,8 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		Database:       NewDatabaseClient(cfg),
 		Engine:         NewEngineClient(cfg),
 		Environment:    NewEnvironmentClient(cfg),
+		GatewayLabel:   NewGatewayLabelClient(cfg),
+		GatewayObject:  NewGatewayObjectClient(cfg),
 		HealthEntry:    NewHealthEntryClient(cfg),
 		Lease:          NewLeaseClient(cfg),
 		Login:          NewLoginClient(cfg),
@@ -274,6 +284,8 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		Database:       NewDatabaseClient(cfg),
 		Engine:         NewEngineClient(cfg),
 		Environment:    NewEnvironmentClient(cfg),
+		GatewayLabel:   NewGatewayLabelClient(cfg),
+		GatewayObject:  NewGatewayObjectClient(cfg),
 		HealthEntry:    NewHealthEntryClient(cfg),
 		Lease:          NewLeaseClient(cfg),
 		Login:          NewLoginClient(cfg),
@@ -319,9 +331,10 @@ func (c *Client) Close() error {
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
 		c.AuditHead, c.AuditRecord, c.Backup, c.Change, c.Credential, c.DataKey,
-		c.Database, c.Engine, c.Environment, c.HealthEntry, c.Lease, c.Login,
-		c.Operation, c.Plan, c.Project, c.ProxyObject, c.Revision, c.Service,
-		c.ServiceLabel, c.ServiceTag, c.ServiceVersion, c.Setting, c.Token, c.User,
+		c.Database, c.Engine, c.Environment, c.GatewayLabel, c.GatewayObject,
+		c.HealthEntry, c.Lease, c.Login, c.Operation, c.Plan, c.Project, c.ProxyObject,
+		c.Revision, c.Service, c.ServiceLabel, c.ServiceTag, c.ServiceVersion,
+		c.Setting, c.Token, c.User,
 	} {
 		n.Use(hooks...)
 	}
@@ -332,9 +345,10 @@ func (c *Client) Use(hooks ...Hook) {
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
 		c.AuditHead, c.AuditRecord, c.Backup, c.Change, c.Credential, c.DataKey,
-		c.Database, c.Engine, c.Environment, c.HealthEntry, c.Lease, c.Login,
-		c.Operation, c.Plan, c.Project, c.ProxyObject, c.Revision, c.Service,
-		c.ServiceLabel, c.ServiceTag, c.ServiceVersion, c.Setting, c.Token, c.User,
+		c.Database, c.Engine, c.Environment, c.GatewayLabel, c.GatewayObject,
+		c.HealthEntry, c.Lease, c.Login, c.Operation, c.Plan, c.Project, c.ProxyObject,
+		c.Revision, c.Service, c.ServiceLabel, c.ServiceTag, c.ServiceVersion,
+		c.Setting, c.Token, c.User,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -361,6 +375,10 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Engine.mutate(ctx, m)
 	case *EnvironmentMutation:
 		return c.Environment.mutate(ctx, m)
+	case *GatewayLabelMutation:
+		return c.GatewayLabel.mutate(ctx, m)
+	case *GatewayObjectMutation:
+		return c.GatewayObject.mutate(ctx, m)
 	case *HealthEntryMutation:
 		return c.HealthEntry.mutate(ctx, m)
 	case *LeaseMutation:
@@ -1750,6 +1768,272 @@ func (c *EnvironmentClient) mutate(ctx context.Context, m *EnvironmentMutation) 
 		return (&EnvironmentDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown Environment mutation op: %q", m.Op())
+	}
+}
+
+// GatewayLabelClient is a client for the GatewayLabel schema.
+type GatewayLabelClient struct {
+	config
+}
+
+// NewGatewayLabelClient returns a client for the GatewayLabel from the given config.
+func NewGatewayLabelClient(c config) *GatewayLabelClient {
+	return &GatewayLabelClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `gatewaylabel.Hooks(f(g(h())))`.
+func (c *GatewayLabelClient) Use(hooks ...Hook) {
+	c.hooks.GatewayLabel = append(c.hooks.GatewayLabel, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `gatewaylabel.Intercept(f(g(h())))`.
+func (c *GatewayLabelClient) Intercept(interceptors ...Interceptor) {
+	c.inters.GatewayLabel = append(c.inters.GatewayLabel, interceptors...)
+}
+
+// Create returns a builder for creating a GatewayLabel entity.
+func (c *GatewayLabelClient) Create() *GatewayLabelCreate {
+	mutation := newGatewayLabelMutation(c.config, OpCreate)
+	return &GatewayLabelCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of GatewayLabel entities.
+func (c *GatewayLabelClient) CreateBulk(builders ...*GatewayLabelCreate) *GatewayLabelCreateBulk {
+	return &GatewayLabelCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *GatewayLabelClient) MapCreateBulk(slice any, setFunc func(*GatewayLabelCreate, int)) *GatewayLabelCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &GatewayLabelCreateBulk{err: fmt.Errorf("calling to GatewayLabelClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*GatewayLabelCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &GatewayLabelCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for GatewayLabel.
+func (c *GatewayLabelClient) Update() *GatewayLabelUpdate {
+	mutation := newGatewayLabelMutation(c.config, OpUpdate)
+	return &GatewayLabelUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *GatewayLabelClient) UpdateOne(_m *GatewayLabel) *GatewayLabelUpdateOne {
+	mutation := newGatewayLabelMutation(c.config, OpUpdateOne, withGatewayLabel(_m))
+	return &GatewayLabelUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *GatewayLabelClient) UpdateOneID(id int) *GatewayLabelUpdateOne {
+	mutation := newGatewayLabelMutation(c.config, OpUpdateOne, withGatewayLabelID(id))
+	return &GatewayLabelUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for GatewayLabel.
+func (c *GatewayLabelClient) Delete() *GatewayLabelDelete {
+	mutation := newGatewayLabelMutation(c.config, OpDelete)
+	return &GatewayLabelDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *GatewayLabelClient) DeleteOne(_m *GatewayLabel) *GatewayLabelDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *GatewayLabelClient) DeleteOneID(id int) *GatewayLabelDeleteOne {
+	builder := c.Delete().Where(gatewaylabel.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &GatewayLabelDeleteOne{builder}
+}
+
+// Query returns a query builder for GatewayLabel.
+func (c *GatewayLabelClient) Query() *GatewayLabelQuery {
+	return &GatewayLabelQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeGatewayLabel},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a GatewayLabel entity by its id.
+func (c *GatewayLabelClient) Get(ctx context.Context, id int) (*GatewayLabel, error) {
+	return c.Query().Where(gatewaylabel.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *GatewayLabelClient) GetX(ctx context.Context, id int) *GatewayLabel {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *GatewayLabelClient) Hooks() []Hook {
+	return c.hooks.GatewayLabel
+}
+
+// Interceptors returns the client interceptors.
+func (c *GatewayLabelClient) Interceptors() []Interceptor {
+	return c.inters.GatewayLabel
+}
+
+func (c *GatewayLabelClient) mutate(ctx context.Context, m *GatewayLabelMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&GatewayLabelCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&GatewayLabelUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&GatewayLabelUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&GatewayLabelDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown GatewayLabel mutation op: %q", m.Op())
+	}
+}
+
+// GatewayObjectClient is a client for the GatewayObject schema.
+type GatewayObjectClient struct {
+	config
+}
+
+// NewGatewayObjectClient returns a client for the GatewayObject from the given config.
+func NewGatewayObjectClient(c config) *GatewayObjectClient {
+	return &GatewayObjectClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `gatewayobject.Hooks(f(g(h())))`.
+func (c *GatewayObjectClient) Use(hooks ...Hook) {
+	c.hooks.GatewayObject = append(c.hooks.GatewayObject, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `gatewayobject.Intercept(f(g(h())))`.
+func (c *GatewayObjectClient) Intercept(interceptors ...Interceptor) {
+	c.inters.GatewayObject = append(c.inters.GatewayObject, interceptors...)
+}
+
+// Create returns a builder for creating a GatewayObject entity.
+func (c *GatewayObjectClient) Create() *GatewayObjectCreate {
+	mutation := newGatewayObjectMutation(c.config, OpCreate)
+	return &GatewayObjectCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of GatewayObject entities.
+func (c *GatewayObjectClient) CreateBulk(builders ...*GatewayObjectCreate) *GatewayObjectCreateBulk {
+	return &GatewayObjectCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *GatewayObjectClient) MapCreateBulk(slice any, setFunc func(*GatewayObjectCreate, int)) *GatewayObjectCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &GatewayObjectCreateBulk{err: fmt.Errorf("calling to GatewayObjectClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*GatewayObjectCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &GatewayObjectCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for GatewayObject.
+func (c *GatewayObjectClient) Update() *GatewayObjectUpdate {
+	mutation := newGatewayObjectMutation(c.config, OpUpdate)
+	return &GatewayObjectUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *GatewayObjectClient) UpdateOne(_m *GatewayObject) *GatewayObjectUpdateOne {
+	mutation := newGatewayObjectMutation(c.config, OpUpdateOne, withGatewayObject(_m))
+	return &GatewayObjectUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *GatewayObjectClient) UpdateOneID(id uuid.UUID) *GatewayObjectUpdateOne {
+	mutation := newGatewayObjectMutation(c.config, OpUpdateOne, withGatewayObjectID(id))
+	return &GatewayObjectUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for GatewayObject.
+func (c *GatewayObjectClient) Delete() *GatewayObjectDelete {
+	mutation := newGatewayObjectMutation(c.config, OpDelete)
+	return &GatewayObjectDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *GatewayObjectClient) DeleteOne(_m *GatewayObject) *GatewayObjectDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *GatewayObjectClient) DeleteOneID(id uuid.UUID) *GatewayObjectDeleteOne {
+	builder := c.Delete().Where(gatewayobject.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &GatewayObjectDeleteOne{builder}
+}
+
+// Query returns a query builder for GatewayObject.
+func (c *GatewayObjectClient) Query() *GatewayObjectQuery {
+	return &GatewayObjectQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeGatewayObject},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a GatewayObject entity by its id.
+func (c *GatewayObjectClient) Get(ctx context.Context, id uuid.UUID) (*GatewayObject, error) {
+	return c.Query().Where(gatewayobject.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *GatewayObjectClient) GetX(ctx context.Context, id uuid.UUID) *GatewayObject {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *GatewayObjectClient) Hooks() []Hook {
+	return c.hooks.GatewayObject
+}
+
+// Interceptors returns the client interceptors.
+func (c *GatewayObjectClient) Interceptors() []Interceptor {
+	return c.inters.GatewayObject
+}
+
+func (c *GatewayObjectClient) mutate(ctx context.Context, m *GatewayObjectMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&GatewayObjectCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&GatewayObjectUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&GatewayObjectUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&GatewayObjectDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown GatewayObject mutation op: %q", m.Op())
 	}
 }
 
@@ -4040,14 +4324,14 @@ func (c *UserClient) mutate(ctx context.Context, m *UserMutation) (Value, error)
 type (
 	hooks struct {
 		AuditHead, AuditRecord, Backup, Change, Credential, DataKey, Database, Engine,
-		Environment, HealthEntry, Lease, Login, Operation, Plan, Project, ProxyObject,
-		Revision, Service, ServiceLabel, ServiceTag, ServiceVersion, Setting, Token,
-		User []ent.Hook
+		Environment, GatewayLabel, GatewayObject, HealthEntry, Lease, Login, Operation,
+		Plan, Project, ProxyObject, Revision, Service, ServiceLabel, ServiceTag,
+		ServiceVersion, Setting, Token, User []ent.Hook
 	}
 	inters struct {
 		AuditHead, AuditRecord, Backup, Change, Credential, DataKey, Database, Engine,
-		Environment, HealthEntry, Lease, Login, Operation, Plan, Project, ProxyObject,
-		Revision, Service, ServiceLabel, ServiceTag, ServiceVersion, Setting, Token,
-		User []ent.Interceptor
+		Environment, GatewayLabel, GatewayObject, HealthEntry, Lease, Login, Operation,
+		Plan, Project, ProxyObject, Revision, Service, ServiceLabel, ServiceTag,
+		ServiceVersion, Setting, Token, User []ent.Interceptor
 	}
 )

@@ -21,6 +21,8 @@ import (
 	"github.com/backplane/backplane/ent/datakey"
 	"github.com/backplane/backplane/ent/engine"
 	"github.com/backplane/backplane/ent/environment"
+	"github.com/backplane/backplane/ent/gatewaylabel"
+	"github.com/backplane/backplane/ent/gatewayobject"
 	"github.com/backplane/backplane/ent/healthentry"
 	"github.com/backplane/backplane/ent/lease"
 	"github.com/backplane/backplane/ent/login"
@@ -105,6 +107,8 @@ func checkColumn(t, c string) error {
 			database.Table:       database.ValidColumn,
 			engine.Table:         engine.ValidColumn,
 			environment.Table:    environment.ValidColumn,
+			gatewaylabel.Table:   gatewaylabel.ValidColumn,
+			gatewayobject.Table:  gatewayobject.ValidColumn,
 			healthentry.Table:    healthentry.ValidColumn,
 			lease.Table:          lease.ValidColumn,
 			login.Table:          login.ValidColumn,

@@ -19,6 +19,8 @@ import (
 	"github.com/backplane/backplane/ent/datakey"
 	"github.com/backplane/backplane/ent/engine"
 	"github.com/backplane/backplane/ent/environment"
+	"github.com/backplane/backplane/ent/gatewaylabel"
+	"github.com/backplane/backplane/ent/gatewayobject"
 	"github.com/backplane/backplane/ent/healthentry"
 	"github.com/backplane/backplane/ent/lease"
 	"github.com/backplane/backplane/ent/login"
@@ -57,6 +59,8 @@ const (
 	TypeDatabase       = "Database"
 	TypeEngine         = "Engine"
 	TypeEnvironment    = "Environment"
+	TypeGatewayLabel   = "GatewayLabel"
+	TypeGatewayObject  = "GatewayObject"
 	TypeHealthEntry    = "HealthEntry"
 	TypeLease          = "Lease"
 	TypeLogin          = "Login"
@@ -8826,6 +8830,1766 @@ func (m *EnvironmentMutation) ResetEdge(name string) error {
 		return nil
 	}
 	return fmt.Errorf("unknown Environment edge %s", name)
+}
+
+// GatewayLabelMutation represents an operation that mutates the GatewayLabel nodes in the graph.
+type GatewayLabelMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *int
+	class         *string
+	value_key     *string
+	value         *string
+	kind          *string
+	object_id     *uuid.UUID
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*GatewayLabel, error)
+	predicates    []predicate.GatewayLabel
+}
+
+var _ ent.Mutation = (*GatewayLabelMutation)(nil)
+
+// gatewaylabelOption allows management of the mutation configuration using functional options.
+type gatewaylabelOption func(*GatewayLabelMutation)
+
+// newGatewayLabelMutation creates new mutation for the GatewayLabel entity.
+func newGatewayLabelMutation(c config, op Op, opts ...gatewaylabelOption) *GatewayLabelMutation {
+	m := &GatewayLabelMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeGatewayLabel,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withGatewayLabelID sets the ID field of the mutation.
+func withGatewayLabelID(id int) gatewaylabelOption {
+	return func(m *GatewayLabelMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *GatewayLabel
+		)
+		m.oldValue = func(ctx context.Context) (*GatewayLabel, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().GatewayLabel.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withGatewayLabel sets the old GatewayLabel of the mutation.
+func withGatewayLabel(node *GatewayLabel) gatewaylabelOption {
+	return func(m *GatewayLabelMutation) {
+		m.oldValue = func(context.Context) (*GatewayLabel, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m GatewayLabelMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m GatewayLabelMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *GatewayLabelMutation) ID() (id int, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *GatewayLabelMutation) IDs(ctx context.Context) ([]int, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().GatewayLabel.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetClass sets the "class" field.
+func (m *GatewayLabelMutation) SetClass(s string) {
+	m.class = &s
+}
+
+// Class returns the value of the "class" field in the mutation.
+func (m *GatewayLabelMutation) Class() (r string, exists bool) {
+	v := m.class
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldClass returns the old "class" field's value of the GatewayLabel entity.
+// If the GatewayLabel object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayLabelMutation) OldClass(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldClass is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldClass requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldClass: %w", err)
+	}
+	return oldValue.Class, nil
+}
+
+// ResetClass resets all changes to the "class" field.
+func (m *GatewayLabelMutation) ResetClass() {
+	m.class = nil
+}
+
+// SetValueKey sets the "value_key" field.
+func (m *GatewayLabelMutation) SetValueKey(s string) {
+	m.value_key = &s
+}
+
+// ValueKey returns the value of the "value_key" field in the mutation.
+func (m *GatewayLabelMutation) ValueKey() (r string, exists bool) {
+	v := m.value_key
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldValueKey returns the old "value_key" field's value of the GatewayLabel entity.
+// If the GatewayLabel object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayLabelMutation) OldValueKey(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldValueKey is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldValueKey requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldValueKey: %w", err)
+	}
+	return oldValue.ValueKey, nil
+}
+
+// ResetValueKey resets all changes to the "value_key" field.
+func (m *GatewayLabelMutation) ResetValueKey() {
+	m.value_key = nil
+}
+
+// SetValue sets the "value" field.
+func (m *GatewayLabelMutation) SetValue(s string) {
+	m.value = &s
+}
+
+// Value returns the value of the "value" field in the mutation.
+func (m *GatewayLabelMutation) Value() (r string, exists bool) {
+	v := m.value
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldValue returns the old "value" field's value of the GatewayLabel entity.
+// If the GatewayLabel object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayLabelMutation) OldValue(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldValue is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldValue requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldValue: %w", err)
+	}
+	return oldValue.Value, nil
+}
+
+// ResetValue resets all changes to the "value" field.
+func (m *GatewayLabelMutation) ResetValue() {
+	m.value = nil
+}
+
+// SetKind sets the "kind" field.
+func (m *GatewayLabelMutation) SetKind(s string) {
+	m.kind = &s
+}
+
+// Kind returns the value of the "kind" field in the mutation.
+func (m *GatewayLabelMutation) Kind() (r string, exists bool) {
+	v := m.kind
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKind returns the old "kind" field's value of the GatewayLabel entity.
+// If the GatewayLabel object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayLabelMutation) OldKind(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKind is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKind requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKind: %w", err)
+	}
+	return oldValue.Kind, nil
+}
+
+// ResetKind resets all changes to the "kind" field.
+func (m *GatewayLabelMutation) ResetKind() {
+	m.kind = nil
+}
+
+// SetObjectID sets the "object_id" field.
+func (m *GatewayLabelMutation) SetObjectID(u uuid.UUID) {
+	m.object_id = &u
+}
+
+// ObjectID returns the value of the "object_id" field in the mutation.
+func (m *GatewayLabelMutation) ObjectID() (r uuid.UUID, exists bool) {
+	v := m.object_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldObjectID returns the old "object_id" field's value of the GatewayLabel entity.
+// If the GatewayLabel object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayLabelMutation) OldObjectID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldObjectID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldObjectID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldObjectID: %w", err)
+	}
+	return oldValue.ObjectID, nil
+}
+
+// ResetObjectID resets all changes to the "object_id" field.
+func (m *GatewayLabelMutation) ResetObjectID() {
+	m.object_id = nil
+}
+
+// Where appends a list predicates to the GatewayLabelMutation builder.
+func (m *GatewayLabelMutation) Where(ps ...predicate.GatewayLabel) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the GatewayLabelMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *GatewayLabelMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.GatewayLabel, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *GatewayLabelMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *GatewayLabelMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (GatewayLabel).
+func (m *GatewayLabelMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *GatewayLabelMutation) Fields() []string {
+	fields := make([]string, 0, 5)
+	if m.class != nil {
+		fields = append(fields, gatewaylabel.FieldClass)
+	}
+	if m.value_key != nil {
+		fields = append(fields, gatewaylabel.FieldValueKey)
+	}
+	if m.value != nil {
+		fields = append(fields, gatewaylabel.FieldValue)
+	}
+	if m.kind != nil {
+		fields = append(fields, gatewaylabel.FieldKind)
+	}
+	if m.object_id != nil {
+		fields = append(fields, gatewaylabel.FieldObjectID)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *GatewayLabelMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case gatewaylabel.FieldClass:
+		return m.Class()
+	case gatewaylabel.FieldValueKey:
+		return m.ValueKey()
+	case gatewaylabel.FieldValue:
+		return m.Value()
+	case gatewaylabel.FieldKind:
+		return m.Kind()
+	case gatewaylabel.FieldObjectID:
+		return m.ObjectID()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *GatewayLabelMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case gatewaylabel.FieldClass:
+		return m.OldClass(ctx)
+	case gatewaylabel.FieldValueKey:
+		return m.OldValueKey(ctx)
+	case gatewaylabel.FieldValue:
+		return m.OldValue(ctx)
+	case gatewaylabel.FieldKind:
+		return m.OldKind(ctx)
+	case gatewaylabel.FieldObjectID:
+		return m.OldObjectID(ctx)
+	}
+	return nil, fmt.Errorf("unknown GatewayLabel field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *GatewayLabelMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case gatewaylabel.FieldClass:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetClass(v)
+		return nil
+	case gatewaylabel.FieldValueKey:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetValueKey(v)
+		return nil
+	case gatewaylabel.FieldValue:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetValue(v)
+		return nil
+	case gatewaylabel.FieldKind:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKind(v)
+		return nil
+	case gatewaylabel.FieldObjectID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetObjectID(v)
+		return nil
+	}
+	return fmt.Errorf("unknown GatewayLabel field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *GatewayLabelMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *GatewayLabelMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *GatewayLabelMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown GatewayLabel numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *GatewayLabelMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *GatewayLabelMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *GatewayLabelMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown GatewayLabel nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *GatewayLabelMutation) ResetField(name string) error {
+	switch name {
+	case gatewaylabel.FieldClass:
+		m.ResetClass()
+		return nil
+	case gatewaylabel.FieldValueKey:
+		m.ResetValueKey()
+		return nil
+	case gatewaylabel.FieldValue:
+		m.ResetValue()
+		return nil
+	case gatewaylabel.FieldKind:
+		m.ResetKind()
+		return nil
+	case gatewaylabel.FieldObjectID:
+		m.ResetObjectID()
+		return nil
+	}
+	return fmt.Errorf("unknown GatewayLabel field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *GatewayLabelMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *GatewayLabelMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *GatewayLabelMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *GatewayLabelMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *GatewayLabelMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *GatewayLabelMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *GatewayLabelMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown GatewayLabel unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *GatewayLabelMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown GatewayLabel edge %s", name)
+}
+
+// GatewayObjectMutation represents an operation that mutates the GatewayObject nodes in the graph.
+type GatewayObjectMutation struct {
+	config
+	op             Op
+	typ            string
+	id             *uuid.UUID
+	kind           *string
+	name_key       *string
+	other_key      *string
+	service_id     *uuid.UUID
+	route_id       *uuid.UUID
+	consumer_id    *uuid.UUID
+	upstream_id    *uuid.UUID
+	certificate_id *uuid.UUID
+	document       *[]byte
+	sealed         *map[string][]uint8
+	created_at     *int64
+	addcreated_at  *int64
+	updated_at     *int64
+	addupdated_at  *int64
+	version        *uint64
+	addversion     *int64
+	clearedFields  map[string]struct{}
+	done           bool
+	oldValue       func(context.Context) (*GatewayObject, error)
+	predicates     []predicate.GatewayObject
+}
+
+var _ ent.Mutation = (*GatewayObjectMutation)(nil)
+
+// gatewayobjectOption allows management of the mutation configuration using functional options.
+type gatewayobjectOption func(*GatewayObjectMutation)
+
+// newGatewayObjectMutation creates new mutation for the GatewayObject entity.
+func newGatewayObjectMutation(c config, op Op, opts ...gatewayobjectOption) *GatewayObjectMutation {
+	m := &GatewayObjectMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeGatewayObject,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withGatewayObjectID sets the ID field of the mutation.
+func withGatewayObjectID(id uuid.UUID) gatewayobjectOption {
+	return func(m *GatewayObjectMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *GatewayObject
+		)
+		m.oldValue = func(ctx context.Context) (*GatewayObject, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().GatewayObject.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withGatewayObject sets the old GatewayObject of the mutation.
+func withGatewayObject(node *GatewayObject) gatewayobjectOption {
+	return func(m *GatewayObjectMutation) {
+		m.oldValue = func(context.Context) (*GatewayObject, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m GatewayObjectMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m GatewayObjectMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of GatewayObject entities.
+func (m *GatewayObjectMutation) SetID(id uuid.UUID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *GatewayObjectMutation) ID() (id uuid.UUID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *GatewayObjectMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []uuid.UUID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().GatewayObject.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetKind sets the "kind" field.
+func (m *GatewayObjectMutation) SetKind(s string) {
+	m.kind = &s
+}
+
+// Kind returns the value of the "kind" field in the mutation.
+func (m *GatewayObjectMutation) Kind() (r string, exists bool) {
+	v := m.kind
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKind returns the old "kind" field's value of the GatewayObject entity.
+// If the GatewayObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayObjectMutation) OldKind(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKind is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKind requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKind: %w", err)
+	}
+	return oldValue.Kind, nil
+}
+
+// ResetKind resets all changes to the "kind" field.
+func (m *GatewayObjectMutation) ResetKind() {
+	m.kind = nil
+}
+
+// SetNameKey sets the "name_key" field.
+func (m *GatewayObjectMutation) SetNameKey(s string) {
+	m.name_key = &s
+}
+
+// NameKey returns the value of the "name_key" field in the mutation.
+func (m *GatewayObjectMutation) NameKey() (r string, exists bool) {
+	v := m.name_key
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNameKey returns the old "name_key" field's value of the GatewayObject entity.
+// If the GatewayObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayObjectMutation) OldNameKey(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNameKey is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNameKey requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNameKey: %w", err)
+	}
+	return oldValue.NameKey, nil
+}
+
+// ClearNameKey clears the value of the "name_key" field.
+func (m *GatewayObjectMutation) ClearNameKey() {
+	m.name_key = nil
+	m.clearedFields[gatewayobject.FieldNameKey] = struct{}{}
+}
+
+// NameKeyCleared returns if the "name_key" field was cleared in this mutation.
+func (m *GatewayObjectMutation) NameKeyCleared() bool {
+	_, ok := m.clearedFields[gatewayobject.FieldNameKey]
+	return ok
+}
+
+// ResetNameKey resets all changes to the "name_key" field.
+func (m *GatewayObjectMutation) ResetNameKey() {
+	m.name_key = nil
+	delete(m.clearedFields, gatewayobject.FieldNameKey)
+}
+
+// SetOtherKey sets the "other_key" field.
+func (m *GatewayObjectMutation) SetOtherKey(s string) {
+	m.other_key = &s
+}
+
+// OtherKey returns the value of the "other_key" field in the mutation.
+func (m *GatewayObjectMutation) OtherKey() (r string, exists bool) {
+	v := m.other_key
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOtherKey returns the old "other_key" field's value of the GatewayObject entity.
+// If the GatewayObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayObjectMutation) OldOtherKey(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOtherKey is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOtherKey requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOtherKey: %w", err)
+	}
+	return oldValue.OtherKey, nil
+}
+
+// ClearOtherKey clears the value of the "other_key" field.
+func (m *GatewayObjectMutation) ClearOtherKey() {
+	m.other_key = nil
+	m.clearedFields[gatewayobject.FieldOtherKey] = struct{}{}
+}
+
+// OtherKeyCleared returns if the "other_key" field was cleared in this mutation.
+func (m *GatewayObjectMutation) OtherKeyCleared() bool {
+	_, ok := m.clearedFields[gatewayobject.FieldOtherKey]
+	return ok
+}
+
+// ResetOtherKey resets all changes to the "other_key" field.
+func (m *GatewayObjectMutation) ResetOtherKey() {
+	m.other_key = nil
+	delete(m.clearedFields, gatewayobject.FieldOtherKey)
+}
+
+// SetServiceID sets the "service_id" field.
+func (m *GatewayObjectMutation) SetServiceID(u uuid.UUID) {
+	m.service_id = &u
+}
+
+// ServiceID returns the value of the "service_id" field in the mutation.
+func (m *GatewayObjectMutation) ServiceID() (r uuid.UUID, exists bool) {
+	v := m.service_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldServiceID returns the old "service_id" field's value of the GatewayObject entity.
+// If the GatewayObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayObjectMutation) OldServiceID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldServiceID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldServiceID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldServiceID: %w", err)
+	}
+	return oldValue.ServiceID, nil
+}
+
+// ClearServiceID clears the value of the "service_id" field.
+func (m *GatewayObjectMutation) ClearServiceID() {
+	m.service_id = nil
+	m.clearedFields[gatewayobject.FieldServiceID] = struct{}{}
+}
+
+// ServiceIDCleared returns if the "service_id" field was cleared in this mutation.
+func (m *GatewayObjectMutation) ServiceIDCleared() bool {
+	_, ok := m.clearedFields[gatewayobject.FieldServiceID]
+	return ok
+}
+
+// ResetServiceID resets all changes to the "service_id" field.
+func (m *GatewayObjectMutation) ResetServiceID() {
+	m.service_id = nil
+	delete(m.clearedFields, gatewayobject.FieldServiceID)
+}
+
+// SetRouteID sets the "route_id" field.
+func (m *GatewayObjectMutation) SetRouteID(u uuid.UUID) {
+	m.route_id = &u
+}
+
+// RouteID returns the value of the "route_id" field in the mutation.
+func (m *GatewayObjectMutation) RouteID() (r uuid.UUID, exists bool) {
+	v := m.route_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRouteID returns the old "route_id" field's value of the GatewayObject entity.
+// If the GatewayObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayObjectMutation) OldRouteID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRouteID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRouteID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRouteID: %w", err)
+	}
+	return oldValue.RouteID, nil
+}
+
+// ClearRouteID clears the value of the "route_id" field.
+func (m *GatewayObjectMutation) ClearRouteID() {
+	m.route_id = nil
+	m.clearedFields[gatewayobject.FieldRouteID] = struct{}{}
+}
+
+// RouteIDCleared returns if the "route_id" field was cleared in this mutation.
+func (m *GatewayObjectMutation) RouteIDCleared() bool {
+	_, ok := m.clearedFields[gatewayobject.FieldRouteID]
+	return ok
+}
+
+// ResetRouteID resets all changes to the "route_id" field.
+func (m *GatewayObjectMutation) ResetRouteID() {
+	m.route_id = nil
+	delete(m.clearedFields, gatewayobject.FieldRouteID)
+}
+
+// SetConsumerID sets the "consumer_id" field.
+func (m *GatewayObjectMutation) SetConsumerID(u uuid.UUID) {
+	m.consumer_id = &u
+}
+
+// ConsumerID returns the value of the "consumer_id" field in the mutation.
+func (m *GatewayObjectMutation) ConsumerID() (r uuid.UUID, exists bool) {
+	v := m.consumer_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldConsumerID returns the old "consumer_id" field's value of the GatewayObject entity.
+// If the GatewayObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayObjectMutation) OldConsumerID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldConsumerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldConsumerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldConsumerID: %w", err)
+	}
+	return oldValue.ConsumerID, nil
+}
+
+// ClearConsumerID clears the value of the "consumer_id" field.
+func (m *GatewayObjectMutation) ClearConsumerID() {
+	m.consumer_id = nil
+	m.clearedFields[gatewayobject.FieldConsumerID] = struct{}{}
+}
+
+// ConsumerIDCleared returns if the "consumer_id" field was cleared in this mutation.
+func (m *GatewayObjectMutation) ConsumerIDCleared() bool {
+	_, ok := m.clearedFields[gatewayobject.FieldConsumerID]
+	return ok
+}
+
+// ResetConsumerID resets all changes to the "consumer_id" field.
+func (m *GatewayObjectMutation) ResetConsumerID() {
+	m.consumer_id = nil
+	delete(m.clearedFields, gatewayobject.FieldConsumerID)
+}
+
+// SetUpstreamID sets the "upstream_id" field.
+func (m *GatewayObjectMutation) SetUpstreamID(u uuid.UUID) {
+	m.upstream_id = &u
+}
+
+// UpstreamID returns the value of the "upstream_id" field in the mutation.
+func (m *GatewayObjectMutation) UpstreamID() (r uuid.UUID, exists bool) {
+	v := m.upstream_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpstreamID returns the old "upstream_id" field's value of the GatewayObject entity.
+// If the GatewayObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayObjectMutation) OldUpstreamID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpstreamID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpstreamID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpstreamID: %w", err)
+	}
+	return oldValue.UpstreamID, nil
+}
+
+// ClearUpstreamID clears the value of the "upstream_id" field.
+func (m *GatewayObjectMutation) ClearUpstreamID() {
+	m.upstream_id = nil
+	m.clearedFields[gatewayobject.FieldUpstreamID] = struct{}{}
+}
+
+// UpstreamIDCleared returns if the "upstream_id" field was cleared in this mutation.
+func (m *GatewayObjectMutation) UpstreamIDCleared() bool {
+	_, ok := m.clearedFields[gatewayobject.FieldUpstreamID]
+	return ok
+}
+
+// ResetUpstreamID resets all changes to the "upstream_id" field.
+func (m *GatewayObjectMutation) ResetUpstreamID() {
+	m.upstream_id = nil
+	delete(m.clearedFields, gatewayobject.FieldUpstreamID)
+}
+
+// SetCertificateID sets the "certificate_id" field.
+func (m *GatewayObjectMutation) SetCertificateID(u uuid.UUID) {
+	m.certificate_id = &u
+}
+
+// CertificateID returns the value of the "certificate_id" field in the mutation.
+func (m *GatewayObjectMutation) CertificateID() (r uuid.UUID, exists bool) {
+	v := m.certificate_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCertificateID returns the old "certificate_id" field's value of the GatewayObject entity.
+// If the GatewayObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayObjectMutation) OldCertificateID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCertificateID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCertificateID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCertificateID: %w", err)
+	}
+	return oldValue.CertificateID, nil
+}
+
+// ClearCertificateID clears the value of the "certificate_id" field.
+func (m *GatewayObjectMutation) ClearCertificateID() {
+	m.certificate_id = nil
+	m.clearedFields[gatewayobject.FieldCertificateID] = struct{}{}
+}
+
+// CertificateIDCleared returns if the "certificate_id" field was cleared in this mutation.
+func (m *GatewayObjectMutation) CertificateIDCleared() bool {
+	_, ok := m.clearedFields[gatewayobject.FieldCertificateID]
+	return ok
+}
+
+// ResetCertificateID resets all changes to the "certificate_id" field.
+func (m *GatewayObjectMutation) ResetCertificateID() {
+	m.certificate_id = nil
+	delete(m.clearedFields, gatewayobject.FieldCertificateID)
+}
+
+// SetDocument sets the "document" field.
+func (m *GatewayObjectMutation) SetDocument(b []byte) {
+	m.document = &b
+}
+
+// Document returns the value of the "document" field in the mutation.
+func (m *GatewayObjectMutation) Document() (r []byte, exists bool) {
+	v := m.document
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDocument returns the old "document" field's value of the GatewayObject entity.
+// If the GatewayObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayObjectMutation) OldDocument(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDocument is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDocument requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDocument: %w", err)
+	}
+	return oldValue.Document, nil
+}
+
+// ResetDocument resets all changes to the "document" field.
+func (m *GatewayObjectMutation) ResetDocument() {
+	m.document = nil
+}
+
+// SetSealed sets the "sealed" field.
+func (m *GatewayObjectMutation) SetSealed(value map[string][]uint8) {
+	m.sealed = &value
+}
+
+// Sealed returns the value of the "sealed" field in the mutation.
+func (m *GatewayObjectMutation) Sealed() (r map[string][]uint8, exists bool) {
+	v := m.sealed
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSealed returns the old "sealed" field's value of the GatewayObject entity.
+// If the GatewayObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayObjectMutation) OldSealed(ctx context.Context) (v map[string][]uint8, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSealed is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSealed requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSealed: %w", err)
+	}
+	return oldValue.Sealed, nil
+}
+
+// ResetSealed resets all changes to the "sealed" field.
+func (m *GatewayObjectMutation) ResetSealed() {
+	m.sealed = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *GatewayObjectMutation) SetCreatedAt(i int64) {
+	m.created_at = &i
+	m.addcreated_at = nil
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *GatewayObjectMutation) CreatedAt() (r int64, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the GatewayObject entity.
+// If the GatewayObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayObjectMutation) OldCreatedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// AddCreatedAt adds i to the "created_at" field.
+func (m *GatewayObjectMutation) AddCreatedAt(i int64) {
+	if m.addcreated_at != nil {
+		*m.addcreated_at += i
+	} else {
+		m.addcreated_at = &i
+	}
+}
+
+// AddedCreatedAt returns the value that was added to the "created_at" field in this mutation.
+func (m *GatewayObjectMutation) AddedCreatedAt() (r int64, exists bool) {
+	v := m.addcreated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *GatewayObjectMutation) ResetCreatedAt() {
+	m.created_at = nil
+	m.addcreated_at = nil
+}
+
+// SetUpdatedAt sets the "updated_at" field.
+func (m *GatewayObjectMutation) SetUpdatedAt(i int64) {
+	m.updated_at = &i
+	m.addupdated_at = nil
+}
+
+// UpdatedAt returns the value of the "updated_at" field in the mutation.
+func (m *GatewayObjectMutation) UpdatedAt() (r int64, exists bool) {
+	v := m.updated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpdatedAt returns the old "updated_at" field's value of the GatewayObject entity.
+// If the GatewayObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayObjectMutation) OldUpdatedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpdatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpdatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpdatedAt: %w", err)
+	}
+	return oldValue.UpdatedAt, nil
+}
+
+// AddUpdatedAt adds i to the "updated_at" field.
+func (m *GatewayObjectMutation) AddUpdatedAt(i int64) {
+	if m.addupdated_at != nil {
+		*m.addupdated_at += i
+	} else {
+		m.addupdated_at = &i
+	}
+}
+
+// AddedUpdatedAt returns the value that was added to the "updated_at" field in this mutation.
+func (m *GatewayObjectMutation) AddedUpdatedAt() (r int64, exists bool) {
+	v := m.addupdated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetUpdatedAt resets all changes to the "updated_at" field.
+func (m *GatewayObjectMutation) ResetUpdatedAt() {
+	m.updated_at = nil
+	m.addupdated_at = nil
+}
+
+// SetVersion sets the "version" field.
+func (m *GatewayObjectMutation) SetVersion(u uint64) {
+	m.version = &u
+	m.addversion = nil
+}
+
+// Version returns the value of the "version" field in the mutation.
+func (m *GatewayObjectMutation) Version() (r uint64, exists bool) {
+	v := m.version
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVersion returns the old "version" field's value of the GatewayObject entity.
+// If the GatewayObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayObjectMutation) OldVersion(ctx context.Context) (v uint64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVersion is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVersion requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVersion: %w", err)
+	}
+	return oldValue.Version, nil
+}
+
+// AddVersion adds u to the "version" field.
+func (m *GatewayObjectMutation) AddVersion(u int64) {
+	if m.addversion != nil {
+		*m.addversion += u
+	} else {
+		m.addversion = &u
+	}
+}
+
+// AddedVersion returns the value that was added to the "version" field in this mutation.
+func (m *GatewayObjectMutation) AddedVersion() (r int64, exists bool) {
+	v := m.addversion
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetVersion resets all changes to the "version" field.
+func (m *GatewayObjectMutation) ResetVersion() {
+	m.version = nil
+	m.addversion = nil
+}
+
+// Where appends a list predicates to the GatewayObjectMutation builder.
+func (m *GatewayObjectMutation) Where(ps ...predicate.GatewayObject) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the GatewayObjectMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *GatewayObjectMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.GatewayObject, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *GatewayObjectMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *GatewayObjectMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (GatewayObject).
+func (m *GatewayObjectMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *GatewayObjectMutation) Fields() []string {
+	fields := make([]string, 0, 13)
+	if m.kind != nil {
+		fields = append(fields, gatewayobject.FieldKind)
+	}
+	if m.name_key != nil {
+		fields = append(fields, gatewayobject.FieldNameKey)
+	}
+	if m.other_key != nil {
+		fields = append(fields, gatewayobject.FieldOtherKey)
+	}
+	if m.service_id != nil {
+		fields = append(fields, gatewayobject.FieldServiceID)
+	}
+	if m.route_id != nil {
+		fields = append(fields, gatewayobject.FieldRouteID)
+	}
+	if m.consumer_id != nil {
+		fields = append(fields, gatewayobject.FieldConsumerID)
+	}
+	if m.upstream_id != nil {
+		fields = append(fields, gatewayobject.FieldUpstreamID)
+	}
+	if m.certificate_id != nil {
+		fields = append(fields, gatewayobject.FieldCertificateID)
+	}
+	if m.document != nil {
+		fields = append(fields, gatewayobject.FieldDocument)
+	}
+	if m.sealed != nil {
+		fields = append(fields, gatewayobject.FieldSealed)
+	}
+	if m.created_at != nil {
+		fields = append(fields, gatewayobject.FieldCreatedAt)
+	}
+	if m.updated_at != nil {
+		fields = append(fields, gatewayobject.FieldUpdatedAt)
+	}
+	if m.version != nil {
+		fields = append(fields, gatewayobject.FieldVersion)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *GatewayObjectMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case gatewayobject.FieldKind:
+		return m.Kind()
+	case gatewayobject.FieldNameKey:
+		return m.NameKey()
+	case gatewayobject.FieldOtherKey:
+		return m.OtherKey()
+	case gatewayobject.FieldServiceID:
+		return m.ServiceID()
+	case gatewayobject.FieldRouteID:
+		return m.RouteID()
+	case gatewayobject.FieldConsumerID:
+		return m.ConsumerID()
+	case gatewayobject.FieldUpstreamID:
+		return m.UpstreamID()
+	case gatewayobject.FieldCertificateID:
+		return m.CertificateID()
+	case gatewayobject.FieldDocument:
+		return m.Document()
+	case gatewayobject.FieldSealed:
+		return m.Sealed()
+	case gatewayobject.FieldCreatedAt:
+		return m.CreatedAt()
+	case gatewayobject.FieldUpdatedAt:
+		return m.UpdatedAt()
+	case gatewayobject.FieldVersion:
+		return m.Version()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *GatewayObjectMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case gatewayobject.FieldKind:
+		return m.OldKind(ctx)
+	case gatewayobject.FieldNameKey:
+		return m.OldNameKey(ctx)
+	case gatewayobject.FieldOtherKey:
+		return m.OldOtherKey(ctx)
+	case gatewayobject.FieldServiceID:
+		return m.OldServiceID(ctx)
+	case gatewayobject.FieldRouteID:
+		return m.OldRouteID(ctx)
+	case gatewayobject.FieldConsumerID:
+		return m.OldConsumerID(ctx)
+	case gatewayobject.FieldUpstreamID:
+		return m.OldUpstreamID(ctx)
+	case gatewayobject.FieldCertificateID:
+		return m.OldCertificateID(ctx)
+	case gatewayobject.FieldDocument:
+		return m.OldDocument(ctx)
+	case gatewayobject.FieldSealed:
+		return m.OldSealed(ctx)
+	case gatewayobject.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case gatewayobject.FieldUpdatedAt:
+		return m.OldUpdatedAt(ctx)
+	case gatewayobject.FieldVersion:
+		return m.OldVersion(ctx)
+	}
+	return nil, fmt.Errorf("unknown GatewayObject field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *GatewayObjectMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case gatewayobject.FieldKind:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKind(v)
+		return nil
+	case gatewayobject.FieldNameKey:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNameKey(v)
+		return nil
+	case gatewayobject.FieldOtherKey:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOtherKey(v)
+		return nil
+	case gatewayobject.FieldServiceID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetServiceID(v)
+		return nil
+	case gatewayobject.FieldRouteID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRouteID(v)
+		return nil
+	case gatewayobject.FieldConsumerID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetConsumerID(v)
+		return nil
+	case gatewayobject.FieldUpstreamID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpstreamID(v)
+		return nil
+	case gatewayobject.FieldCertificateID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCertificateID(v)
+		return nil
+	case gatewayobject.FieldDocument:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDocument(v)
+		return nil
+	case gatewayobject.FieldSealed:
+		v, ok := value.(map[string][]uint8)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSealed(v)
+		return nil
+	case gatewayobject.FieldCreatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case gatewayobject.FieldUpdatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpdatedAt(v)
+		return nil
+	case gatewayobject.FieldVersion:
+		v, ok := value.(uint64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVersion(v)
+		return nil
+	}
+	return fmt.Errorf("unknown GatewayObject field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *GatewayObjectMutation) AddedFields() []string {
+	var fields []string
+	if m.addcreated_at != nil {
+		fields = append(fields, gatewayobject.FieldCreatedAt)
+	}
+	if m.addupdated_at != nil {
+		fields = append(fields, gatewayobject.FieldUpdatedAt)
+	}
+	if m.addversion != nil {
+		fields = append(fields, gatewayobject.FieldVersion)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *GatewayObjectMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case gatewayobject.FieldCreatedAt:
+		return m.AddedCreatedAt()
+	case gatewayobject.FieldUpdatedAt:
+		return m.AddedUpdatedAt()
+	case gatewayobject.FieldVersion:
+		return m.AddedVersion()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *GatewayObjectMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case gatewayobject.FieldCreatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddCreatedAt(v)
+		return nil
+	case gatewayobject.FieldUpdatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddUpdatedAt(v)
+		return nil
+	case gatewayobject.FieldVersion:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddVersion(v)
+		return nil
+	}
+	return fmt.Errorf("unknown GatewayObject numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *GatewayObjectMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(gatewayobject.FieldNameKey) {
+		fields = append(fields, gatewayobject.FieldNameKey)
+	}
+	if m.FieldCleared(gatewayobject.FieldOtherKey) {
+		fields = append(fields, gatewayobject.FieldOtherKey)
+	}
+	if m.FieldCleared(gatewayobject.FieldServiceID) {
+		fields = append(fields, gatewayobject.FieldServiceID)
+	}
+	if m.FieldCleared(gatewayobject.FieldRouteID) {
+		fields = append(fields, gatewayobject.FieldRouteID)
+	}
+	if m.FieldCleared(gatewayobject.FieldConsumerID) {
+		fields = append(fields, gatewayobject.FieldConsumerID)
+	}
+	if m.FieldCleared(gatewayobject.FieldUpstreamID) {
+		fields = append(fields, gatewayobject.FieldUpstreamID)
+	}
+	if m.FieldCleared(gatewayobject.FieldCertificateID) {
+		fields = append(fields, gatewayobject.FieldCertificateID)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *GatewayObjectMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *GatewayObjectMutation) ClearField(name string) error {
+	switch name {
+	case gatewayobject.FieldNameKey:
+		m.ClearNameKey()
+		return nil
+	case gatewayobject.FieldOtherKey:
+		m.ClearOtherKey()
+		return nil
+	case gatewayobject.FieldServiceID:
+		m.ClearServiceID()
+		return nil
+	case gatewayobject.FieldRouteID:
+		m.ClearRouteID()
+		return nil
+	case gatewayobject.FieldConsumerID:
+		m.ClearConsumerID()
+		return nil
+	case gatewayobject.FieldUpstreamID:
+		m.ClearUpstreamID()
+		return nil
+	case gatewayobject.FieldCertificateID:
+		m.ClearCertificateID()
+		return nil
+	}
+	return fmt.Errorf("unknown GatewayObject nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *GatewayObjectMutation) ResetField(name string) error {
+	switch name {
+	case gatewayobject.FieldKind:
+		m.ResetKind()
+		return nil
+	case gatewayobject.FieldNameKey:
+		m.ResetNameKey()
+		return nil
+	case gatewayobject.FieldOtherKey:
+		m.ResetOtherKey()
+		return nil
+	case gatewayobject.FieldServiceID:
+		m.ResetServiceID()
+		return nil
+	case gatewayobject.FieldRouteID:
+		m.ResetRouteID()
+		return nil
+	case gatewayobject.FieldConsumerID:
+		m.ResetConsumerID()
+		return nil
+	case gatewayobject.FieldUpstreamID:
+		m.ResetUpstreamID()
+		return nil
+	case gatewayobject.FieldCertificateID:
+		m.ResetCertificateID()
+		return nil
+	case gatewayobject.FieldDocument:
+		m.ResetDocument()
+		return nil
+	case gatewayobject.FieldSealed:
+		m.ResetSealed()
+		return nil
+	case gatewayobject.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case gatewayobject.FieldUpdatedAt:
+		m.ResetUpdatedAt()
+		return nil
+	case gatewayobject.FieldVersion:
+		m.ResetVersion()
+		return nil
+	}
+	return fmt.Errorf("unknown GatewayObject field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *GatewayObjectMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *GatewayObjectMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *GatewayObjectMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *GatewayObjectMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *GatewayObjectMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *GatewayObjectMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *GatewayObjectMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown GatewayObject unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *GatewayObjectMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown GatewayObject edge %s", name)
 }
 
 // HealthEntryMutation represents an operation that mutates the HealthEntry nodes in the graph.

@@ -12,6 +12,8 @@ import (
 	"github.com/backplane/backplane/ent/datakey"
 	"github.com/backplane/backplane/ent/engine"
 	"github.com/backplane/backplane/ent/environment"
+	"github.com/backplane/backplane/ent/gatewaylabel"
+	"github.com/backplane/backplane/ent/gatewayobject"
 	"github.com/backplane/backplane/ent/healthentry"
 	"github.com/backplane/backplane/ent/lease"
 	"github.com/backplane/backplane/ent/login"
@@ -362,6 +364,34 @@ func init() {
 	environmentDescID := environmentFields[0].Descriptor()
 	// environment.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	environment.IDValidator = environmentDescID.Validators[0].(func(int) error)
+	gatewaylabelFields := schema.GatewayLabel{}.Fields()
+	_ = gatewaylabelFields
+	// gatewaylabelDescClass is the schema descriptor for class field.
+	gatewaylabelDescClass := gatewaylabelFields[0].Descriptor()
+	// gatewaylabel.ClassValidator is a validator for the "class" field. It is called by the builders before save.
+	gatewaylabel.ClassValidator = gatewaylabelDescClass.Validators[0].(func(string) error)
+	// gatewaylabelDescValueKey is the schema descriptor for value_key field.
+	gatewaylabelDescValueKey := gatewaylabelFields[1].Descriptor()
+	// gatewaylabel.ValueKeyValidator is a validator for the "value_key" field. It is called by the builders before save.
+	gatewaylabel.ValueKeyValidator = gatewaylabelDescValueKey.Validators[0].(func(string) error)
+	// gatewaylabelDescKind is the schema descriptor for kind field.
+	gatewaylabelDescKind := gatewaylabelFields[3].Descriptor()
+	// gatewaylabel.KindValidator is a validator for the "kind" field. It is called by the builders before save.
+	gatewaylabel.KindValidator = gatewaylabelDescKind.Validators[0].(func(string) error)
+	gatewayobjectFields := schema.GatewayObject{}.Fields()
+	_ = gatewayobjectFields
+	// gatewayobjectDescKind is the schema descriptor for kind field.
+	gatewayobjectDescKind := gatewayobjectFields[1].Descriptor()
+	// gatewayobject.KindValidator is a validator for the "kind" field. It is called by the builders before save.
+	gatewayobject.KindValidator = gatewayobjectDescKind.Validators[0].(func(string) error)
+	// gatewayobjectDescNameKey is the schema descriptor for name_key field.
+	gatewayobjectDescNameKey := gatewayobjectFields[2].Descriptor()
+	// gatewayobject.NameKeyValidator is a validator for the "name_key" field. It is called by the builders before save.
+	gatewayobject.NameKeyValidator = gatewayobjectDescNameKey.Validators[0].(func(string) error)
+	// gatewayobjectDescOtherKey is the schema descriptor for other_key field.
+	gatewayobjectDescOtherKey := gatewayobjectFields[3].Descriptor()
+	// gatewayobject.OtherKeyValidator is a validator for the "other_key" field. It is called by the builders before save.
+	gatewayobject.OtherKeyValidator = gatewayobjectDescOtherKey.Validators[0].(func(string) error)
 	healthentryFields := schema.HealthEntry{}.Fields()
 	_ = healthentryFields
 	// healthentryDescCode is the schema descriptor for code field.

@@ -30,6 +30,10 @@ type Tx struct {
 	Engine *EngineClient
 	// Environment is the client for interacting with the Environment builders.
 	Environment *EnvironmentClient
+	// GatewayLabel is the client for interacting with the GatewayLabel builders.
+	GatewayLabel *GatewayLabelClient
+	// GatewayObject is the client for interacting with the GatewayObject builders.
+	GatewayObject *GatewayObjectClient
 	// HealthEntry is the client for interacting with the HealthEntry builders.
 	HealthEntry *HealthEntryClient
 	// Lease is the client for interacting with the Lease builders.
@@ -200,6 +204,8 @@ func (tx *Tx) init() {
 	tx.Database = NewDatabaseClient(tx.config)
 	tx.Engine = NewEngineClient(tx.config)
 	tx.Environment = NewEnvironmentClient(tx.config)
+	tx.GatewayLabel = NewGatewayLabelClient(tx.config)
+	tx.GatewayObject = NewGatewayObjectClient(tx.config)
 	tx.HealthEntry = NewHealthEntryClient(tx.config)
 	tx.Lease = NewLeaseClient(tx.config)
 	tx.Login = NewLoginClient(tx.config)

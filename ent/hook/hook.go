@@ -117,6 +117,30 @@ func (f EnvironmentFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value,
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.EnvironmentMutation", m)
 }
 
+// The GatewayLabelFunc type is an adapter to allow the use of ordinary
+// function as GatewayLabel mutator.
+type GatewayLabelFunc func(context.Context, *ent.GatewayLabelMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f GatewayLabelFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.GatewayLabelMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.GatewayLabelMutation", m)
+}
+
+// The GatewayObjectFunc type is an adapter to allow the use of ordinary
+// function as GatewayObject mutator.
+type GatewayObjectFunc func(context.Context, *ent.GatewayObjectMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f GatewayObjectFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.GatewayObjectMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.GatewayObjectMutation", m)
+}
+
 // The HealthEntryFunc type is an adapter to allow the use of ordinary
 // function as HealthEntry mutator.
 type HealthEntryFunc func(context.Context, *ent.HealthEntryMutation) (ent.Value, error)

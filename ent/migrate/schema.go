@@ -303,6 +303,108 @@ var (
 		Columns:    EnvironmentsColumns,
 		PrimaryKey: []*schema.Column{EnvironmentsColumns[0]},
 	}
+	// GatewayLabelsColumns holds the columns for the "gateway_labels" table.
+	GatewayLabelsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "class", Type: field.TypeString, Size: 16},
+		{Name: "value_key", Type: field.TypeString, Size: 255},
+		{Name: "value", Type: field.TypeString, Size: 2147483647},
+		{Name: "kind", Type: field.TypeString, Size: 32},
+		{Name: "object_id", Type: field.TypeUUID},
+	}
+	// GatewayLabelsTable holds the schema information for the "gateway_labels" table.
+	GatewayLabelsTable = &schema.Table{
+		Name:       "gateway_labels",
+		Columns:    GatewayLabelsColumns,
+		PrimaryKey: []*schema.Column{GatewayLabelsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "gatewaylabel_class_value_key_kind_object_id",
+				Unique:  true,
+				Columns: []*schema.Column{GatewayLabelsColumns[1], GatewayLabelsColumns[2], GatewayLabelsColumns[4], GatewayLabelsColumns[5]},
+			},
+			{
+				Name:    "gatewaylabel_class_id",
+				Unique:  false,
+				Columns: []*schema.Column{GatewayLabelsColumns[1], GatewayLabelsColumns[0]},
+			},
+			{
+				Name:    "gatewaylabel_class_value_key_id",
+				Unique:  false,
+				Columns: []*schema.Column{GatewayLabelsColumns[1], GatewayLabelsColumns[2], GatewayLabelsColumns[0]},
+			},
+			{
+				Name:    "gatewaylabel_object_id",
+				Unique:  false,
+				Columns: []*schema.Column{GatewayLabelsColumns[5]},
+			},
+		},
+	}
+	// GatewayObjectsColumns holds the columns for the "gateway_objects" table.
+	GatewayObjectsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "kind", Type: field.TypeString, Size: 32},
+		{Name: "name_key", Type: field.TypeString, Nullable: true, Size: 255},
+		{Name: "other_key", Type: field.TypeString, Nullable: true, Size: 255},
+		{Name: "service_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "route_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "consumer_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "upstream_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "certificate_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "document", Type: field.TypeBytes, SchemaType: map[string]string{"mysql": "mediumblob"}},
+		{Name: "sealed", Type: field.TypeJSON},
+		{Name: "created_at", Type: field.TypeInt64},
+		{Name: "updated_at", Type: field.TypeInt64},
+		{Name: "version", Type: field.TypeUint64},
+	}
+	// GatewayObjectsTable holds the schema information for the "gateway_objects" table.
+	GatewayObjectsTable = &schema.Table{
+		Name:       "gateway_objects",
+		Columns:    GatewayObjectsColumns,
+		PrimaryKey: []*schema.Column{GatewayObjectsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "gatewayobject_kind_id",
+				Unique:  false,
+				Columns: []*schema.Column{GatewayObjectsColumns[1], GatewayObjectsColumns[0]},
+			},
+			{
+				Name:    "gatewayobject_kind_name_key",
+				Unique:  true,
+				Columns: []*schema.Column{GatewayObjectsColumns[1], GatewayObjectsColumns[2]},
+			},
+			{
+				Name:    "gatewayobject_kind_other_key",
+				Unique:  true,
+				Columns: []*schema.Column{GatewayObjectsColumns[1], GatewayObjectsColumns[3]},
+			},
+			{
+				Name:    "gatewayobject_service_id_kind_id",
+				Unique:  false,
+				Columns: []*schema.Column{GatewayObjectsColumns[4], GatewayObjectsColumns[1], GatewayObjectsColumns[0]},
+			},
+			{
+				Name:    "gatewayobject_route_id_kind_id",
+				Unique:  false,
+				Columns: []*schema.Column{GatewayObjectsColumns[5], GatewayObjectsColumns[1], GatewayObjectsColumns[0]},
+			},
+			{
+				Name:    "gatewayobject_consumer_id_kind_id",
+				Unique:  false,
+				Columns: []*schema.Column{GatewayObjectsColumns[6], GatewayObjectsColumns[1], GatewayObjectsColumns[0]},
+			},
+			{
+				Name:    "gatewayobject_upstream_id_kind_id",
+				Unique:  false,
+				Columns: []*schema.Column{GatewayObjectsColumns[7], GatewayObjectsColumns[1], GatewayObjectsColumns[0]},
+			},
+			{
+				Name:    "gatewayobject_certificate_id_kind_id",
+				Unique:  false,
+				Columns: []*schema.Column{GatewayObjectsColumns[8], GatewayObjectsColumns[1], GatewayObjectsColumns[0]},
+			},
+		},
+	}
 	// HealthEntriesColumns holds the columns for the "health_entries" table.
 	HealthEntriesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt, Increment: true},
@@ -818,6 +920,8 @@ var (
 		DatabasesTable,
 		EnginesTable,
 		EnvironmentsTable,
+		GatewayLabelsTable,
+		GatewayObjectsTable,
 		HealthEntriesTable,
 		LeasesTable,
 		LoginsTable,
@@ -873,6 +977,14 @@ func init() {
 		Collation: "utf8mb4_bin",
 	}
 	EnvironmentsTable.Annotation = &entsql.Annotation{
+		Charset:   "utf8mb4",
+		Collation: "utf8mb4_bin",
+	}
+	GatewayLabelsTable.Annotation = &entsql.Annotation{
+		Charset:   "utf8mb4",
+		Collation: "utf8mb4_bin",
+	}
+	GatewayObjectsTable.Annotation = &entsql.Annotation{
 		Charset:   "utf8mb4",
 		Collation: "utf8mb4_bin",
 	}

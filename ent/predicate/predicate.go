@@ -33,6 +33,12 @@ type Engine func(*sql.Selector)
 // Environment is the predicate function for environment builders.
 type Environment func(*sql.Selector)
 
+// GatewayLabel is the predicate function for gatewaylabel builders.
+type GatewayLabel func(*sql.Selector)
+
+// GatewayObject is the predicate function for gatewayobject builders.
+type GatewayObject func(*sql.Selector)
+
 // HealthEntry is the predicate function for healthentry builders.
 type HealthEntry func(*sql.Selector)
 

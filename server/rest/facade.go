@@ -19,6 +19,7 @@ import (
 
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
+	gatewayv1 "github.com/backplane/backplane/gen/backplane/gateway/v1"
 	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
 	proxyv1 "github.com/backplane/backplane/gen/backplane/proxy/v1"
 	"github.com/backplane/backplane/internal/errs"
@@ -73,6 +74,7 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 	services, identities := catalogv1.NewServiceCatalogClient(conn), identityv1.NewIdentityAdminClient(conn)
 	databases, credentials := dbaasv1.NewDatabaseAdminClient(conn), dbaasv1.NewCredentialAdminClient(conn)
 	proxies := proxyv1.NewProxyServiceClient(conn)
+	gatewayMux, consumerMux, nodeMux := f.newMux(), f.newMux(), f.newMux()
 	f.identities = identities
 	f.watch = map[string]watcher{
 		catalogv1.ServiceCatalog_WatchServices_FullMethodName: watchServices(services),
@@ -82,11 +84,14 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 	}
 	catalogMux, identityMux, databaseMux, credentialMux, proxyMux := f.newMux(), f.newMux(), f.newMux(), f.newMux(), f.newMux()
 	f.muxes = map[string]*runtime.ServeMux{
-		catalogv1.ServiceCatalog_ServiceDesc.ServiceName: catalogMux,
-		identityv1.IdentityAdmin_ServiceDesc.ServiceName: identityMux,
-		dbaasv1.DatabaseAdmin_ServiceDesc.ServiceName:    databaseMux,
-		dbaasv1.CredentialAdmin_ServiceDesc.ServiceName:  credentialMux,
-		proxyv1.ProxyService_ServiceDesc.ServiceName:     proxyMux,
+		catalogv1.ServiceCatalog_ServiceDesc.ServiceName:  catalogMux,
+		identityv1.IdentityAdmin_ServiceDesc.ServiceName:  identityMux,
+		dbaasv1.DatabaseAdmin_ServiceDesc.ServiceName:     databaseMux,
+		dbaasv1.CredentialAdmin_ServiceDesc.ServiceName:   credentialMux,
+		proxyv1.ProxyService_ServiceDesc.ServiceName:      proxyMux,
+		gatewayv1.GatewayService_ServiceDesc.ServiceName:  gatewayMux,
+		gatewayv1.ConsumerService_ServiceDesc.ServiceName: consumerMux,
+		gatewayv1.NodeService_ServiceDesc.ServiceName:     nodeMux,
 	}
 	for _, r := range f.routes {
 		if f.muxes[r.service] == nil {
@@ -99,6 +104,9 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 		dbaasv1.RegisterDatabaseAdminHandlerClient(ctx, databaseMux, databases),
 		dbaasv1.RegisterCredentialAdminHandlerClient(ctx, credentialMux, credentials),
 		proxyv1.RegisterProxyServiceHandlerClient(ctx, proxyMux, proxies),
+		gatewayv1.RegisterGatewayServiceHandlerClient(ctx, gatewayMux, gatewayv1.NewGatewayServiceClient(conn)),
+		gatewayv1.RegisterConsumerServiceHandlerClient(ctx, consumerMux, gatewayv1.NewConsumerServiceClient(conn)),
+		gatewayv1.RegisterNodeServiceHandlerClient(ctx, nodeMux, gatewayv1.NewNodeServiceClient(conn)),
 	)
 	if err != nil {
 		return nil, err

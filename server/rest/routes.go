@@ -107,7 +107,7 @@ func (r route) matches(segments []string) bool {
 		return false
 	}
 	for i, s := range r.segments {
-		if s != segments[i] && (s[0] != '{' || segments[i] == "" || s[1] == '#' && !isNumber(segments[i])) {
+		if s != segments[i] && (!strings.HasPrefix(s, "{") || segments[i] == "" || s[1] == '#' && !isNumber(segments[i])) {
 			return false
 		}
 	}
@@ -137,7 +137,7 @@ func isNumber(segment string) bool {
 // literals counts the segments that are fixed: the more, the more specific.
 func (r route) literals() (n int) {
 	for _, s := range r.segments {
-		if s[0] != '{' {
+		if !strings.HasPrefix(s, "{") {
 			n++
 		}
 	}

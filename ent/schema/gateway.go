@@ -1,0 +1,84 @@
+package schema
+
+import (
+	"entgo.io/ent"
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/schema"
+	"entgo.io/ent/schema/field"
+	"entgo.io/ent/schema/index"
+	"github.com/google/uuid"
+)
+
+// GatewayObject is something that the HTTP gateway is configured with: a row of
+// one of its collections, such as a service or a plugin.
+type GatewayObject struct{ ent.Schema }
+
+// Annotations of the GatewayObject.
+func (GatewayObject) Annotations() []schema.Annotation { return []schema.Annotation{binary()} }
+
+// Fields of the GatewayObject.
+func (GatewayObject) Fields() []ent.Field {
+	return []ent.Field{
+		field.UUID("id", uuid.UUID{}).Immutable(),
+		field.String("kind").MaxLen(32).Immutable().Comment("The collection that it is in."),
+		field.String("name_key").MaxLen(255).Optional().Nillable().
+			Comment("What it is named by, which no other of its kind has: the name, or a hash of one that is long or secret."),
+		field.String("other_key").MaxLen(255).Optional().Nillable().
+			Comment("What else no other of its kind has."),
+		field.UUID("service_id", uuid.UUID{}).Optional().Nillable(),
+		field.UUID("route_id", uuid.UUID{}).Optional().Nillable(),
+		field.UUID("consumer_id", uuid.UUID{}).Optional().Nillable(),
+		field.UUID("upstream_id", uuid.UUID{}).Optional().Nillable(),
+		field.UUID("certificate_id", uuid.UUID{}).Optional().Nillable(),
+		field.Bytes("document").
+			SchemaType(map[string]string{dialect.MySQL: "mediumblob"}).
+			Comment("The entity as JSON, without secrets."),
+		field.JSON("sealed", map[string][]byte{}).Sensitive().
+			Comment("Path of a secret in the document to its sealed value."),
+		field.Int64("created_at").Comment("Milliseconds since 1970."),
+		field.Int64("updated_at"),
+		field.Uint64("version").Comment("How often it was written."),
+	}
+}
+
+// Indexes of the GatewayObject.
+func (GatewayObject) Indexes() []ent.Index {
+	return []ent.Index{
+		index.Fields("kind", "id"),
+		index.Fields("kind", "name_key").Unique(),
+		index.Fields("kind", "other_key").Unique(),
+		index.Fields("service_id", "kind", "id"),
+		index.Fields("route_id", "kind", "id"),
+		index.Fields("consumer_id", "kind", "id"),
+		index.Fields("upstream_id", "kind", "id"),
+		index.Fields("certificate_id", "kind", "id"),
+	}
+}
+
+// GatewayLabel is what GatewayObjects are found by besides: a tag, or an
+// authority that a service is trusted by.
+type GatewayLabel struct{ ent.Schema }
+
+// Annotations of the GatewayLabel.
+func (GatewayLabel) Annotations() []schema.Annotation { return []schema.Annotation{binary()} }
+
+// Fields of the GatewayLabel.
+func (GatewayLabel) Fields() []ent.Field {
+	return []ent.Field{
+		field.String("class").MaxLen(16).Immutable().Comment("tag, or authority."),
+		field.String("value_key").MaxLen(255).Immutable().Comment("The value, or a hash of one that is long."),
+		field.Text("value").Immutable(),
+		field.String("kind").MaxLen(32).Immutable().Comment("The collection that the object is in."),
+		field.UUID("object_id", uuid.UUID{}).Immutable(),
+	}
+}
+
+// Indexes of the GatewayLabel.
+func (GatewayLabel) Indexes() []ent.Index {
+	return []ent.Index{
+		index.Fields("class", "value_key", "kind", "object_id").Unique(),
+		index.Fields("class", "id"),
+		index.Fields("class", "value_key", "id"),
+		index.Fields("object_id"),
+	}
+}
