@@ -125,3 +125,6 @@ func at(fields []Field, path []string) *Field {
 	}
 	return nil
 }
+
+// Field is the field of a name, or nil.
+func (r *Record) Field(name string) *Field { return lookup(r.Fields, name) }
