@@ -8,27 +8,60 @@ import (
 
 // Table is an index of routes with a value for each. It never changes, and may
 // be used by many at once. The zero Table is empty.
-type Table[V any] struct{}
+type Table[V any] struct{ index index }
 
 // Len is the number of routes.
-func (t *Table[V]) Len() int { return 0 }
+func (t *Table[V]) Len() int { return t.index.count }
 
 // Match finds the route that a request is for.
-func (t *Table[V]) Match(in *Input) (Result[V], bool) { return Result[V]{}, false }
+func (t *Table[V]) Match(in *Input) (Result[V], bool) {
+	found := t.index.find(in)
+	if found == nil {
+		return Result[V]{}, false
+	}
+	r := Result[V]{
+		Value:     found.route.value.(V),
+		Protocols: found.route.protocols,
+		NeedsTLS:  in.Scheme != "https" && found.route.protocols&(HTTP|GRPC) == 0,
+	}
+	if found.re == nil {
+		r.Prefix = in.Path[:len(found.path)]
+		return r, true
+	}
+	r.Captures, r.Names = found.re.FindStringSubmatch(in.Path), found.names
+	r.Prefix = r.Captures[0]
+	return r, true
+}
 
 // Txn begins the next table.
-func (t *Table[V]) Txn() *Txn[V] { return &Txn[V]{} }
+func (t *Table[V]) Txn() *Txn[V] { return &Txn[V]{index: t.index, by: &edit{}} }
 
 // Txn makes a table. It is used by one goroutine.
-type Txn[V any] struct{}
+type Txn[V any] struct {
+	index index
+	by    *edit
+}
 
 // Put puts a route in the place of the one with the same ID, or adds it. After
 // an error, which tells of a regular expression that does not compile, the one
 // before is there still.
-func (x *Txn[V]) Put(r *entity.Route, v V) error { return nil }
+func (x *Txn[V]) Put(r *entity.Route, v V) error {
+	c, err := compile(r, v)
+	if err != nil {
+		return err
+	}
+	x.index.put(c, x.by)
+	return nil
+}
 
 // Remove takes a route out and tells whether it was there.
-func (x *Txn[V]) Remove(id uuid.UUID) bool { return false }
+func (x *Txn[V]) Remove(id uuid.UUID) bool { return x.index.remove(id, x.by) }
+
+// Len is the number of routes.
+func (x *Txn[V]) Len() int { return x.index.count }
 
 // Commit is the table with the changes until now. The Txn may go on.
-func (x *Txn[V]) Commit() *Table[V] { return &Table[V]{} }
+func (x *Txn[V]) Commit() *Table[V] {
+	x.by = &edit{} // what the table has is changed by nobody any more
+	return &Table[V]{index: x.index}
+}

@@ -1,0 +1,126 @@
+package route
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// checks are what is asked of a request that was found by host, path and keys.
+type checks struct {
+	methods      uint16 // of commonMethods, by bit
+	otherMethods []string
+	anyMethod    bool
+	headers      []header
+	snis         []string
+}
+
+// header is a field of which one value must fit.
+type header struct {
+	name    string
+	values  []string // lower case
+	regexps []*regexp.Regexp
+}
+
+var commonMethods = [...]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
+
+// methodBit is the bit of a method, 0 if it is not common.
+func methodBit(method string) uint16 {
+	for i, m := range commonMethods {
+		if m == method {
+			return 1 << i
+		}
+	}
+	return 0
+}
+
+func (c *checks) setMethods(methods []string) {
+	c.anyMethod = len(methods) == 0
+	for _, m := range methods {
+		if bit := methodBit(m); bit != 0 {
+			c.methods |= bit
+		} else {
+			c.otherMethods = append(c.otherMethods, m)
+		}
+	}
+}
+
+// fit tells whether a request fits; bit is that of its method.
+func (c *checks) fit(in *Input, bit uint16) bool {
+	if !c.anyMethod && c.methods&bit == 0 && (bit != 0 || !slices.Contains(c.otherMethods, in.Method)) {
+		return false
+	}
+	for i := range c.headers {
+		if !c.headers[i].fit(in.Header) {
+			return false
+		}
+	}
+	return len(c.snis) == 0 || !in.TLS || fitName(c.snis, in.SNI)
+}
+
+func (h *header) fit(fields Header) bool {
+	if fields == nil {
+		return false
+	}
+	for v, at := fields.Next(h.name, 0); at >= 0; v, at = fields.Next(h.name, at) {
+		for _, want := range h.values {
+			if equalLower(v, want) {
+				return true
+			}
+		}
+		for _, re := range h.regexps {
+			if re.MatchString(v) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// fitName tells whether a server name is one of those, which are lower case and
+// may have "*" at one end.
+func fitName(names []string, name string) bool {
+	for _, n := range names {
+		if rest, ok := strings.CutPrefix(n, "*"); ok {
+			if len(name) >= len(rest) && equalLower(name[len(name)-len(rest):], rest) {
+				return true
+			}
+		} else if rest, ok := strings.CutSuffix(n, "*"); ok {
+			if len(name) >= len(rest) && equalLower(name[:len(rest)], rest) {
+				return true
+			}
+		} else if equalLower(name, n) {
+			return true
+		}
+	}
+	return false
+}
+
+// equalLower tells whether s in lower case is l, which is.
+func equalLower(s, l string) bool {
+	if len(s) != len(l) {
+		return false
+	}
+	for i := range len(s) {
+		if lowerByte(s[i]) != l[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// lowerByte is a letter of ASCII in lower case, and any other byte as it is.
+func lowerByte(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}
+
+func lower(s string) string {
+	b := make([]byte, len(s))
+	for i := range len(s) {
+		b[i] = lowerByte(s[i])
+	}
+	return string(b)
+}

@@ -1,0 +1,106 @@
+package route
+
+// finder looks for the best rule of an index that fits a request.
+type finder struct {
+	in     *Input
+	method uint16
+	best   *rule
+	// fold is where a value is put into lower case.
+	fold [128]byte
+}
+
+func (x *index) find(in *Input) *rule {
+	f := finder{in: in, method: methodBit(in.Method)}
+	if x.exact != nil || x.back != nil || x.front != nil {
+		f.hosts(x)
+	}
+	f.paths(x.anyHost)
+	return f.best
+}
+
+// hosts looks at the rules that have hosts.
+func (f *finder) hosts(x *index) {
+	name, port := splitHost(f.in.Host)
+	if port == 0 {
+		port = f.in.Port
+	}
+	// Rules have values folded while a name is gone through step by step: it
+	// has memory of its own.
+	var own [128]byte
+	folded := append(own[:0], f.lower(name)...)
+	if p := get(x.exact, folded); p != nil {
+		f.ports(p, port)
+	}
+	for n, rest := next(x.back, folded); n != nil; n, rest = next(below(n, rest), rest) {
+		f.ports(n.value, port)
+	}
+	if x.front == nil {
+		return
+	}
+	for i, j := 0, len(folded)-1; i < j; i, j = i+1, j-1 {
+		folded[i], folded[j] = folded[j], folded[i]
+	}
+	for n, rest := next(x.front, folded); n != nil; n, rest = next(below(n, rest), rest) {
+		f.ports(n.value, port)
+	}
+}
+
+func (f *finder) ports(p *ports, port int) {
+	for i := range *p {
+		if r := &(*p)[i]; r.port == 0 || r.port == port {
+			f.paths(r.paths)
+		}
+	}
+}
+
+// paths looks at the rules whose paths the request's begins with.
+func (f *finder) paths(root *node[bucket]) {
+	for n, rest := next(root, f.in.Path); n != nil; n, rest = next(below(n, rest), rest) {
+		f.bucket(n.value)
+	}
+}
+
+func (f *finder) bucket(b *bucket) {
+	for _, r := range b.rules {
+		if f.best != nil && r.order.compare(&f.best.order) >= 0 {
+			break
+		}
+		if r.route.checks.fit(f.in, f.method) && (r.re == nil || r.re.MatchString(f.in.Path)) {
+			f.best = r
+			break
+		}
+	}
+	for i := range b.facets {
+		f.facet(&b.facets[i])
+	}
+}
+
+func (f *finder) facet(by *facet) {
+	if by.name != "" {
+		if f.in.Header == nil {
+			return
+		}
+		for v, at := f.in.Header.Next(by.name, 0); at >= 0; v, at = f.in.Header.Next(by.name, at) {
+			if b := get(by.values, f.lower(v)); b != nil {
+				f.bucket(b)
+			}
+		}
+		return
+	}
+	b := by.clear
+	if f.in.TLS {
+		b = get(by.values, f.lower(f.in.SNI))
+	}
+	if b != nil {
+		f.bucket(b)
+	}
+}
+
+// lower is a value in lower case, until the next call.
+func (f *finder) lower(v string) []byte {
+	b := f.fold[:0]
+	for i := range len(v) {
+		b = append(b, lowerByte(v[i]))
+	}
+	return b
+}
