@@ -1,7 +1,7 @@
 package entity
 
 import (
-	"crypto/sha1" //nolint:gosec // the API's form of passwords
+	"crypto/sha1"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
@@ -74,7 +74,7 @@ func hashPassword(doc, was, change map[string]any) *schema.Violations {
 // HashPassword is a password as basic-auths have it: SHA-1 in hexadecimal of
 // the password followed by the consumer's ID.
 func HashPassword(password, consumer string) string {
-	sum := sha1.Sum([]byte(password + consumer)) //nolint:gosec // the API's form of passwords
+	sum := sha1.Sum([]byte(password + consumer))
 	return hex.EncodeToString(sum[:])
 }
 

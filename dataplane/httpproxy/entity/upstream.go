@@ -1,8 +1,6 @@
 package entity
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"unicode/utf8"
 
@@ -45,14 +43,20 @@ var upstreams = &Collection{
 	},
 }
 
+// message is an error that clients are told word for word, in the API's own
+// wording.
+type message string
+
+func (m message) Error() string { return string(m) }
+
 func upstreamName(s string) error {
 	switch a, err := schema.ParseAddress(s); {
 	case err != nil:
-		return errors.New("Invalid name; must be a valid hostname") //nolint:staticcheck // the wording of the API
+		return message("Invalid name; must be a valid hostname")
 	case a.IP.IsValid():
-		return errors.New("Invalid name; no ip addresses allowed") //nolint:staticcheck // the wording of the API
+		return message("Invalid name; no ip addresses allowed")
 	case a.Port >= 0:
-		return errors.New("Invalid name; no port allowed") //nolint:staticcheck // the wording of the API
+		return message("Invalid name; no port allowed")
 	}
 	return nil
 }
@@ -171,9 +175,9 @@ func targetAddress(s string) error {
 		return nil
 	}
 	if !utf8.ValidString(s) {
-		return errors.New("Invalid target; not a valid hostname or ip address") //nolint:staticcheck // the wording of the API
+		return message("Invalid target; not a valid hostname or ip address")
 	}
-	return fmt.Errorf("Invalid target ('%s'); not a valid hostname or ip address", s) //nolint:staticcheck // the wording of the API
+	return message("Invalid target ('" + s + "'); not a valid hostname or ip address")
 }
 
 // defaultTargetPort is the port of targets that say none.
