@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/backplane/backplane/dataplane/httpproxy/urlpath"
 )
 
 // The rules that many fields have, for Field.Check. A value that is no string
@@ -187,7 +189,10 @@ func RoutePath(v any) error {
 		if err := percents(s); err != nil {
 			return err
 		}
-		if normal := NormalPath(s); normal != s {
+		switch normal, ok := urlpath.Normalize(s); {
+		case !ok:
+			return fmt.Errorf("invalid path: '%s'", s)
+		case normal != s:
 			return fmt.Errorf("non-normalized path, consider use '%s' instead", normal)
 		}
 		return nil
@@ -200,56 +205,6 @@ func Regexp(v any) error {
 		_, err := regexp.Compile(s)
 		return err
 	})(v)
-}
-
-// NormalPath is a path in its normal form: what is encoded without need is
-// decoded, the hexadecimal digits of the rest are upper case, dot segments and
-// empty segments are gone (RFC 3986, 6.2.2).
-func NormalPath(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] != '%' || i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2]) {
-			b.WriteByte(s[i])
-			continue
-		}
-		hex := s[i+1 : i+3]
-		c, err := url.PathUnescape("%" + hex)
-		if err != nil || strings.Contains(reserved, c) {
-			b.WriteString("%" + strings.ToUpper(hex))
-		} else {
-			b.WriteString(c)
-		}
-		i += 2
-	}
-	return withoutDots(b.String())
-}
-
-// reserved characters have a meaning of their own, unlike their encoded forms;
-// the percent sign would make another encoding.
-const reserved = "!*'();:@&=+$,/?%#[]"
-
-func withoutDots(s string) string {
-	parts := strings.Split(s, "/")
-	var kept []string
-	for i, p := range parts {
-		last := i == len(parts)-1
-		switch p {
-		case "", ".":
-			if last {
-				kept = append(kept, "")
-			}
-		case "..":
-			if len(kept) > 0 {
-				kept = kept[:len(kept)-1]
-			}
-			if last {
-				kept = append(kept, "")
-			}
-		default:
-			kept = append(kept, p)
-		}
-	}
-	return "/" + strings.Join(kept, "/")
 }
 
 // URL wants a URL with a scheme and a host.
