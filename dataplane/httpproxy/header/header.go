@@ -117,3 +117,14 @@ func (h *Header) Truncate(n int) {
 	clear(h.fields[n:])
 	h.fields = h.fields[:n]
 }
+
+// Next is the value of the first field of a name at or after a position, and
+// the position after it, which is below 0 if there is none: a loop begins at 0.
+func (h *Header) Next(name string, from int) (value string, next int) {
+	for i := from; i < len(h.fields); i++ {
+		if EqualName(h.fields[i].Name, name) {
+			return h.fields[i].Value, i + 1
+		}
+	}
+	return "", -1
+}
