@@ -3,9 +3,11 @@ package httpproxy
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/backplane/backplane/dataplane/httpproxy/entity"
+	"github.com/backplane/backplane/dataplane/httpproxy/route"
 )
 
 // Exchange is a request with its response. It is used by one goroutine at a
@@ -13,7 +15,15 @@ import (
 type Exchange struct {
 	Request  Request
 	Response Response
+	exchangeState
 
+	proxy      *Proxy
+	index      int           // among the Proxy's
+	generation atomic.Uint64 // of the snapshot, 0 while there is no request
+}
+
+// exchangeState is what of an Exchange begins anew with each request.
+type exchangeState struct {
 	// Route is the route that was matched, nil if there is none, and Service
 	// the one behind it, nil if there is none.
 	Route   *entity.Route
@@ -37,13 +47,23 @@ type Exchange struct {
 	// Times of the steps; zero if they were not reached.
 	Started, Matched, Accessed, HeadReceived, Ended time.Time
 
-	ctx       context.Context
-	view      View
-	log       *slog.Logger
-	answered  bool
-	values    []value
-	exiting   Source
-	exitCause error
+	ctx      context.Context
+	log      *slog.Logger
+	answered bool
+	values   []value
+
+	snapshot   *snapshot
+	down       downstream
+	port       int // that was listened at
+	input      route.Input
+	matched    route.Result[*servedRoute]
+	service    *servedService
+	used       []*instance // the plugins that were come to
+	trusted    bool        // that the peer is believed
+	stripped   string      // what was taken from the path
+	wireStatus int         // in the place of the response's, 0 for that
+	upgrade    string      // what the response offers
+	up         upstreamSide
 }
 
 // Destination is where a request goes.
@@ -88,7 +108,7 @@ func (c Captures) Named(name string) (string, bool) {
 func (x *Exchange) Context() context.Context { return x.ctx }
 
 // View is the configuration that the request is served by.
-func (x *Exchange) View() View { return x.view }
+func (x *Exchange) View() View { return x.snapshot }
 
 // Log is where plugins write to.
 func (x *Exchange) Log() *slog.Logger { return x.log }
@@ -97,8 +117,10 @@ func (x *Exchange) Log() *slog.Logger { return x.log }
 func (x *Exchange) Answered() bool { return x.answered }
 
 // Exit answers the request with a body, which may be nil. Fields are set in
-// Response.Header before or after.
+// Response.Header before or after; where a Responder answers, those of the
+// upstream are gone.
 func (x *Exchange) Exit(status int, contentType string, body []byte) {
+	x.dropResponse()
 	x.answered = true
 	x.Response.Status, x.Response.Source = status, FromPlugin
 	if contentType != "" {
@@ -109,10 +131,7 @@ func (x *Exchange) Exit(status int, contentType string, body []byte) {
 
 // Refuse answers the request with a message in the form that the client
 // accepts.
-func (x *Exchange) Refuse(status int, message string) {
-	x.refuse(status, message)
-	x.Response.Source = FromPlugin
-}
+func (x *Exchange) Refuse(status int, message string) { x.refuse(status, message, FromPlugin) }
 
 type value struct{ key, value any }
 

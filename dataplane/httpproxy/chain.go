@@ -1,0 +1,135 @@
+package httpproxy
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/google/uuid"
+)
+
+// pluginIndex finds the plugins that are for a request. It never changes, but
+// for what it remembers of the answers it gave.
+type pluginIndex struct {
+	generation uint64 // greater for each one
+	scopes     table[scope, []*instance]
+	consumers  table[uuid.UUID, int] // the number of instances of each
+	global     chain
+
+	chains     sync.Map // of scopes with consumers → chain
+	remembered atomic.Int64
+}
+
+// maxRemembered bounds what a pluginIndex remembers.
+const maxRemembered = 1 << 16
+
+// chain is the instances that are run for a request, in their order.
+type chain []*instance
+
+// cachedChain is the chain of a route, for requests without a consumer.
+type cachedChain struct {
+	generation uint64
+	chain      chain
+}
+
+// forRoute is the chain of requests of which no consumer is known.
+func (x *pluginIndex) forRoute(r *servedRoute) chain {
+	if c := r.chain.Load(); c != nil && c.generation == x.generation {
+		return c.chain
+	}
+	c := x.resolve(scope{r.ID, r.service, uuid.Nil})
+	r.chain.Store(&cachedChain{x.generation, c})
+	return c
+}
+
+// forConsumer is the chain of requests of a consumer.
+func (x *pluginIndex) forConsumer(r *servedRoute, consumer uuid.UUID) chain {
+	if n, _ := x.consumers.get(consumer); n == 0 {
+		return x.forRoute(r)
+	}
+	s := scope{r.ID, r.service, consumer}
+	if c, ok := x.chains.Load(s); ok {
+		return c.(chain)
+	}
+	c := x.resolve(s)
+	if x.remembered.Add(1) > maxRemembered {
+		x.chains.Clear()
+		x.remembered.Store(1)
+	}
+	x.chains.Store(s, c)
+	return c
+}
+
+// resolve takes of each plugin the instance with the most specific scope.
+func (x *pluginIndex) resolve(s scope) chain {
+	var c chain
+	for _, from := range [...]scope{
+		s,
+		{s.route, uuid.Nil, s.consumer},
+		{uuid.Nil, s.service, s.consumer},
+		{s.route, s.service, uuid.Nil},
+		{uuid.Nil, uuid.Nil, s.consumer},
+		{s.route, uuid.Nil, uuid.Nil},
+		{uuid.Nil, s.service, uuid.Nil},
+		{},
+	} {
+		// Where a part of s is zero, scopes are the same as more general ones
+		// further down: their instances are found there first or then, and are
+		// the same ones.
+		instances, _ := x.scopes.get(from)
+		for _, i := range instances {
+			if !slices.ContainsFunc(c, func(have *instance) bool { return have.name == i.name }) {
+				c = append(c, i)
+			}
+		}
+	}
+	slices.SortFunc(c, byPriority)
+	return c
+}
+
+// pluginIndexTxn makes a pluginIndex of another one.
+type pluginIndexTxn struct {
+	generation uint64
+	scopes     *tableTxn[scope, []*instance]
+	consumers  *tableTxn[uuid.UUID, int]
+}
+
+func (x *pluginIndex) next() *pluginIndexTxn {
+	return &pluginIndexTxn{x.generation + 1, x.scopes.txn(), x.consumers.txn()}
+}
+
+func (t *pluginIndexTxn) put(i *instance) {
+	s := i.scope()
+	have, _ := t.scopes.get(s)
+	with := append(slices.Clone(have), i)
+	slices.SortFunc(with, byPriority)
+	t.scopes.put(s, with)
+	if s.consumer != uuid.Nil {
+		n, _ := t.consumers.get(s.consumer)
+		t.consumers.put(s.consumer, n+1)
+	}
+}
+
+func (t *pluginIndexTxn) del(i *instance) {
+	s := i.scope()
+	have, _ := t.scopes.get(s)
+	without := slices.DeleteFunc(slices.Clone(have), func(o *instance) bool { return o == i })
+	if len(without) == 0 {
+		t.scopes.del(s)
+	} else {
+		t.scopes.put(s, without)
+	}
+	if s.consumer != uuid.Nil {
+		if n, _ := t.consumers.get(s.consumer); n > 1 {
+			t.consumers.put(s.consumer, n-1)
+		} else {
+			t.consumers.del(s.consumer)
+		}
+	}
+}
+
+func (t *pluginIndexTxn) finish() *pluginIndex {
+	x := &pluginIndex{generation: t.generation, scopes: t.scopes.table, consumers: t.consumers.table}
+	x.global = x.resolve(scope{})
+	return x
+}

@@ -1,0 +1,72 @@
+package httpproxy
+
+import "strings"
+
+// setDestination settles where a request goes.
+func (x *Exchange) setDestination() {
+	s := x.Service
+	path, stripped := upstreamPath(x.Route.PathHandling, s.Path, x.matched.Prefix, x.Request.Path, x.Route.StripPath)
+	x.stripped = stripped
+	x.Upstream = Destination{
+		Scheme: s.Protocol, Host: s.Host, Port: s.Port,
+		Path: path, Query: x.Request.Query, HasQuery: x.Request.HasQuery,
+	}
+	if x.Route.PreserveHost {
+		x.Upstream.HostHeader = x.Request.Host
+	}
+}
+
+// upstreamPath is the path that is asked for at the upstream: that of the
+// service followed by that of the request, without what the route has matched
+// if it is to be stripped. The second result is what was stripped ("Path
+// handling algorithms" of the Kong Admin API).
+func upstreamPath(handling, base, prefix, path string, strip bool) (joined, stripped string) {
+	if base == "" {
+		base = "/"
+	}
+	if !strip || prefix == "" || !strings.HasPrefix(path, prefix) {
+		switch {
+		case handling == "v1":
+			return base + strings.TrimPrefix(path, "/"), ""
+		case path == "/":
+			return base, ""
+		default:
+			return strings.TrimSuffix(base, "/") + path, ""
+		}
+	}
+	rest := withoutDots(path[len(prefix):])
+	if handling == "v1" {
+		if strings.HasSuffix(base, "/") {
+			rest = strings.TrimPrefix(rest, "/")
+		}
+		return base + rest, prefix
+	}
+	switch {
+	case rest != "" && rest[0] == '/':
+		return strings.TrimSuffix(base, "/") + rest, prefix
+	case rest != "":
+		return strings.TrimSuffix(base, "/") + "/" + rest, prefix
+	case strings.HasSuffix(path, "/"):
+		return strings.TrimSuffix(base, "/") + "/", prefix
+	case base == "/":
+		return base, prefix
+	default:
+		return strings.TrimSuffix(base, "/"), prefix
+	}
+}
+
+// withoutDots takes "." or ".." from the start of what is left of a path, where
+// it would be a segment of its own after joining.
+func withoutDots(rest string) string {
+	for _, dots := range [...]string{"..", "."} {
+		if after, ok := strings.CutPrefix(rest, dots); ok {
+			if after == "" {
+				return ""
+			}
+			if after[0] == '/' {
+				return after[1:]
+			}
+		}
+	}
+	return rest
+}

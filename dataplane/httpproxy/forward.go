@@ -1,0 +1,227 @@
+package httpproxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/netip"
+	"os"
+	"slices"
+	"time"
+)
+
+// upstreamSide is an Exchange's side of the upstream.
+type upstreamSide struct {
+	header Header // as the upstream gets it
+	// held is what the response is read from, nil if there is none.
+	held  holder
+	peer  peer
+	tls   *upstreamTLS // nil without TLS
+	host  string       // the Host field
+	began time.Time
+	// taken tells that some of a body was read that cannot be read again.
+	taken bool
+	body  countedBody
+}
+
+// holder is a connection, or a part of one, that a response is read from.
+type holder interface {
+	// release gives it back. It can be used again if the response was read to
+	// its end.
+	release()
+}
+
+// releaseUpstream lets go of what the response was read from.
+func (x *Exchange) releaseUpstream(error) {
+	if x.up.held != nil {
+		x.up.held.release()
+		x.up.held = nil
+	}
+	x.dropBody()
+}
+
+// dropResponse takes back what has come from an upstream.
+func (x *Exchange) dropResponse() {
+	if x.Response.Source == 0 {
+		return
+	}
+	if x.up.held != nil {
+		x.up.held.release()
+		x.up.held = nil
+	}
+	x.Response.Header.Reset()
+	x.Response.Trailer.Reset()
+	x.wireStatus, x.upgrade = 0, ""
+}
+
+// forward carries the request to the upstream, more than once if it must and
+// may, and answers it if there is no response.
+func (x *Exchange) forward() {
+	if !x.takeBody() {
+		return
+	}
+	x.upstreamHeader()
+	targets := x.targets()
+	last := failure{status: http.StatusServiceUnavailable, message: msgNoUpstream}
+	for {
+		peer, err := targets.pick(x)
+		if err != nil {
+			if len(x.Tries) == 0 {
+				last = pickFailure(err)
+			}
+			break
+		}
+		failed := x.try(targets, peer)
+		if failed == nil {
+			return
+		}
+		last = *failed
+		if !failed.again || len(x.Tries) > x.Service.Retries {
+			break
+		}
+	}
+	x.releaseUpstream(nil)
+	if last.gone {
+		// Nobody is there to be answered, but logs are told.
+		last.status, last.message = 499, ""
+	}
+	source := FromError
+	if last.clients {
+		source = FromPlugin
+	}
+	x.refuse(last.status, last.message, source)
+}
+
+// failure tells why a try has no response.
+type failure struct {
+	status  int
+	message string
+	again   bool // another try may be made
+	clients bool // the client has done something wrong
+	gone    bool // the client is not there any more
+}
+
+// try makes one attempt.
+func (x *Exchange) try(targets targets, p peer) *failure {
+	x.up.peer, x.up.began = p, time.Now()
+	x.up.tls = targets.tls(x)
+	x.up.host = x.hostHeader(p)
+	x.Tries = append(x.Tries, Try{Address: p.address, Began: x.up.began})
+	t := &x.Tries[len(x.Tries)-1]
+	err := x.proxy.transport.roundTrip(x)
+	t.Took = time.Since(x.up.began)
+	if err == nil {
+		x.HeadReceived = time.Now()
+		t.Status = x.Response.Status
+		x.Response.Source = FromService
+		targets.report(p, outcome{status: x.Response.Status, took: t.Took})
+		return nil
+	}
+	t.Err = err
+	failed := x.classify(err)
+	if !failed.clients && !failed.gone {
+		targets.report(p, outcome{timeout: failed.status == http.StatusGatewayTimeout, failed: true, took: t.Took})
+	}
+	return failed
+}
+
+// tryError is an error of a try, with what was done until then.
+type tryError struct {
+	err error
+	// sent tells that the upstream may have got the request, and answered that
+	// some of a response has arrived.
+	sent, answered bool
+	// invalid tells that the response cannot be understood.
+	invalid bool
+}
+
+func (e *tryError) Error() string { return e.err.Error() }
+
+func (e *tryError) Unwrap() error { return e.err }
+
+// bodyError is that the client's body could not be read.
+type bodyError struct{ err error }
+
+func (e *bodyError) Error() string { return "the request's body could not be read: " + e.err.Error() }
+
+func (e *bodyError) Unwrap() error { return e.err }
+
+// classify tells what an error means for the client, and whether the request
+// may be tried again.
+func (x *Exchange) classify(err error) *failure {
+	var body *bodyError
+	if errors.As(err, &body) {
+		return bodyFailure(body.err)
+	}
+	if x.ctx.Err() != nil {
+		return &failure{gone: true}
+	}
+	f := &failure{status: http.StatusBadGateway, message: msgBadUpstream}
+	if isTimeout(err) {
+		f.status, f.message = http.StatusGatewayTimeout, msgTimeout
+	}
+	var try *tryError
+	if !errors.As(err, &try) {
+		f.again = true
+		return f
+	}
+	f.again = !try.answered && !try.invalid && !x.up.taken && !(try.sent && onlyOnce(x.Request.Method))
+	return f
+}
+
+// bodyFailure is how a request is answered that could not be read.
+func bodyFailure(err error) *failure {
+	f := &failure{status: http.StatusBadRequest, message: msgBadRequest, clients: true}
+	switch {
+	case errors.Is(err, ErrTooLarge):
+		f.status, f.message = http.StatusRequestEntityTooLarge, msgTooLarge
+	case isTimeout(err):
+		f.status, f.message = http.StatusRequestTimeout, "Request timeout"
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, context.Canceled):
+		f.gone = true
+	}
+	return f
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &t) && t.Timeout()
+}
+
+// onlyOnce tells whether a request must not be sent twice.
+func onlyOnce(method string) bool {
+	return slices.Contains([]string{http.MethodPost, http.MethodPatch, "LOCK"}, method)
+}
+
+// hostHeader is the Host field for a peer.
+func (x *Exchange) hostHeader(p peer) string {
+	if x.Upstream.HostHeader != "" {
+		return x.Upstream.HostHeader
+	}
+	return p.authority
+}
+
+// peer is where a try goes to.
+type peer struct {
+	addr    netip.AddrPort
+	address string // the same as text
+	// name is the host that the address was found under, and authority what is
+	// sent as Host unless something else is told.
+	name, authority string
+	reporter        any
+}
+
+// outcome is how a try has ended.
+type outcome struct {
+	status          int
+	took            time.Duration
+	failed, timeout bool
+}
+
+// targets is where a request can go.
+type targets interface {
+	pick(x *Exchange) (peer, error)
+	report(p peer, o outcome)
+	tls(x *Exchange) *upstreamTLS
+}

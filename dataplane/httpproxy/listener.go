@@ -1,0 +1,81 @@
+package httpproxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+const maxHead = 64 << 10
+
+// listener takes connections in.
+type listener struct {
+	address string
+	secure  bool
+	socket  net.Listener
+	once    sync.Once
+}
+
+func (p *Proxy) listen(l *listener) error {
+	socket, err := new(net.ListenConfig).Listen(p.ctx, "tcp", l.address)
+	if err != nil {
+		return fmt.Errorf("the gateway cannot listen: %w", err)
+	}
+	l.socket = socket
+	return nil
+}
+
+func (l *listener) close() { l.once.Do(func() { _ = l.socket.Close() }) }
+
+// accept takes connections in until the listener is closed.
+func (p *Proxy) accept(l *listener) {
+	wait := time.NewTimer(0)
+	defer wait.Stop()
+	for {
+		c, err := l.socket.Accept()
+		if err == nil {
+			p.counts.accepted.Add(1)
+			p.running.Go(func() { p.serveConn(l, c) })
+			continue
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		// Such as when there are no more file descriptors: it may pass.
+		p.log.Warn("the gateway could not take a connection", "error", err)
+		wait.Reset(50 * time.Millisecond)
+		select {
+		case <-wait.C:
+		case <-p.ctx.Done():
+			return
+		}
+	}
+}
+
+func (p *Proxy) serveConn(l *listener, c net.Conn) {
+	if l.secure {
+		tc := tls.Server(c, p.tls)
+		ctx, cancel := context.WithTimeout(p.ctx, p.options.HeadTimeout)
+		err := tc.HandshakeContext(ctx)
+		cancel()
+		if err != nil {
+			_ = c.Close()
+			return
+		}
+		c = tc
+	}
+	p.front.serve(c)
+}
+
+func (p *Proxy) drain() {
+	for _, l := range p.listeners {
+		l.close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), max(p.options.Drain, 0))
+	defer cancel()
+	_ = p.front.server.Shutdown(ctx)
+}

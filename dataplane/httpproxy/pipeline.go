@@ -1,0 +1,171 @@
+package httpproxy
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// downstream is the client's side of an Exchange.
+type downstream interface {
+	// respond sends the response, and counts what it sends of the body.
+	respond(x *Exchange) error
+}
+
+// begin makes an Exchange ready for the request that it has.
+func (x *Exchange) begin(ctx context.Context, d downstream) {
+	x.Started = time.Now()
+	x.ctx, x.down, x.log = ctx, d, x.proxy.log
+	x.snapshot = x.enter()
+	x.ID = newID()
+	x.Response.ContentLength, x.Response.Body = 0, http.NoBody
+	r := &x.Request
+	x.trusted = x.proxy.trusts(r.Peer.Addr())
+	r.Client = r.Peer.Addr().Unmap()
+	if x.trusted {
+		r.Client = x.proxy.clientOf(r)
+	}
+	path, query, has := strings.Cut(originTarget(r.Target), "?")
+	r.RawPath, r.Query, r.HasQuery = path, query, has
+}
+
+// reset makes an Exchange ready for another request. What it refers to is let
+// go.
+func (x *Exchange) reset() {
+	clear(x.values)
+	clear(x.used)
+	clear(x.Tries)
+	request, response, out := x.Request, x.Response, x.up.header
+	request.Header.Reset()
+	request.Trailer.Reset()
+	response.Header.Reset()
+	response.Trailer.Reset()
+	out.Reset()
+	values, used, tries := x.values[:0], x.used[:0], x.Tries[:0]
+	proxy, index := x.proxy, x.index
+	x.Request = Request{Header: request.Header, Trailer: request.Trailer}
+	x.Response = Response{Header: response.Header, Trailer: response.Trailer}
+	x.exchangeState = exchangeState{}
+	x.values, x.used, x.Tries = values, used, tries
+	x.proxy, x.index = proxy, index
+	x.up.header = out
+}
+
+const hexDigits = "0123456789abcdef"
+
+// newID makes the ID of a request. It tells requests apart, and is no secret.
+func newID() string {
+	var b [32]byte
+	for i := 0; i < len(b); i += 16 {
+		for n, at := rand.Uint64(), i; at < i+16; at++ {
+			b[at] = hexDigits[n&15]
+			n >>= 4
+		}
+	}
+	return string(b[:])
+}
+
+// serve takes a request through all its steps. The error is that the client
+// was not sent the whole response.
+func (p *Proxy) serve(x *Exchange) error {
+	p.counts.requests.Add(1)
+	x.match()
+	x.Matched = time.Now()
+	if x.Route != nil && !x.answered {
+		x.access()
+	}
+	x.Accessed = time.Now()
+	if !x.answered {
+		if x.service == nil {
+			x.refuse(http.StatusServiceUnavailable, msgNoService, FromPlugin)
+		} else {
+			x.forward()
+		}
+	}
+	if x.Route == nil || len(x.used) == 0 {
+		x.used = append(x.used, x.snapshot.plugins.global...)
+	}
+	for _, i := range x.used {
+		if i.responder != nil {
+			x.call(i, "respond", i.responder.Respond)
+		}
+	}
+	x.finishHeader()
+	err := x.down.respond(x)
+	x.releaseUpstream(err)
+	x.Ended = time.Now()
+	for _, i := range x.used {
+		if i.logger != nil {
+			x.call(i, "log", func(x *Exchange) error { i.logger.Log(x); return nil })
+		}
+	}
+	p.logAccess(x, err)
+	x.leave()
+	return err
+}
+
+// access runs the plugins. Those that are come to after the consumer was found
+// out are the ones for that consumer.
+func (x *Exchange) access() {
+	plugins := x.snapshot.plugins
+	route := x.matched.Value
+	chain, consumer := plugins.forRoute(route), x.Consumer
+	for at := 0; at < len(chain); at++ {
+		i := chain[at]
+		x.used = append(x.used, i)
+		if x.answered || i.accesser == nil {
+			continue
+		}
+		x.call(i, "access", i.accesser.Access)
+		if x.Consumer == consumer {
+			continue
+		}
+		if consumer = x.Consumer; consumer != nil {
+			chain = plugins.forConsumer(route, consumer.ID)
+		} else {
+			chain = plugins.forRoute(route)
+		}
+		for at = 0; at < len(chain) && byName(chain[at], i) <= 0; at++ {
+		}
+		at--
+	}
+}
+
+// call calls a plugin.
+func (x *Exchange) call(i *instance, what string, f func(*Exchange) error) {
+	defer func() {
+		if r := recover(); r != nil {
+			x.failed(i, what, fmt.Errorf("%w: %v\n%s", errPanic, r, debug.Stack()))
+		}
+	}()
+	if err := f(x); err != nil {
+		x.failed(i, what, err)
+	}
+}
+
+func (x *Exchange) failed(i *instance, what string, err error) {
+	x.log.Error("a plugin has failed", "plugin", i.name, "plugin_id", i.entity.ID.String(), "phase", what,
+		"request_id", x.ID, "error", err)
+	if what != "log" {
+		x.refuse(http.StatusInternalServerError, msgUnexpected, FromError)
+	}
+}
+
+// finishHeader adds what the gateway tells in the head of a response.
+func (x *Exchange) finishHeader() {
+	h := &x.Response.Header
+	now := time.Now()
+	if x.Response.Source == FromService {
+		x.addVia(h)
+		h.Set("X-Kong-Upstream-Latency", milliseconds(x.HeadReceived.Sub(x.Accessed)))
+		h.Set("X-Kong-Proxy-Latency", milliseconds(x.Accessed.Sub(x.Started)))
+	} else {
+		h.Set("Server", x.proxy.options.Name)
+		h.Set("X-Kong-Response-Latency", milliseconds(now.Sub(x.Started)))
+	}
+	h.Set("X-Kong-Request-Id", x.ID)
+}
