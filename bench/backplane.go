@@ -70,7 +70,7 @@ func startBackplane(o *owner, program, dataDir, store string) *backplane {
 	b := &backplane{rest: freeAddr(o), grpc: freeAddr(o)}
 	env := []string{"BACKPLANE_ADMIN_PASSWORD=" + password, "GOMAXPROCS=" + os.Getenv("GOMAXPROCS")}
 	b.process = start(o, env, answers("http://"+b.rest+"/readyz"), program, "serve", "--data-dir", dataDir,
-		"--store", store, "--rest-addr", b.rest, "--grpc-addr", b.grpc, "--log-level", "error")
+		"--store", store, "--rest-addr", b.rest, "--grpc-addr", b.grpc, "--gateway-http", "none", "--gateway-https", "none", "--log-level", "error")
 	return b
 }
 

@@ -1965,7 +1965,7 @@ func (c *GatewayObjectClient) UpdateOne(_m *GatewayObject) *GatewayObjectUpdateO
 }
 
 // UpdateOneID returns an update builder for the given id.
-func (c *GatewayObjectClient) UpdateOneID(id uuid.UUID) *GatewayObjectUpdateOne {
+func (c *GatewayObjectClient) UpdateOneID(id int) *GatewayObjectUpdateOne {
 	mutation := newGatewayObjectMutation(c.config, OpUpdateOne, withGatewayObjectID(id))
 	return &GatewayObjectUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
 }
@@ -1982,7 +1982,7 @@ func (c *GatewayObjectClient) DeleteOne(_m *GatewayObject) *GatewayObjectDeleteO
 }
 
 // DeleteOneID returns a builder for deleting the given entity by its id.
-func (c *GatewayObjectClient) DeleteOneID(id uuid.UUID) *GatewayObjectDeleteOne {
+func (c *GatewayObjectClient) DeleteOneID(id int) *GatewayObjectDeleteOne {
 	builder := c.Delete().Where(gatewayobject.ID(id))
 	builder.mutation.id = &id
 	builder.mutation.op = OpDeleteOne
@@ -1999,12 +1999,12 @@ func (c *GatewayObjectClient) Query() *GatewayObjectQuery {
 }
 
 // Get returns a GatewayObject entity by its id.
-func (c *GatewayObjectClient) Get(ctx context.Context, id uuid.UUID) (*GatewayObject, error) {
+func (c *GatewayObjectClient) Get(ctx context.Context, id int) (*GatewayObject, error) {
 	return c.Query().Where(gatewayobject.ID(id)).Only(ctx)
 }
 
 // GetX is like Get, but panics if an error occurs.
-func (c *GatewayObjectClient) GetX(ctx context.Context, id uuid.UUID) *GatewayObject {
+func (c *GatewayObjectClient) GetX(ctx context.Context, id int) *GatewayObject {
 	obj, err := c.Get(ctx, id)
 	if err != nil {
 		panic(err)

@@ -17,9 +17,11 @@ import (
 type GatewayObject struct {
 	config `json:"-"`
 	// ID of the ent.
-	ID uuid.UUID `json:"id,omitempty"`
+	ID int `json:"id,omitempty"`
 	// The collection that it is in.
 	Kind string `json:"kind,omitempty"`
+	// The id that clients know it by. Objects of several kinds may have the same.
+	ObjectID uuid.UUID `json:"object_id,omitempty"`
 	// What it is named by, which no other of its kind has: the name, or a hash of one that is long or secret.
 	NameKey *string `json:"name_key,omitempty"`
 	// What else no other of its kind has.
@@ -56,11 +58,11 @@ func (*GatewayObject) scanValues(columns []string) ([]any, error) {
 			values[i] = &sql.NullScanner{S: new(uuid.UUID)}
 		case gatewayobject.FieldDocument, gatewayobject.FieldSealed:
 			values[i] = new([]byte)
-		case gatewayobject.FieldCreatedAt, gatewayobject.FieldUpdatedAt, gatewayobject.FieldVersion:
+		case gatewayobject.FieldID, gatewayobject.FieldCreatedAt, gatewayobject.FieldUpdatedAt, gatewayobject.FieldVersion:
 			values[i] = new(sql.NullInt64)
 		case gatewayobject.FieldKind, gatewayobject.FieldNameKey, gatewayobject.FieldOtherKey:
 			values[i] = new(sql.NullString)
-		case gatewayobject.FieldID:
+		case gatewayobject.FieldObjectID:
 			values[i] = new(uuid.UUID)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -78,16 +80,22 @@ func (_m *GatewayObject) assignValues(columns []string, values []any) error {
 	for i := range columns {
 		switch columns[i] {
 		case gatewayobject.FieldID:
-			if value, ok := values[i].(*uuid.UUID); !ok {
-				return fmt.Errorf("unexpected type %T for field id", values[i])
-			} else if value != nil {
-				_m.ID = *value
+			value, ok := values[i].(*sql.NullInt64)
+			if !ok {
+				return fmt.Errorf("unexpected type %T for field id", value)
 			}
+			_m.ID = int(value.Int64)
 		case gatewayobject.FieldKind:
 			if value, ok := values[i].(*sql.NullString); !ok {
 				return fmt.Errorf("unexpected type %T for field kind", values[i])
 			} else if value.Valid {
 				_m.Kind = value.String
+			}
+		case gatewayobject.FieldObjectID:
+			if value, ok := values[i].(*uuid.UUID); !ok {
+				return fmt.Errorf("unexpected type %T for field object_id", values[i])
+			} else if value != nil {
+				_m.ObjectID = *value
 			}
 		case gatewayobject.FieldNameKey:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -208,6 +216,9 @@ func (_m *GatewayObject) String() string {
 	builder.WriteString(fmt.Sprintf("id=%v, ", _m.ID))
 	builder.WriteString("kind=")
 	builder.WriteString(_m.Kind)
+	builder.WriteString(", ")
+	builder.WriteString("object_id=")
+	builder.WriteString(fmt.Sprintf("%v", _m.ObjectID))
 	builder.WriteString(", ")
 	if v := _m.NameKey; v != nil {
 		builder.WriteString("name_key=")

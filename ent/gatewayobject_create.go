@@ -26,6 +26,12 @@ func (_c *GatewayObjectCreate) SetKind(v string) *GatewayObjectCreate {
 	return _c
 }
 
+// SetObjectID sets the "object_id" field.
+func (_c *GatewayObjectCreate) SetObjectID(v uuid.UUID) *GatewayObjectCreate {
+	_c.mutation.SetObjectID(v)
+	return _c
+}
+
 // SetNameKey sets the "name_key" field.
 func (_c *GatewayObjectCreate) SetNameKey(v string) *GatewayObjectCreate {
 	_c.mutation.SetNameKey(v)
@@ -154,12 +160,6 @@ func (_c *GatewayObjectCreate) SetVersion(v uint64) *GatewayObjectCreate {
 	return _c
 }
 
-// SetID sets the "id" field.
-func (_c *GatewayObjectCreate) SetID(v uuid.UUID) *GatewayObjectCreate {
-	_c.mutation.SetID(v)
-	return _c
-}
-
 // Mutation returns the GatewayObjectMutation object of the builder.
 func (_c *GatewayObjectCreate) Mutation() *GatewayObjectMutation {
 	return _c.mutation
@@ -202,6 +202,9 @@ func (_c *GatewayObjectCreate) check() error {
 			return &ValidationError{Name: "kind", err: fmt.Errorf(`ent: validator failed for field "GatewayObject.kind": %w`, err)}
 		}
 	}
+	if _, ok := _c.mutation.ObjectID(); !ok {
+		return &ValidationError{Name: "object_id", err: errors.New(`ent: missing required field "GatewayObject.object_id"`)}
+	}
 	if v, ok := _c.mutation.NameKey(); ok {
 		if err := gatewayobject.NameKeyValidator(v); err != nil {
 			return &ValidationError{Name: "name_key", err: fmt.Errorf(`ent: validator failed for field "GatewayObject.name_key": %w`, err)}
@@ -241,13 +244,8 @@ func (_c *GatewayObjectCreate) sqlSave(ctx context.Context) (*GatewayObject, err
 		}
 		return nil, err
 	}
-	if _spec.ID.Value != nil {
-		if id, ok := _spec.ID.Value.(*uuid.UUID); ok {
-			_node.ID = *id
-		} else if err := _node.ID.Scan(_spec.ID.Value); err != nil {
-			return nil, err
-		}
-	}
+	id := _spec.ID.Value.(int64)
+	_node.ID = int(id)
 	_c.mutation.id = &_node.ID
 	_c.mutation.done = true
 	return _node, nil
@@ -256,15 +254,15 @@ func (_c *GatewayObjectCreate) sqlSave(ctx context.Context) (*GatewayObject, err
 func (_c *GatewayObjectCreate) createSpec() (*GatewayObject, *sqlgraph.CreateSpec) {
 	var (
 		_node = &GatewayObject{config: _c.config}
-		_spec = sqlgraph.NewCreateSpec(gatewayobject.Table, sqlgraph.NewFieldSpec(gatewayobject.FieldID, field.TypeUUID))
+		_spec = sqlgraph.NewCreateSpec(gatewayobject.Table, sqlgraph.NewFieldSpec(gatewayobject.FieldID, field.TypeInt))
 	)
-	if id, ok := _c.mutation.ID(); ok {
-		_node.ID = id
-		_spec.ID.Value = &id
-	}
 	if value, ok := _c.mutation.Kind(); ok {
 		_spec.SetField(gatewayobject.FieldKind, field.TypeString, value)
 		_node.Kind = value
+	}
+	if value, ok := _c.mutation.ObjectID(); ok {
+		_spec.SetField(gatewayobject.FieldObjectID, field.TypeUUID, value)
+		_node.ObjectID = value
 	}
 	if value, ok := _c.mutation.NameKey(); ok {
 		_spec.SetField(gatewayobject.FieldNameKey, field.TypeString, value)
@@ -361,6 +359,10 @@ func (_c *GatewayObjectCreateBulk) Save(ctx context.Context) ([]*GatewayObject, 
 					return nil, err
 				}
 				mutation.id = &nodes[i].ID
+				if specs[i].ID.Value != nil {
+					id := specs[i].ID.Value.(int64)
+					nodes[i].ID = int(id)
+				}
 				mutation.done = true
 				return nodes[i], nil
 			})

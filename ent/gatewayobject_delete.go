@@ -40,7 +40,7 @@ func (_d *GatewayObjectDelete) ExecX(ctx context.Context) int {
 }
 
 func (_d *GatewayObjectDelete) sqlExec(ctx context.Context) (int, error) {
-	_spec := sqlgraph.NewDeleteSpec(gatewayobject.Table, sqlgraph.NewFieldSpec(gatewayobject.FieldID, field.TypeUUID))
+	_spec := sqlgraph.NewDeleteSpec(gatewayobject.Table, sqlgraph.NewFieldSpec(gatewayobject.FieldID, field.TypeInt))
 	if ps := _d.mutation.predicates; len(ps) > 0 {
 		_spec.Predicate = func(selector *sql.Selector) {
 			for i := range ps {

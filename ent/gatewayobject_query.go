@@ -14,7 +14,6 @@ import (
 	"entgo.io/ent/schema/field"
 	"github.com/backplane/backplane/ent/gatewayobject"
 	"github.com/backplane/backplane/ent/predicate"
-	"github.com/google/uuid"
 )
 
 // GatewayObjectQuery is the builder for querying GatewayObject entities.
@@ -85,8 +84,8 @@ func (_q *GatewayObjectQuery) FirstX(ctx context.Context) *GatewayObject {
 
 // FirstID returns the first GatewayObject ID from the query.
 // Returns a *NotFoundError when no GatewayObject ID was found.
-func (_q *GatewayObjectQuery) FirstID(ctx context.Context) (id uuid.UUID, err error) {
-	var ids []uuid.UUID
+func (_q *GatewayObjectQuery) FirstID(ctx context.Context) (id int, err error) {
+	var ids []int
 	if ids, err = _q.Limit(1).IDs(setContextOp(ctx, _q.ctx, ent.OpQueryFirstID)); err != nil {
 		return
 	}
@@ -98,7 +97,7 @@ func (_q *GatewayObjectQuery) FirstID(ctx context.Context) (id uuid.UUID, err er
 }
 
 // FirstIDX is like FirstID, but panics if an error occurs.
-func (_q *GatewayObjectQuery) FirstIDX(ctx context.Context) uuid.UUID {
+func (_q *GatewayObjectQuery) FirstIDX(ctx context.Context) int {
 	id, err := _q.FirstID(ctx)
 	if err != nil && !IsNotFound(err) {
 		panic(err)
@@ -136,8 +135,8 @@ func (_q *GatewayObjectQuery) OnlyX(ctx context.Context) *GatewayObject {
 // OnlyID is like Only, but returns the only GatewayObject ID in the query.
 // Returns a *NotSingularError when more than one GatewayObject ID is found.
 // Returns a *NotFoundError when no entities are found.
-func (_q *GatewayObjectQuery) OnlyID(ctx context.Context) (id uuid.UUID, err error) {
-	var ids []uuid.UUID
+func (_q *GatewayObjectQuery) OnlyID(ctx context.Context) (id int, err error) {
+	var ids []int
 	if ids, err = _q.Limit(2).IDs(setContextOp(ctx, _q.ctx, ent.OpQueryOnlyID)); err != nil {
 		return
 	}
@@ -153,7 +152,7 @@ func (_q *GatewayObjectQuery) OnlyID(ctx context.Context) (id uuid.UUID, err err
 }
 
 // OnlyIDX is like OnlyID, but panics if an error occurs.
-func (_q *GatewayObjectQuery) OnlyIDX(ctx context.Context) uuid.UUID {
+func (_q *GatewayObjectQuery) OnlyIDX(ctx context.Context) int {
 	id, err := _q.OnlyID(ctx)
 	if err != nil {
 		panic(err)
@@ -181,7 +180,7 @@ func (_q *GatewayObjectQuery) AllX(ctx context.Context) []*GatewayObject {
 }
 
 // IDs executes the query and returns a list of GatewayObject IDs.
-func (_q *GatewayObjectQuery) IDs(ctx context.Context) (ids []uuid.UUID, err error) {
+func (_q *GatewayObjectQuery) IDs(ctx context.Context) (ids []int, err error) {
 	if _q.ctx.Unique == nil && _q.path != nil {
 		_q.Unique(true)
 	}
@@ -193,7 +192,7 @@ func (_q *GatewayObjectQuery) IDs(ctx context.Context) (ids []uuid.UUID, err err
 }
 
 // IDsX is like IDs, but panics if an error occurs.
-func (_q *GatewayObjectQuery) IDsX(ctx context.Context) []uuid.UUID {
+func (_q *GatewayObjectQuery) IDsX(ctx context.Context) []int {
 	ids, err := _q.IDs(ctx)
 	if err != nil {
 		panic(err)
@@ -375,7 +374,7 @@ func (_q *GatewayObjectQuery) sqlCount(ctx context.Context) (int, error) {
 }
 
 func (_q *GatewayObjectQuery) querySpec() *sqlgraph.QuerySpec {
-	_spec := sqlgraph.NewQuerySpec(gatewayobject.Table, gatewayobject.Columns, sqlgraph.NewFieldSpec(gatewayobject.FieldID, field.TypeUUID))
+	_spec := sqlgraph.NewQuerySpec(gatewayobject.Table, gatewayobject.Columns, sqlgraph.NewFieldSpec(gatewayobject.FieldID, field.TypeInt))
 	_spec.From = _q.sql
 	if unique := _q.ctx.Unique; unique != nil {
 		_spec.Unique = *unique

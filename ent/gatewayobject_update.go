@@ -301,7 +301,7 @@ func (_u *GatewayObjectUpdate) sqlSave(ctx context.Context) (_node int, err erro
 	if err := _u.check(); err != nil {
 		return _node, err
 	}
-	_spec := sqlgraph.NewUpdateSpec(gatewayobject.Table, gatewayobject.Columns, sqlgraph.NewFieldSpec(gatewayobject.FieldID, field.TypeUUID))
+	_spec := sqlgraph.NewUpdateSpec(gatewayobject.Table, gatewayobject.Columns, sqlgraph.NewFieldSpec(gatewayobject.FieldID, field.TypeInt))
 	if ps := _u.mutation.predicates; len(ps) > 0 {
 		_spec.Predicate = func(selector *sql.Selector) {
 			for i := range ps {
@@ -682,7 +682,7 @@ func (_u *GatewayObjectUpdateOne) sqlSave(ctx context.Context) (_node *GatewayOb
 	if err := _u.check(); err != nil {
 		return _node, err
 	}
-	_spec := sqlgraph.NewUpdateSpec(gatewayobject.Table, gatewayobject.Columns, sqlgraph.NewFieldSpec(gatewayobject.FieldID, field.TypeUUID))
+	_spec := sqlgraph.NewUpdateSpec(gatewayobject.Table, gatewayobject.Columns, sqlgraph.NewFieldSpec(gatewayobject.FieldID, field.TypeInt))
 	id, ok := _u.mutation.ID()
 	if !ok {
 		return nil, &ValidationError{Name: "id", err: errors.New(`ent: missing "GatewayObject.id" for update`)}

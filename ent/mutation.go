@@ -9379,8 +9379,9 @@ type GatewayObjectMutation struct {
 	config
 	op             Op
 	typ            string
-	id             *uuid.UUID
+	id             *int
 	kind           *string
+	object_id      *uuid.UUID
 	name_key       *string
 	other_key      *string
 	service_id     *uuid.UUID
@@ -9422,7 +9423,7 @@ func newGatewayObjectMutation(c config, op Op, opts ...gatewayobjectOption) *Gat
 }
 
 // withGatewayObjectID sets the ID field of the mutation.
-func withGatewayObjectID(id uuid.UUID) gatewayobjectOption {
+func withGatewayObjectID(id int) gatewayobjectOption {
 	return func(m *GatewayObjectMutation) {
 		var (
 			err   error
@@ -9472,15 +9473,9 @@ func (m GatewayObjectMutation) Tx() (*Tx, error) {
 	return tx, nil
 }
 
-// SetID sets the value of the id field. Note that this
-// operation is only accepted on creation of GatewayObject entities.
-func (m *GatewayObjectMutation) SetID(id uuid.UUID) {
-	m.id = &id
-}
-
 // ID returns the ID value in the mutation. Note that the ID is only available
 // if it was provided to the builder or after it was returned from the database.
-func (m *GatewayObjectMutation) ID() (id uuid.UUID, exists bool) {
+func (m *GatewayObjectMutation) ID() (id int, exists bool) {
 	if m.id == nil {
 		return
 	}
@@ -9491,12 +9486,12 @@ func (m *GatewayObjectMutation) ID() (id uuid.UUID, exists bool) {
 // That means, if the mutation is applied within a transaction with an isolation level such
 // as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
 // or updated by the mutation.
-func (m *GatewayObjectMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+func (m *GatewayObjectMutation) IDs(ctx context.Context) ([]int, error) {
 	switch {
 	case m.op.Is(OpUpdateOne | OpDeleteOne):
 		id, exists := m.ID()
 		if exists {
-			return []uuid.UUID{id}, nil
+			return []int{id}, nil
 		}
 		fallthrough
 	case m.op.Is(OpUpdate | OpDelete):
@@ -9540,6 +9535,42 @@ func (m *GatewayObjectMutation) OldKind(ctx context.Context) (v string, err erro
 // ResetKind resets all changes to the "kind" field.
 func (m *GatewayObjectMutation) ResetKind() {
 	m.kind = nil
+}
+
+// SetObjectID sets the "object_id" field.
+func (m *GatewayObjectMutation) SetObjectID(u uuid.UUID) {
+	m.object_id = &u
+}
+
+// ObjectID returns the value of the "object_id" field in the mutation.
+func (m *GatewayObjectMutation) ObjectID() (r uuid.UUID, exists bool) {
+	v := m.object_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldObjectID returns the old "object_id" field's value of the GatewayObject entity.
+// If the GatewayObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayObjectMutation) OldObjectID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldObjectID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldObjectID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldObjectID: %w", err)
+	}
+	return oldValue.ObjectID, nil
+}
+
+// ResetObjectID resets all changes to the "object_id" field.
+func (m *GatewayObjectMutation) ResetObjectID() {
+	m.object_id = nil
 }
 
 // SetNameKey sets the "name_key" field.
@@ -10159,9 +10190,12 @@ func (m *GatewayObjectMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *GatewayObjectMutation) Fields() []string {
-	fields := make([]string, 0, 13)
+	fields := make([]string, 0, 14)
 	if m.kind != nil {
 		fields = append(fields, gatewayobject.FieldKind)
+	}
+	if m.object_id != nil {
+		fields = append(fields, gatewayobject.FieldObjectID)
 	}
 	if m.name_key != nil {
 		fields = append(fields, gatewayobject.FieldNameKey)
@@ -10209,6 +10243,8 @@ func (m *GatewayObjectMutation) Field(name string) (ent.Value, bool) {
 	switch name {
 	case gatewayobject.FieldKind:
 		return m.Kind()
+	case gatewayobject.FieldObjectID:
+		return m.ObjectID()
 	case gatewayobject.FieldNameKey:
 		return m.NameKey()
 	case gatewayobject.FieldOtherKey:
@@ -10244,6 +10280,8 @@ func (m *GatewayObjectMutation) OldField(ctx context.Context, name string) (ent.
 	switch name {
 	case gatewayobject.FieldKind:
 		return m.OldKind(ctx)
+	case gatewayobject.FieldObjectID:
+		return m.OldObjectID(ctx)
 	case gatewayobject.FieldNameKey:
 		return m.OldNameKey(ctx)
 	case gatewayobject.FieldOtherKey:
@@ -10283,6 +10321,13 @@ func (m *GatewayObjectMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetKind(v)
+		return nil
+	case gatewayobject.FieldObjectID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetObjectID(v)
 		return nil
 	case gatewayobject.FieldNameKey:
 		v, ok := value.(string)
@@ -10503,6 +10548,9 @@ func (m *GatewayObjectMutation) ResetField(name string) error {
 	switch name {
 	case gatewayobject.FieldKind:
 		m.ResetKind()
+		return nil
+	case gatewayobject.FieldObjectID:
+		m.ResetObjectID()
 		return nil
 	case gatewayobject.FieldNameKey:
 		m.ResetNameKey()

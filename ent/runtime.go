@@ -381,7 +381,7 @@ func init() {
 	gatewayobjectFields := schema.GatewayObject{}.Fields()
 	_ = gatewayobjectFields
 	// gatewayobjectDescKind is the schema descriptor for kind field.
-	gatewayobjectDescKind := gatewayobjectFields[1].Descriptor()
+	gatewayobjectDescKind := gatewayobjectFields[0].Descriptor()
 	// gatewayobject.KindValidator is a validator for the "kind" field. It is called by the builders before save.
 	gatewayobject.KindValidator = gatewayobjectDescKind.Validators[0].(func(string) error)
 	// gatewayobjectDescNameKey is the schema descriptor for name_key field.

@@ -29,6 +29,7 @@ import (
 	proxymodules "github.com/backplane/backplane/dataplane/dbproxy/builtin"
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
+	gatewayv1 "github.com/backplane/backplane/gen/backplane/gateway/v1"
 	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
 	proxyv1 "github.com/backplane/backplane/gen/backplane/proxy/v1"
 	"github.com/backplane/backplane/internal/config"
@@ -38,6 +39,7 @@ import (
 	"github.com/backplane/backplane/server/auth"
 	"github.com/backplane/backplane/server/catalog"
 	"github.com/backplane/backplane/server/dbaas"
+	"github.com/backplane/backplane/server/gateway"
 	"github.com/backplane/backplane/server/identity"
 	"github.com/backplane/backplane/server/inproc"
 	"github.com/backplane/backplane/server/intercept"
@@ -68,6 +70,7 @@ type Server struct {
 	catalog  *catalog.Catalog
 	dbaas    *dbaas.Admin
 	proxy    *proxy.Proxy
+	gateway  *gateway.Gateway
 	identity *identity.Identity
 	keys     *keys.Keys
 	auth     *auth.Authenticator
@@ -83,8 +86,11 @@ type Server struct {
 	// RESTAddr and GRPCAddr are the addresses really listened on, once
 	// Started is closed.
 	RESTAddr, GRPCAddr string
-	started            chan struct{}
-	ending             chan struct{} // closed when watches must end
+	// GatewayHTTP and GatewayHTTPS are the same for the HTTP gateway; empty where
+	// it does not listen.
+	GatewayHTTP, GatewayHTTPS string
+	started                   chan struct{}
+	ending                    chan struct{} // closed when watches must end
 }
 
 // New opens the store and wires everything; it listens on nothing yet. What it
@@ -158,6 +164,9 @@ func New(ctx context.Context, conf config.Config, version string, logTo io.Write
 	if err := s.metrics.Registry.Register(s.proxy.Plane()); err != nil {
 		return nil, err
 	}
+	if s.gateway, err = s.newGateway(ctx); err != nil {
+		return nil, err
+	}
 	return s, s.wire(ctx, registry)
 }
 
@@ -175,7 +184,7 @@ func ownStore(rawURL string) (database, user string) {
 // keys of the program itself.
 func ownFiles(conf config.Config, dataDir string) []string {
 	files := []string{dataDir}
-	for _, own := range []string{conf.MasterKeyFile, conf.REST().TLS.Key, conf.GRPC().TLS.Key, conf.Proxy().TLS.Key} {
+	for _, own := range []string{conf.MasterKeyFile, conf.REST().TLS.Key, conf.GRPC().TLS.Key} {
 		if path, err := filepath.Abs(own); own != "" && err == nil {
 			files = append(files, path)
 		}
@@ -201,6 +210,9 @@ func (s *Server) wire(ctx context.Context, registry *connectors.Registry) error 
 		dbaasv1.RegisterDatabaseAdminServer(r, s.dbaas)
 		dbaasv1.RegisterCredentialAdminServer(r, s.dbaas)
 		proxyv1.RegisterProxyServiceServer(r, s.proxy)
+		gatewayv1.RegisterGatewayServiceServer(r, s.gateway)
+		gatewayv1.RegisterConsumerServiceServer(r, s.gateway)
+		gatewayv1.RegisterNodeServiceServer(r, s.gateway)
 	}
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
@@ -268,6 +280,10 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	if err := s.proxy.Start(ctx); err != nil {
 		return errors.Join(err, restListener.Close(), grpcListener.Close())
 	}
+	plane, err := s.startGateway(ctx)
+	if err != nil {
+		return errors.Join(err, restListener.Close(), grpcListener.Close())
+	}
 	s.RESTAddr, s.GRPCAddr = restListener.Addr().String(), grpcListener.Addr().String()
 
 	work, stop := context.WithCancelCause(ctx)
@@ -284,6 +300,12 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	all.Go(func() { s.catalog.Monitor(work) })
 	all.Go(func() { s.dbaas.Run(work) })
 	all.Go(func() { s.proxy.Run(work) })
+	all.Go(func() { s.gateway.Follow(work) })
+	all.Go(func() {
+		if err := plane.Run(work); err != nil {
+			s.log.Error("end the HTTP gateway", "error", err)
+		}
+	})
 	all.Go(func() {
 		if err := s.grpc.Serve(grpcListener); err != nil {
 			stop(fmt.Errorf("serve gRPC: %w", err))
@@ -294,7 +316,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 			stop(fmt.Errorf("serve REST: %w", err))
 		}
 	})
-	s.log.Info("serving", "rest", s.RESTAddr, "grpc", s.GRPCAddr, "version", s.version)
+	s.log.Info("serving", "rest", s.RESTAddr, "grpc", s.GRPCAddr, "gateway", s.GatewayHTTP, "gateway_tls", s.GatewayHTTPS, "version", s.version)
 	close(s.started)
 	<-work.Done()
 	if cause := context.Cause(work); !errors.Is(cause, context.Canceled) {

@@ -9,53 +9,58 @@ import (
 )
 
 // ID filters vertices based on their ID field.
-func ID(id uuid.UUID) predicate.GatewayObject {
+func ID(id int) predicate.GatewayObject {
 	return predicate.GatewayObject(sql.FieldEQ(FieldID, id))
 }
 
 // IDEQ applies the EQ predicate on the ID field.
-func IDEQ(id uuid.UUID) predicate.GatewayObject {
+func IDEQ(id int) predicate.GatewayObject {
 	return predicate.GatewayObject(sql.FieldEQ(FieldID, id))
 }
 
 // IDNEQ applies the NEQ predicate on the ID field.
-func IDNEQ(id uuid.UUID) predicate.GatewayObject {
+func IDNEQ(id int) predicate.GatewayObject {
 	return predicate.GatewayObject(sql.FieldNEQ(FieldID, id))
 }
 
 // IDIn applies the In predicate on the ID field.
-func IDIn(ids ...uuid.UUID) predicate.GatewayObject {
+func IDIn(ids ...int) predicate.GatewayObject {
 	return predicate.GatewayObject(sql.FieldIn(FieldID, ids...))
 }
 
 // IDNotIn applies the NotIn predicate on the ID field.
-func IDNotIn(ids ...uuid.UUID) predicate.GatewayObject {
+func IDNotIn(ids ...int) predicate.GatewayObject {
 	return predicate.GatewayObject(sql.FieldNotIn(FieldID, ids...))
 }
 
 // IDGT applies the GT predicate on the ID field.
-func IDGT(id uuid.UUID) predicate.GatewayObject {
+func IDGT(id int) predicate.GatewayObject {
 	return predicate.GatewayObject(sql.FieldGT(FieldID, id))
 }
 
 // IDGTE applies the GTE predicate on the ID field.
-func IDGTE(id uuid.UUID) predicate.GatewayObject {
+func IDGTE(id int) predicate.GatewayObject {
 	return predicate.GatewayObject(sql.FieldGTE(FieldID, id))
 }
 
 // IDLT applies the LT predicate on the ID field.
-func IDLT(id uuid.UUID) predicate.GatewayObject {
+func IDLT(id int) predicate.GatewayObject {
 	return predicate.GatewayObject(sql.FieldLT(FieldID, id))
 }
 
 // IDLTE applies the LTE predicate on the ID field.
-func IDLTE(id uuid.UUID) predicate.GatewayObject {
+func IDLTE(id int) predicate.GatewayObject {
 	return predicate.GatewayObject(sql.FieldLTE(FieldID, id))
 }
 
 // Kind applies equality check predicate on the "kind" field. It's identical to KindEQ.
 func Kind(v string) predicate.GatewayObject {
 	return predicate.GatewayObject(sql.FieldEQ(FieldKind, v))
+}
+
+// ObjectID applies equality check predicate on the "object_id" field. It's identical to ObjectIDEQ.
+func ObjectID(v uuid.UUID) predicate.GatewayObject {
+	return predicate.GatewayObject(sql.FieldEQ(FieldObjectID, v))
 }
 
 // NameKey applies equality check predicate on the "name_key" field. It's identical to NameKeyEQ.
@@ -176,6 +181,46 @@ func KindEqualFold(v string) predicate.GatewayObject {
 // KindContainsFold applies the ContainsFold predicate on the "kind" field.
 func KindContainsFold(v string) predicate.GatewayObject {
 	return predicate.GatewayObject(sql.FieldContainsFold(FieldKind, v))
+}
+
+// ObjectIDEQ applies the EQ predicate on the "object_id" field.
+func ObjectIDEQ(v uuid.UUID) predicate.GatewayObject {
+	return predicate.GatewayObject(sql.FieldEQ(FieldObjectID, v))
+}
+
+// ObjectIDNEQ applies the NEQ predicate on the "object_id" field.
+func ObjectIDNEQ(v uuid.UUID) predicate.GatewayObject {
+	return predicate.GatewayObject(sql.FieldNEQ(FieldObjectID, v))
+}
+
+// ObjectIDIn applies the In predicate on the "object_id" field.
+func ObjectIDIn(vs ...uuid.UUID) predicate.GatewayObject {
+	return predicate.GatewayObject(sql.FieldIn(FieldObjectID, vs...))
+}
+
+// ObjectIDNotIn applies the NotIn predicate on the "object_id" field.
+func ObjectIDNotIn(vs ...uuid.UUID) predicate.GatewayObject {
+	return predicate.GatewayObject(sql.FieldNotIn(FieldObjectID, vs...))
+}
+
+// ObjectIDGT applies the GT predicate on the "object_id" field.
+func ObjectIDGT(v uuid.UUID) predicate.GatewayObject {
+	return predicate.GatewayObject(sql.FieldGT(FieldObjectID, v))
+}
+
+// ObjectIDGTE applies the GTE predicate on the "object_id" field.
+func ObjectIDGTE(v uuid.UUID) predicate.GatewayObject {
+	return predicate.GatewayObject(sql.FieldGTE(FieldObjectID, v))
+}
+
+// ObjectIDLT applies the LT predicate on the "object_id" field.
+func ObjectIDLT(v uuid.UUID) predicate.GatewayObject {
+	return predicate.GatewayObject(sql.FieldLT(FieldObjectID, v))
+}
+
+// ObjectIDLTE applies the LTE predicate on the "object_id" field.
+func ObjectIDLTE(v uuid.UUID) predicate.GatewayObject {
+	return predicate.GatewayObject(sql.FieldLTE(FieldObjectID, v))
 }
 
 // NameKeyEQ applies the EQ predicate on the "name_key" field.

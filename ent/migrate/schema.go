@@ -334,16 +334,17 @@ var (
 				Columns: []*schema.Column{GatewayLabelsColumns[1], GatewayLabelsColumns[2], GatewayLabelsColumns[0]},
 			},
 			{
-				Name:    "gatewaylabel_object_id",
+				Name:    "gatewaylabel_object_id_kind",
 				Unique:  false,
-				Columns: []*schema.Column{GatewayLabelsColumns[5]},
+				Columns: []*schema.Column{GatewayLabelsColumns[5], GatewayLabelsColumns[4]},
 			},
 		},
 	}
 	// GatewayObjectsColumns holds the columns for the "gateway_objects" table.
 	GatewayObjectsColumns = []*schema.Column{
-		{Name: "id", Type: field.TypeUUID},
+		{Name: "id", Type: field.TypeInt, Increment: true},
 		{Name: "kind", Type: field.TypeString, Size: 32},
+		{Name: "object_id", Type: field.TypeUUID},
 		{Name: "name_key", Type: field.TypeString, Nullable: true, Size: 255},
 		{Name: "other_key", Type: field.TypeString, Nullable: true, Size: 255},
 		{Name: "service_id", Type: field.TypeUUID, Nullable: true},
@@ -364,44 +365,44 @@ var (
 		PrimaryKey: []*schema.Column{GatewayObjectsColumns[0]},
 		Indexes: []*schema.Index{
 			{
-				Name:    "gatewayobject_kind_id",
-				Unique:  false,
-				Columns: []*schema.Column{GatewayObjectsColumns[1], GatewayObjectsColumns[0]},
-			},
-			{
-				Name:    "gatewayobject_kind_name_key",
+				Name:    "gatewayobject_kind_object_id",
 				Unique:  true,
 				Columns: []*schema.Column{GatewayObjectsColumns[1], GatewayObjectsColumns[2]},
 			},
 			{
-				Name:    "gatewayobject_kind_other_key",
+				Name:    "gatewayobject_kind_name_key",
 				Unique:  true,
 				Columns: []*schema.Column{GatewayObjectsColumns[1], GatewayObjectsColumns[3]},
 			},
 			{
-				Name:    "gatewayobject_service_id_kind_id",
-				Unique:  false,
-				Columns: []*schema.Column{GatewayObjectsColumns[4], GatewayObjectsColumns[1], GatewayObjectsColumns[0]},
+				Name:    "gatewayobject_kind_other_key",
+				Unique:  true,
+				Columns: []*schema.Column{GatewayObjectsColumns[1], GatewayObjectsColumns[4]},
 			},
 			{
-				Name:    "gatewayobject_route_id_kind_id",
+				Name:    "gatewayobject_service_id_kind_object_id",
 				Unique:  false,
-				Columns: []*schema.Column{GatewayObjectsColumns[5], GatewayObjectsColumns[1], GatewayObjectsColumns[0]},
+				Columns: []*schema.Column{GatewayObjectsColumns[5], GatewayObjectsColumns[1], GatewayObjectsColumns[2]},
 			},
 			{
-				Name:    "gatewayobject_consumer_id_kind_id",
+				Name:    "gatewayobject_route_id_kind_object_id",
 				Unique:  false,
-				Columns: []*schema.Column{GatewayObjectsColumns[6], GatewayObjectsColumns[1], GatewayObjectsColumns[0]},
+				Columns: []*schema.Column{GatewayObjectsColumns[6], GatewayObjectsColumns[1], GatewayObjectsColumns[2]},
 			},
 			{
-				Name:    "gatewayobject_upstream_id_kind_id",
+				Name:    "gatewayobject_consumer_id_kind_object_id",
 				Unique:  false,
-				Columns: []*schema.Column{GatewayObjectsColumns[7], GatewayObjectsColumns[1], GatewayObjectsColumns[0]},
+				Columns: []*schema.Column{GatewayObjectsColumns[7], GatewayObjectsColumns[1], GatewayObjectsColumns[2]},
 			},
 			{
-				Name:    "gatewayobject_certificate_id_kind_id",
+				Name:    "gatewayobject_upstream_id_kind_object_id",
 				Unique:  false,
-				Columns: []*schema.Column{GatewayObjectsColumns[8], GatewayObjectsColumns[1], GatewayObjectsColumns[0]},
+				Columns: []*schema.Column{GatewayObjectsColumns[8], GatewayObjectsColumns[1], GatewayObjectsColumns[2]},
+			},
+			{
+				Name:    "gatewayobject_certificate_id_kind_object_id",
+				Unique:  false,
+				Columns: []*schema.Column{GatewayObjectsColumns[9], GatewayObjectsColumns[1], GatewayObjectsColumns[2]},
 			},
 		},
 	}

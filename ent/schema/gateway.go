@@ -19,8 +19,9 @@ func (GatewayObject) Annotations() []schema.Annotation { return []schema.Annotat
 // Fields of the GatewayObject.
 func (GatewayObject) Fields() []ent.Field {
 	return []ent.Field{
-		field.UUID("id", uuid.UUID{}).Immutable(),
 		field.String("kind").MaxLen(32).Immutable().Comment("The collection that it is in."),
+		field.UUID("object_id", uuid.UUID{}).Immutable().
+			Comment("The id that clients know it by. Objects of several kinds may have the same."),
 		field.String("name_key").MaxLen(255).Optional().Nillable().
 			Comment("What it is named by, which no other of its kind has: the name, or a hash of one that is long or secret."),
 		field.String("other_key").MaxLen(255).Optional().Nillable().
@@ -44,14 +45,14 @@ func (GatewayObject) Fields() []ent.Field {
 // Indexes of the GatewayObject.
 func (GatewayObject) Indexes() []ent.Index {
 	return []ent.Index{
-		index.Fields("kind", "id"),
+		index.Fields("kind", "object_id").Unique(),
 		index.Fields("kind", "name_key").Unique(),
 		index.Fields("kind", "other_key").Unique(),
-		index.Fields("service_id", "kind", "id"),
-		index.Fields("route_id", "kind", "id"),
-		index.Fields("consumer_id", "kind", "id"),
-		index.Fields("upstream_id", "kind", "id"),
-		index.Fields("certificate_id", "kind", "id"),
+		index.Fields("service_id", "kind", "object_id"),
+		index.Fields("route_id", "kind", "object_id"),
+		index.Fields("consumer_id", "kind", "object_id"),
+		index.Fields("upstream_id", "kind", "object_id"),
+		index.Fields("certificate_id", "kind", "object_id"),
 	}
 }
 
@@ -79,6 +80,6 @@ func (GatewayLabel) Indexes() []ent.Index {
 		index.Fields("class", "value_key", "kind", "object_id").Unique(),
 		index.Fields("class", "id"),
 		index.Fields("class", "value_key", "id"),
-		index.Fields("object_id"),
+		index.Fields("object_id", "kind"),
 	}
 }

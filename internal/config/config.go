@@ -28,11 +28,18 @@ const EnvPrefix = "BACKPLANE_"
 type Config struct {
 	RESTAddr  string
 	GRPCAddr  string
-	ProxyAddr string
 	DataDir   string
 	Store     string
 	LogLevel  string
 	FileRoots []string
+
+	// GatewayHTTP and GatewayHTTPS are the addresses of the HTTP gateway; empty
+	// for none.
+	GatewayHTTP, GatewayHTTPS string
+	// TrustedIPs are the peers that the gateway believes when they say who a
+	// request is from.
+	TrustedIPs []netip.Prefix
+	trustedIPs []string
 
 	RequireSecretOnRetarget bool
 
@@ -41,8 +48,8 @@ type Config struct {
 	QuarantineRetention time.Duration
 
 	// TLS is for all listeners, the others win over it for one of them. What a
-	// listener serves in the end is in REST, GRPC and Proxy.
-	TLS, RESTTLS, GRPCTLS, ProxyTLS tlsconf.Files
+	// listener serves in the end is in REST and GRPC.
+	TLS, RESTTLS, GRPCTLS tlsconf.Files
 	// AllowPlaintext permits listeners that other machines can reach to serve
 	// without TLS.
 	AllowPlaintext bool
@@ -75,7 +82,7 @@ type Config struct {
 func (c *Config) Register(f *pflag.FlagSet) {
 	f.StringVar(&c.RESTAddr, "rest-addr", "127.0.0.1:8080", "address of the REST APIs, the docs and the metrics")
 	f.StringVar(&c.GRPCAddr, "grpc-addr", "127.0.0.1:9090", "address of the gRPC API")
-	f.StringVar(&c.ProxyAddr, "proxy-addr", "127.0.0.1:8000", "address of the HTTP gateway")
+	c.registerGateway(f)
 	f.StringVar(&c.DataDir, "data-dir", "./data", "directory for the embedded store, keys and generated passwords")
 	f.StringVar(&c.Store, "store", "", "postgres:// or mysql:// URL of the store; empty: an SQLite file in the data directory")
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
@@ -171,7 +178,7 @@ func (c *Config) validate() error {
 	if slices.ContainsFunc(c.FileRoots, func(r string) bool { return !filepath.IsAbs(r) }) {
 		errList = append(errList, errors.New("--file-roots must be absolute directories"))
 	}
-	return errors.Join(append(errList, c.checkListeners(), c.settleLimits())...)
+	return errors.Join(append(errList, c.checkListeners(), c.settleLimits(), c.settleGateway())...)
 }
 
 // masterKeySources names the sources of the master key that are given.

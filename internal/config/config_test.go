@@ -47,7 +47,7 @@ func same(a, b config.Config) bool {
 
 // defaults are those that the cases here do not set.
 func defaults() config.Config {
-	c := config.Config{DataDir: "./data", LogLevel: "info", FileRoots: []string{"/"}, MaxCallsAtOnce: 1000, MaxHeaderBytes: 64 << 10, QuarantineRetention: 7 * 24 * time.Hour}
+	c := config.Config{DataDir: "./data", LogLevel: "info", FileRoots: []string{"/"}, MaxCallsAtOnce: 1000, MaxHeaderBytes: 64 << 10, QuarantineRetention: 7 * 24 * time.Hour, GatewayHTTP: "127.0.0.1:8000", GatewayHTTPS: "127.0.0.1:8443"}
 	for _, p := range []string{"169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32"} {
 		c.DenyTargets = append(c.DenyTargets, netip.MustParsePrefix(p))
 	}
@@ -58,7 +58,7 @@ func TestDefaults(t *testing.T) {
 	t.Parallel()
 	c, err := load(t, "", nil)
 	want := defaults()
-	want.RESTAddr, want.GRPCAddr, want.ProxyAddr = "127.0.0.1:8080", "127.0.0.1:9090", "127.0.0.1:8000"
+	want.RESTAddr, want.GRPCAddr = "127.0.0.1:8080", "127.0.0.1:9090"
 	if err != nil || !same(c, want) {
 		t.Errorf("got %+v, %v, want %+v", c, err, want)
 	}
@@ -66,13 +66,14 @@ func TestDefaults(t *testing.T) {
 
 func TestFlagThenEnvironmentThenFile(t *testing.T) {
 	t.Parallel()
-	file := "rest-addr: file:1\ngrpc-addr: file:2\nproxy-addr: file:3\nfile-roots: [/a, /b]\nrequire-secret-on-retarget: true\ntrust-forwarded: true\n"
+	file := "rest-addr: file:1\ngrpc-addr: file:2\ngateway-http: file:3\ngateway-https: none\ngateway-trusted-ips: [10.0.0.0/8, 1.2.3.4]\nfile-roots: [/a, /b]\nrequire-secret-on-retarget: true\ntrust-forwarded: true\n"
 	env := map[string]string{
 		"BACKPLANE_REST_ADDR": "env:1", "BACKPLANE_GRPC_ADDR": "env:2", "BACKPLANE_ADMIN_PASSWORD": "p", "BACKPLANE_MASTER_KEY": "k",
 	}
 	c, err := load(t, file, env, "--rest-addr", "flag:1", "--allow-plaintext")
 	want := defaults()
-	want.RESTAddr, want.GRPCAddr, want.ProxyAddr, want.FileRoots = "flag:1", "env:2", "file:3", []string{"/a", "/b"}
+	want.RESTAddr, want.GRPCAddr, want.GatewayHTTP, want.GatewayHTTPS, want.FileRoots = "flag:1", "env:2", "file:3", "", []string{"/a", "/b"}
+	want.TrustedIPs = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("1.2.3.4/32")}
 	want.TrustForwarded = true
 	want.RequireSecretOnRetarget, want.AllowPlaintext, want.AdminPassword, want.MasterKey = true, true, "p", "k"
 	if err != nil || !same(c, want) {

@@ -16,7 +16,7 @@ const none = "none"
 
 // Listener is one of the addresses that are listened on.
 type Listener struct {
-	Name string // rest, grpc or proxy
+	Name string // rest or grpc
 	Addr string
 	TLS  tlsconf.Files
 }
@@ -26,7 +26,6 @@ func (c *Config) registerTLS(f *pflag.FlagSet) {
 	more := "; empty: as for all; " + none + ": switched off"
 	registerFiles(f, &c.RESTTLS, "rest-tls", "the REST listener", more, more)
 	registerFiles(f, &c.GRPCTLS, "grpc-tls", "the gRPC listener", more, more)
-	registerFiles(f, &c.ProxyTLS, "proxy-tls", "the HTTP gateway", more, more)
 	f.BoolVar(&c.AllowPlaintext, "allow-plaintext", false, "serve without TLS on addresses that other machines can reach")
 	f.BoolVar(&c.ProxyForbids, "dbproxy-403", false, "refuse changes through the database proxy's REST API with 403, as clients of its first version expect, instead of 400")
 	f.BoolVar(&c.TrustForwarded, "trust-forwarded", false, "take the scheme and host of links from X-Forwarded-Proto and X-Forwarded-Host; only behind a proxy that sets both")
@@ -47,11 +46,6 @@ func (c *Config) REST() Listener {
 // GRPC is the listener of the gRPC API.
 func (c *Config) GRPC() Listener {
 	return Listener{"grpc", c.GRPCAddr, over(c.TLS, c.GRPCTLS)}
-}
-
-// Proxy is the listener of the HTTP gateway.
-func (c *Config) Proxy() Listener {
-	return Listener{"proxy", c.ProxyAddr, over(c.TLS, c.ProxyTLS)}
 }
 
 // over fills what a listener's own settings leave open from those of all
@@ -83,7 +77,7 @@ func (c *Config) checkListeners() error {
 	for _, l := range []struct {
 		Listener
 		own tlsconf.Files
-	}{{c.REST(), c.RESTTLS}, {c.GRPC(), c.GRPCTLS}, {c.Proxy(), c.ProxyTLS}} {
+	}{{c.REST(), c.RESTTLS}, {c.GRPC(), c.GRPCTLS}} {
 		addr := "--" + l.Name + "-addr"
 		if _, _, err := net.SplitHostPort(l.Addr); err != nil {
 			faults = append(faults, fmt.Errorf("%s %q must be host:port", addr, l.Addr))

@@ -17,9 +17,8 @@ func TestListenersWithoutTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, got := range map[config.Listener]config.Listener{
-		{Name: "rest", Addr: "127.0.0.1:8080"}:  c.REST(),
-		{Name: "grpc", Addr: "127.0.0.1:9090"}:  c.GRPC(),
-		{Name: "proxy", Addr: "127.0.0.1:8000"}: c.Proxy(),
+		{Name: "rest", Addr: "127.0.0.1:8080"}: c.REST(),
+		{Name: "grpc", Addr: "127.0.0.1:9090"}: c.GRPC(),
 	} {
 		if got != want {
 			t.Errorf("got %+v, want %+v", got, want)
@@ -38,28 +37,28 @@ func TestListenersOverride(t *testing.T) {
 	for name, tt := range map[string]struct {
 		env  map[string]string
 		args []string
-		want [3]tlsconf.Files // rest, grpc, proxy
+		want [2]tlsconf.Files // rest, grpc
 	}{
-		"for all": {nil, base, [3]tlsconf.Files{all, all, all}},
+		"for all": {nil, base, [2]tlsconf.Files{all, all}},
 		"a pair of its own": {
 			nil, append([]string{"--grpc-tls-cert", ownCert, "--grpc-tls-key", ownKey}, base...),
-			[3]tlsconf.Files{all, {Cert: ownCert, Key: ownKey, ClientCA: authority}, all},
+			[2]tlsconf.Files{all, {Cert: ownCert, Key: ownKey, ClientCA: authority}},
 		},
 		"optional at one": {
 			nil, append([]string{"--rest-tls-client-auth", "optional"}, base...),
-			[3]tlsconf.Files{{Cert: cert, Key: key, ClientCA: authority, Auth: tlsconf.Optional}, all, all},
+			[2]tlsconf.Files{{Cert: cert, Key: key, ClientCA: authority, Auth: tlsconf.Optional}, all},
 		},
 		"no client certificates at one": {
-			nil, append([]string{"--proxy-tls-client-ca", "none"}, base...),
-			[3]tlsconf.Files{all, all, {Cert: cert, Key: key}},
+			nil, append([]string{"--grpc-tls-client-ca", "none"}, base...),
+			[2]tlsconf.Files{all, {Cert: cert, Key: key}},
 		},
 		"plaintext at one": {
-			nil, append([]string{"--proxy-tls-cert", "none"}, base...),
-			[3]tlsconf.Files{all, all, {}},
+			nil, append([]string{"--grpc-tls-cert", "none"}, base...),
+			[2]tlsconf.Files{all, {}},
 		},
 		"one alone, by environment": {
 			map[string]string{"BACKPLANE_REST_TLS_CERT": ownCert, "BACKPLANE_REST_TLS_KEY": ownKey}, nil,
-			[3]tlsconf.Files{{Cert: ownCert, Key: ownKey}, {}, {}},
+			[2]tlsconf.Files{{Cert: ownCert, Key: ownKey}, {}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -67,7 +66,7 @@ func TestListenersOverride(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for i, l := range []config.Listener{c.REST(), c.GRPC(), c.Proxy()} {
+			for i, l := range []config.Listener{c.REST(), c.GRPC()} {
 				if l.TLS != tt.want[i] {
 					t.Errorf("%s: got %+v, want %+v", l.Name, l.TLS, tt.want[i])
 				}
@@ -90,18 +89,20 @@ func TestRefusedStarts(t *testing.T) {
 		"no port":                    {[]string{"--rest-addr", "localhost"}, []string{`--rest-addr "localhost" must be host:port`}},
 		"plaintext for all to reach": {[]string{"--rest-addr", "0.0.0.0:80"}, []string{`--rest-addr "0.0.0.0:80" can be reached by other machines and has no TLS`}},
 		"plaintext, no host":         {[]string{"--grpc-addr", ":90"}, []string{`--grpc-addr ":90" can be reached`}},
-		"plaintext on IPv6":          {[]string{"--proxy-addr", "[::]:80"}, []string{`--proxy-addr "[::]:80" can be reached`}},
+		"plaintext on IPv6":          {[]string{"--grpc-addr", "[::]:80"}, []string{`--grpc-addr "[::]:80" can be reached`}},
 		"plaintext by a name":        {[]string{"--rest-addr", "example.com:80"}, []string{`--rest-addr "example.com:80" can be reached`}},
-		"plaintext where TLS is off": {append([]string{"--proxy-addr", ":80", "--proxy-tls-cert", "none"}, pair...), []string{`--proxy-addr ":80" can be reached`}},
+		"plaintext where TLS is off": {append([]string{"--grpc-addr", ":80", "--grpc-tls-cert", "none"}, pair...), []string{`--grpc-addr ":80" can be reached`}},
 		"certificate without key":    {[]string{"--tls-cert", cert}, []string{"--tls-*: certificate " + cert + " is set without its key"}},
 		"key without certificate":    {[]string{"--rest-tls-key", key}, []string{"--rest-tls-*: key " + key + " is set without its certificate"}},
 		"half a pair over a pair":    {append([]string{"--grpc-tls-cert", cert}, pair...), []string{"--grpc-tls-*: certificate " + cert + " is set without its key"}},
 		"a pair that does not match": {[]string{"--tls-cert", cert, "--tls-key", other}, []string{"--tls-*: certificate " + cert + " and key " + other + " do not belong together"}},
-		"a missing file":             {[]string{"--proxy-tls-cert", missing, "--proxy-tls-key", key}, []string{"--proxy-tls-*: certificate " + missing + ": no such file"}},
+		"a missing file":             {[]string{"--grpc-tls-cert", missing, "--grpc-tls-key", key}, []string{"--grpc-tls-*: certificate " + missing + ": no such file"}},
 		"an authority alone":         {[]string{"--grpc-tls-client-ca", cert}, []string{"--grpc-tls-*: a client authority needs a certificate and a key as well"}},
 		"an authority, TLS off":      {append([]string{"--grpc-tls-cert", "none", "--grpc-tls-client-ca", cert}, pair...), []string{"--grpc-tls-*: a client authority needs"}},
 		"an unknown mode":            {append([]string{"--tls-client-auth", "perhaps"}, pair...), []string{`--tls-*: client certificates can be required or optional, not "perhaps"`}},
 		"an unknown mode and no TLS": {[]string{"--tls-client-auth", "perhaps"}, []string{`--tls-*: client certificates can be`}},
+		"a gateway without port":     {[]string{"--gateway-http", "localhost"}, []string{`--gateway-http "localhost" must be host:port`}},
+		"a peer that is no address":  {[]string{"--gateway-trusted-ips", "10.0.0.0/8,proxy"}, []string{`--gateway-trusted-ips: "proxy" must be`}},
 		"no network":                 {[]string{"--deny-targets", "10.0.0.0/33"}, []string{`--deny-targets: "10.0.0.0/33" must be a network such as 10.0.0.0/8, or an address`}},
 		"a network with a zone":      {[]string{"--deny-targets", "fe80::1%eth0"}, []string{`--deny-targets: "fe80::1%eth0" must be`}},
 		"more than all IPv4":         {[]string{"--deny-targets", "::ffff:0.0.0.0/90"}, []string{`--deny-targets: "::ffff:0.0.0.0/90" must be`}},
@@ -142,7 +143,7 @@ func TestRefusedStarts(t *testing.T) {
 func TestPlaintextThatIsAllowed(t *testing.T) {
 	for name, args := range map[string][]string{
 		"by the flag": {"--rest-addr", ":80", "--grpc-addr", "0.0.0.0:90", "--allow-plaintext"},
-		"on loopback": {"--rest-addr", "localhost:80", "--grpc-addr", "[::1]:90", "--proxy-addr", "127.1.2.3:80"},
+		"on loopback": {"--rest-addr", "localhost:80", "--grpc-addr", "[::1]:90", "--gateway-http", "0.0.0.0:80"},
 	} {
 		if _, err := load(t, "", nil, args...); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -23,9 +23,13 @@ import (
 // SettingPlace(JWTKey).
 const JWTKey = "jwt_key"
 
+// GatewayKey is the setting that holds the key under which secrets of the
+// gateway are hashed to be found, sealed at SettingPlace(GatewayKey).
+const GatewayKey = "gateway_key"
+
 // All is everything in the store that holds sealed values.
 func All() []Sealed {
-	return []Sealed{services{}, versions{}, credentials{}, backups{}, proxyObjects{}, settings{JWTKey, TrailKey}}
+	return []Sealed{services{}, versions{}, credentials{}, backups{}, proxyObjects{}, gatewayObjects{}, settings{JWTKey, TrailKey, GatewayKey}}
 }
 
 // ServicePlace is where a secret of a service, and of its versions, is kept.

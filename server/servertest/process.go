@@ -48,7 +48,7 @@ func Launch(t testing.TB, bin, dir string, env []string, args ...string) *Proces
 	p := &Process{cmd: exec.Command(bin, append([]string{"serve"}, args...)...), ended: make(chan struct{})}
 	p.Client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	p.cmd.Dir = dir
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "BACKPLANE_REST_ADDR=127.0.0.1:0", "BACKPLANE_GRPC_ADDR=127.0.0.1:0"}, env...)
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "BACKPLANE_REST_ADDR=127.0.0.1:0", "BACKPLANE_GRPC_ADDR=127.0.0.1:0", "BACKPLANE_GATEWAY_HTTP=127.0.0.1:0", "BACKPLANE_GATEWAY_HTTPS=127.0.0.1:0"}, env...)
 	p.cmd.Stderr = &p.Log
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
+	gatewayv1 "github.com/backplane/backplane/gen/backplane/gateway/v1"
 	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
 	proxyv1 "github.com/backplane/backplane/gen/backplane/proxy/v1"
 	"github.com/backplane/backplane/internal/config"
@@ -65,6 +66,12 @@ type Server struct {
 	Credentials dbaasv1.CredentialAdminClient
 	// Proxy is the API of the database proxy.
 	Proxy proxyv1.ProxyServiceClient
+	// Gateway, Consumers and Node are the API of the HTTP gateway, which serves
+	// at GatewayHTTP and GatewayHTTPS.
+	Gateway                   gatewayv1.GatewayServiceClient
+	Consumers                 gatewayv1.ConsumerServiceClient
+	Node                      gatewayv1.NodeServiceClient
+	GatewayHTTP, GatewayHTTPS string
 
 	stop  context.CancelFunc
 	ended chan error
@@ -76,7 +83,7 @@ type Server struct {
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
 	conf := defaults(t)
-	conf.RESTAddr, conf.GRPCAddr, conf.ProxyAddr = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	conf.RESTAddr, conf.GRPCAddr, conf.GatewayHTTP, conf.GatewayHTTPS = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	conf.DataDir, conf.Store, conf.LogLevel, conf.AdminPassword = o.DataDir, o.Store, o.LogLevel, Password
 	if conf.DataDir == "" {
 		conf.DataDir = filepath.Join(t.TempDir(), "data")
@@ -103,6 +110,7 @@ func Start(t testing.TB, o Options) *Server {
 	case <-srv.Started():
 	}
 	s.URL, s.GRPC = "http://"+srv.RESTAddr, srv.GRPCAddr
+	s.GatewayHTTP, s.GatewayHTTPS = srv.GatewayHTTP, srv.GatewayHTTPS
 	s.Client = &http.Client{
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 64},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -111,6 +119,7 @@ func Start(t testing.TB, o Options) *Server {
 	s.Catalog, s.Identity = catalogv1.NewServiceCatalogClient(s.Conn), identityv1.NewIdentityAdminClient(s.Conn)
 	s.Databases, s.Credentials = dbaasv1.NewDatabaseAdminClient(s.Conn), dbaasv1.NewCredentialAdminClient(s.Conn)
 	s.Proxy = proxyv1.NewProxyServiceClient(s.Conn)
+	s.Gateway, s.Consumers, s.Node = gatewayv1.NewGatewayServiceClient(s.Conn), gatewayv1.NewConsumerServiceClient(s.Conn), gatewayv1.NewNodeServiceClient(s.Conn)
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Errorf("the server ended with: %v", err)

@@ -39,8 +39,14 @@ const IdentityEvent = "identity"
 // makes: processes configure theirs anew. It concerns no service.
 const ProxyEvent = "proxy"
 
+// GatewayEvent is the kind of event that changed objects of the HTTP gateway
+// make: the payload names them. It concerns no service.
+const GatewayEvent = "gateway"
+
 // OfService tells whether a change concerns a service of the catalogue.
-func OfService(ch *ent.Change) bool { return ch.Event != IdentityEvent && ch.Event != ProxyEvent }
+func OfService(ch *ent.Change) bool {
+	return ch.Event != IdentityEvent && ch.Event != ProxyEvent && ch.Event != GatewayEvent
+}
 
 // retryPause bounds the pause before the first retry; later ones are longer.
 const retryPause = 10 * time.Millisecond

@@ -1,0 +1,54 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/backplane/backplane/dataplane/httpproxy"
+	"github.com/backplane/backplane/server/gateway"
+	"github.com/backplane/backplane/server/keys"
+)
+
+// gatewayModules are the plugins of the HTTP gateway.
+func gatewayModules() []httpproxy.PluginModule { return nil }
+
+// newGateway makes the API of the HTTP gateway.
+func (s *Server) newGateway(ctx context.Context) (*gateway.Gateway, error) {
+	key, err := openKey(ctx, s.store, s.keys, keys.GatewayKey, newHashKey)
+	if err != nil {
+		return nil, fmt.Errorf("key of the gateway: %w", err)
+	}
+	return gateway.New(gateway.Options{
+		Store: s.store, Keys: s.keys, Catalog: s.catalog, Modules: gatewayModules(), Log: s.log, HashKey: key,
+	}), nil
+}
+
+func newHashKey() []byte {
+	key := make([]byte, 32)
+	rand.Read(key) //nolint:errcheck // crypto/rand.Read never fails
+	return key
+}
+
+// startGateway opens the listeners of the HTTP gateway, and configures it with
+// what the store holds.
+func (s *Server) startGateway(ctx context.Context) (*httpproxy.Proxy, error) {
+	plane, err := httpproxy.New(httpproxy.Options{
+		HTTP: s.conf.GatewayHTTP, HTTPS: s.conf.GatewayHTTPS, Modules: gatewayModules(), Logger: s.log, Metrics: s.metrics.Registry,
+		TrustedIPs: s.conf.TrustedIPs, Drain: drainTimeout,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("--gateway-http, --gateway-https: %w", err)
+	}
+	if err := s.gateway.Start(ctx, plane); err != nil {
+		return nil, errors.Join(err, plane.Close())
+	}
+	if addr := plane.Addr(); addr != nil {
+		s.GatewayHTTP = addr.String()
+	}
+	if addr := plane.TLSAddr(); addr != nil {
+		s.GatewayHTTPS = addr.String()
+	}
+	return plane, nil
+}

@@ -1,0 +1,166 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/backplane/backplane/connectors"
+	"github.com/backplane/backplane/dataplane/httpproxy"
+	"github.com/backplane/backplane/dataplane/httpproxy/entity"
+	"github.com/backplane/backplane/ent"
+)
+
+// apply hands a change to the data plane. g.mu is held.
+func (g *Gateway) apply(ctx context.Context, put []*object, removed []httpproxy.Key) {
+	u := httpproxy.Update{Remove: removed}
+	for _, key := range removed {
+		if key.Kind == httpproxy.Services {
+			delete(g.hosts, key.ID)
+		}
+	}
+	for _, o := range put {
+		doc, err := json.Marshal(o.doc)
+		if err == nil {
+			err = g.addEntity(ctx, &u, o.c.Name, o.id, doc)
+		}
+		if err != nil {
+			g.tell(fmt.Errorf("%s %s: %w", o.c.Name, o.id, err))
+		}
+	}
+	g.tell(g.plane.Update(u))
+}
+
+// tell logs what the data plane does without.
+func (g *Gateway) tell(err error) {
+	if err != nil {
+		g.Log.Error("the gateway does without some of its objects", "error", err)
+	}
+}
+
+// add adds the entity of a row to an update. One that cannot be read is left
+// out, and told in the log.
+func (g *Gateway) add(ctx context.Context, u *httpproxy.Update, row *ent.GatewayObject) {
+	doc := row.Document
+	if len(row.Sealed) > 0 {
+		o, err := g.read(row, true)
+		if err == nil {
+			doc, err = json.Marshal(o.doc)
+		}
+		if err != nil {
+			g.tell(err)
+			return
+		}
+	}
+	if err := g.addEntity(ctx, u, row.Kind, row.ObjectID, doc); err != nil {
+		g.tell(fmt.Errorf("%s %s: %w", row.Kind, row.ObjectID, err))
+	}
+}
+
+func (g *Gateway) addEntity(ctx context.Context, u *httpproxy.Update, kind string, id uuid.UUID, doc []byte) error {
+	v, err := entityOf(kind)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(doc, v); err != nil {
+		return err
+	}
+	if s, ok := v.(*entity.Service); ok {
+		g.locate(ctx, id, s)
+	}
+	return u.Put.Add(v)
+}
+
+// entityOf is an empty entity of a collection.
+func entityOf(kind string) (any, error) {
+	switch kind {
+	case services:
+		return &entity.Service{}, nil
+	case routes:
+		return &entity.Route{}, nil
+	case certificates:
+		return &entity.Certificate{}, nil
+	case snis:
+		return &entity.SNI{}, nil
+	case caCertificates:
+		return &entity.CACertificate{}, nil
+	case upstreams:
+		return &entity.Upstream{}, nil
+	case targets:
+		return &entity.Target{}, nil
+	case consumers:
+		return &entity.Consumer{}, nil
+	case plugins:
+		return &entity.Plugin{}, nil
+	case keyAuths, basicAuths, jwts, acls:
+		return &entity.Credential{Kind: entity.CredentialKind(kind)}, nil
+	}
+	return nil, fmt.Errorf("there is no collection %q", kind)
+}
+
+// catalogSuffix follows the id of a service of the catalogue in a host.
+const catalogSuffix = ".catalog"
+
+// locate gives a service whose host is a service of the catalogue the address
+// of that, and has it followed.
+func (g *Gateway) locate(ctx context.Context, id uuid.UUID, s *entity.Service) {
+	delete(g.hosts, id)
+	name, ok := strings.CutSuffix(strings.ToLower(s.Host), catalogSuffix)
+	if !ok {
+		return
+	}
+	of, ok := isID(name)
+	if !ok {
+		return
+	}
+	g.hosts[id] = of
+	_, _, config, err := g.Catalog.Backend(ctx, of)
+	if err == nil {
+		err = address(config, s)
+	}
+	if err != nil {
+		// The name stays, which nobody can resolve.
+		g.Log.WarnContext(ctx, "a service of the gateway is not in the catalogue", "service", id, "host", s.Host, "error", err)
+	}
+}
+
+// address gives a service the host and port of a configuration.
+func address(config connectors.Config, s *entity.Service) error {
+	if host := config.String("host"); host != "" {
+		s.Host, s.Port = host, cmp.Or(int(config.Int("port")), s.Port)
+		return nil
+	}
+	for _, field := range []string{"endpoint", "url"} {
+		given := config.String(field)
+		if given == "" {
+			continue
+		}
+		if !strings.Contains(given, "://") {
+			given = "//" + given
+		}
+		u, err := url.Parse(given)
+		if err != nil || u.Hostname() == "" {
+			return fmt.Errorf("its %s has no host", field)
+		}
+		port := s.Port
+		switch u.Scheme {
+		case "http":
+			port = 80
+		case "https":
+			port = 443
+		}
+		if p, err := strconv.Atoi(u.Port()); err == nil {
+			port = p
+		}
+		s.Host, s.Port = u.Hostname(), port
+		return nil
+	}
+	return &net.AddrError{Err: "it has no host", Addr: s.Host}
+}

@@ -1,0 +1,178 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/backplane/backplane/dataplane/httpproxy"
+	"github.com/backplane/backplane/ent"
+	"github.com/backplane/backplane/ent/gatewayobject"
+	"github.com/backplane/backplane/server/store"
+)
+
+// loadPage is how many objects are read at once.
+const loadPage = 1000
+
+// load configures the data plane with all that the store holds. g.mu is held.
+func (g *Gateway) load(ctx context.Context) error {
+	clear(g.hosts)
+	u := httpproxy.Update{Reset: true}
+	for after := 0; ; {
+		rows, err := g.Store.GatewayObject.Query().Where(gatewayobject.IDGT(after)).Order(gatewayobject.ByID()).Limit(loadPage).All(ctx)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			after = row.ID
+			g.add(ctx, &u, row)
+		}
+		if len(rows) < loadPage {
+			break
+		}
+	}
+	g.tell(g.plane.Update(u))
+	return nil
+}
+
+// Start configures a data plane with what the store holds, and from then on
+// with what changes. No RPC may be called before.
+func (g *Gateway) Start(ctx context.Context, plane Plane) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.plane = plane
+	at, _, err := g.Store.CurrentRevision(ctx)
+	if err != nil {
+		return err
+	}
+	if err := g.load(ctx); err != nil {
+		return err
+	}
+	g.at = at
+	return nil
+}
+
+// Follow applies what other processes change, and what changes in the
+// catalogue, until ctx ends. Start comes before it.
+func (g *Gateway) Follow(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := g.Store.AwaitChange(ctx, g.at)
+		if err == nil {
+			err = g.catchUp(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			g.Log.ErrorContext(ctx, "follow the objects of the gateway", "error", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
+		}
+	}
+}
+
+// catchUp applies the changes that there are.
+func (g *Gateway) catchUp(ctx context.Context) error {
+	const batch = 1000
+	changes, err := g.Store.ChangesAfter(ctx, g.at, batch)
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(changes) == 0 || changes[0].ID != g.at+1 {
+		return g.startOver(ctx) // what came in between is not kept any more
+	}
+	var stale []httpproxy.Key
+	whole := false
+	for _, ch := range changes {
+		keys, ok := g.concerns(ch)
+		stale, whole = append(stale, keys...), whole || !ok
+	}
+	switch {
+	case whole:
+		return g.startOver(ctx)
+	case len(stale) > 0:
+		if err := g.refresh(ctx, stale); err != nil {
+			return err
+		}
+	}
+	g.at = changes[len(changes)-1].ID
+	return nil
+}
+
+func (g *Gateway) startOver(ctx context.Context) error {
+	at, _, err := g.Store.CurrentRevision(ctx)
+	if err != nil {
+		return err
+	}
+	if err := g.load(ctx); err != nil {
+		return err
+	}
+	g.at = max(at, g.at)
+	clear(g.own)
+	return nil
+}
+
+// concerns are the objects that a change concerns and that were not applied
+// when it was made; not ok when that cannot be told.
+func (g *Gateway) concerns(ch *ent.Change) (out []httpproxy.Key, ok bool) {
+	if store.OfService(ch) {
+		if ch.Event == "health" {
+			return nil, true
+		}
+		for id, host := range g.hosts {
+			if host == ch.ServiceID {
+				out = append(out, httpproxy.Key{Kind: httpproxy.Services, ID: id})
+			}
+		}
+		return out, true
+	}
+	if ch.Event != store.GatewayEvent {
+		return nil, true
+	}
+	var n note
+	if err := json.Unmarshal(ch.Payload, &n); err != nil {
+		return nil, false
+	}
+	if _, own := g.own[n.By]; own {
+		if !n.More {
+			delete(g.own, n.By)
+		}
+		return nil, true
+	}
+	return n.Objects, true
+}
+
+// refresh applies objects as the store has them now.
+func (g *Gateway) refresh(ctx context.Context, stale []httpproxy.Key) error {
+	byKind := map[httpproxy.Kind][]uuid.UUID{}
+	gone := map[httpproxy.Key]struct{}{}
+	for _, key := range stale {
+		if _, known := gone[key]; !known {
+			gone[key] = struct{}{}
+			byKind[key.Kind] = append(byKind[key.Kind], key.ID)
+		}
+	}
+	var u httpproxy.Update
+	for kind, ids := range byKind {
+		for part := range slices.Chunk(ids, noteSize) {
+			rows, err := g.Store.GatewayObject.Query().Where(gatewayobject.Kind(string(kind)), gatewayobject.ObjectIDIn(part...)).All(ctx)
+			if err != nil {
+				return err
+			}
+			for _, row := range rows {
+				g.add(ctx, &u, row)
+				delete(gone, httpproxy.Key{Kind: kind, ID: row.ObjectID})
+			}
+		}
+	}
+	for key := range gone {
+		delete(g.hosts, key.ID)
+		u.Remove = append(u.Remove, key)
+	}
+	g.tell(g.plane.Update(u))
+	return nil
+}
