@@ -81,3 +81,15 @@ func must(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+// eventually waits until something is so.
+func eventually(t testing.TB, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(time.Minute); !ok(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatal("it did not happen")
+		}
+	}
+}

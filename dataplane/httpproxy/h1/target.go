@@ -1,6 +1,9 @@
 package h1
 
-import "strings"
+import (
+	"net/netip"
+	"strings"
+)
 
 var (
 	errTarget = bad("an invalid target")
@@ -95,15 +98,13 @@ func validHost(s string) bool {
 	}
 	i := 0
 	if s[0] == '[' {
-		for i = 1; i < len(s) && s[i] != ']'; i++ {
-			if c := s[i]; unhex(c) < 0 && c != ':' && c != '.' {
-				return false
-			}
-		}
-		if i < 3 || i == len(s) {
+		i = strings.IndexByte(s, ']') + 1
+		if i == 0 {
 			return false
 		}
-		i++
+		if a, err := netip.ParseAddr(s[1 : i-1]); err != nil || !a.Is6() || a.Zone() != "" {
+			return false
+		}
 	} else {
 		for i < len(s) && hostByte(s[i]) {
 			i++
@@ -126,13 +127,14 @@ func validPort(s string) bool {
 	return n <= 65535
 }
 
-// hostByte tells whether a byte may be in a name (RFC 3986, 3.2.2).
+// hostByte tells whether a byte may be in a name (RFC 3986, 3.2.2). Escapes
+// are not let pass: names that need them are not in use.
 func hostByte(c byte) bool {
 	switch {
 	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', digit(c):
 		return true
 	}
-	return strings.IndexByte("-._~%!$&'()*+,;=", c) >= 0
+	return strings.IndexByte("-._~!$&'()*+,;=", c) >= 0
 }
 
 // unhex is the value of a hexadecimal digit, -1 if it is none.
