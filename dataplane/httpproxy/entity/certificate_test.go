@@ -97,6 +97,32 @@ func TestCertificates(t *testing.T) {
 	})
 }
 
+func TestKeyFormats(t *testing.T) {
+	rsaKey, ecKey := rsaKey().(*rsa.PrivateKey), ecKey().(*ecdsa.PrivateKey)
+	ec, err := x509.MarshalECPrivateKey(ecKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := func(kind string, der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	for _, c := range []struct{ cert, key string }{
+		{newPair(rsaKey, false, time.Hour).cert, block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rsaKey))},
+		{newPair(ecKey, false, time.Hour).cert, block("EC PARAMETERS", []byte{6, 0}) + block("EC PRIVATE KEY", ec)},
+	} {
+		checkRows(t, "certificates", []row{{`{"cert":` + quote(c.cert) + `,"key":` + quote(c.key) + `}`, ""}})
+	}
+	checkRows(t, "certificates", []row{
+		{`{"key":` + quote(block("PRIVATE KEY", []byte{1})) + `}`, one("key: invalid key: not an RSA, ECDSA or Ed25519 key")},
+		{`{"cert":` + quote(block("CERTIFICATE", []byte{1})) + `}`, one("cert: invalid certificate: x509: malformed certificate")},
+	})
+	public := block("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rsaKey.PublicKey))
+	checkRows(t, "jwts", []row{
+		{`{"algorithm":"RS256","rsa_public_key":` + quote(public) + `}`, ""},
+		{`{"algorithm":"RS256","rsa_public_key":` + quote(certs.rsa.cert) + `}`, ""},
+	})
+}
+
 func TestCACertificates(t *testing.T) {
 	checkRows(t, "ca_certificates", []row{
 		{`{"cert_digest":"x"}`, ""},

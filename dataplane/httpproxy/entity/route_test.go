@@ -8,8 +8,6 @@ import (
 
 func TestRoutes(t *testing.T) {
 	const oneOf = "expected one of: grpc, grpcs, http, https, tcp, tls, tls_passthrough, udp"
-	const stream = "'tcp', 'tls', 'tls_passthrough' or 'udp'"
-	const needTLS = "'snis' can only be set when 'protocols' is 'grpcs', 'https', 'tls' or 'tls_passthrough'"
 	checkRows(t, "routes", []row{
 		{`{"name":"a/b"}`, one("name: invalid value 'a/b': the only accepted ascii characters are alphanumerics or ., -, _, and ~")},
 		{`{"protocols":["https"]}`, ""},
@@ -60,7 +58,13 @@ func TestRoutes(t *testing.T) {
 		{`{"service":{}}`, one("service.id: missing primary key")},
 		{`{"service":"a"}`, one("service.id: missing primary key")},
 		{`{"service":{"name":"a/b"}}`, one("service.name: invalid value 'a/b': the only accepted ascii characters are alphanumerics or ., -, _, and ~")},
+	})
+}
 
+func TestRoutesByProtocol(t *testing.T) {
+	const stream = "'tcp', 'tls', 'tls_passthrough' or 'udp'"
+	const needTLS = "'snis' can only be set when 'protocols' is 'grpcs', 'https', 'tls' or 'tls_passthrough'"
+	checkRows(t, "routes", []row{
 		{`{"paths":null}`, one("must set one of 'methods', 'hosts', 'headers', 'paths', 'snis' when 'protocols' is 'https'")},
 		{`{"paths":[]}`, one("must set one of 'methods', 'hosts', 'headers', 'paths', 'snis' when 'protocols' is 'https'")},
 		{`{"paths":null,"snis":["a"]}`, ""},

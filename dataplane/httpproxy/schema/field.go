@@ -60,8 +60,6 @@ type Field struct {
 	// Check tells what is wrong with a value of the right type that is not
 	// null.
 	Check func(v any) error
-	// Message is what clients are told instead of the rule's own message.
-	Message string
 	// Checks are the rules of a record between its fields.
 	Checks []Check
 	// Aliases are old names of fields inside a record, by name: with the path

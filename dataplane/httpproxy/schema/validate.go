@@ -15,7 +15,8 @@ const (
 	mustBeNull = "value must be null"
 )
 
-// Validate tells what is wrong with a complete document, or nil.
+// Validate tells what is wrong with a complete document, or nil: a nil pointer,
+// which must not be made an error without a look.
 func (r *Record) Validate(doc map[string]any) *Violations {
 	if errs := checkRecord(r.field(), doc); errs != nil {
 		return &Violations{Fields: errs}
@@ -32,11 +33,7 @@ func (f *Field) Validate(v any) any {
 		}
 		return nil
 	}
-	wrong := f.wrong(v)
-	if message, ok := wrong.(string); ok && f.Message != "" && message != f.typeMessage() {
-		return f.Message
-	}
-	return wrong
+	return f.wrong(v)
 }
 
 func (f *Field) wrong(v any) any {

@@ -126,3 +126,47 @@ func TestViolationsOfFieldsBelow(t *testing.T) {
 		t.Error(none.Error())
 	}
 }
+
+func TestLengthsAndTypes(t *testing.T) {
+	text := Field{Type: String, MinLen: 2, MaxLen: 3, StartsWith: "a"}
+	list := Field{Type: Array, MaxLen: 1, Elements: &Field{Type: Number}}
+	reference := Field{Type: Foreign}
+	for _, c := range []struct {
+		f    Field
+		v    any
+		want any
+	}{
+		{text, "a", "length must be at least 2"},
+		{text, "abcd", "length must be at most 3"},
+		{text, "bcd", "should start with: a"},
+		{text, "abc", nil},
+		{text, int64(1), "expected a string"},
+		{text, true, "expected a string"},
+		{text, []any{}, "expected a string"},
+		{text, map[string]any{}, "expected a string"},
+		{text, struct{}{}, "expected a string"},
+		{Field{Type: String, MinLen: -1}, "", nil},
+		{list, []any{0.5}, nil},
+		{list, []any{0.5, int64(1)}, "length must be at most 1"},
+		{list, "x", "expected an array"},
+		{Field{Type: Map, MinLen: 1}, map[string]any{}, "length must be at least 1"},
+		{Field{Type: Map, Values: &Field{Type: String}}, map[string]any{"a": nil}, "required field missing"},
+		{Field{Type: Number}, "1", "expected a number"},
+		{Field{Type: Boolean}, "true", "expected a boolean"},
+		{Field{Type: RecordT}, "x", "expected a record"},
+		{Field{Type: Integer, OneOf: []any{1, 2}}, int64(3), "expected one of: 1, 2"},
+		{Field{Type: Integer, OneOf: []any{1, 2}}, 2.0, nil},
+		{Field{Type: Number, Between: Between(0.5, 2)}, 0.25, "value should be between 0.5 and 2"},
+		{reference, map[string]any{"id": int64(1)}, map[string]any{"id": "expected a valid UUID"}},
+		{reference, map[string]any{"id": nil, "name": "n"}, map[string]any{"id": "missing primary key"}},
+	} {
+		if got := c.f.Validate(c.v); encode(t, got) != encode(t, c.want) {
+			t.Errorf("%v as %s: %v, want %v", c.v, c.f.Type, got, c.want)
+		}
+	}
+	for _, v := range []any{"x", int64(1), 0.5, true, []any{nil}, map[string]any{"a": nil}} {
+		if got := (&Field{Type: JSON}).Validate(v); got != nil {
+			t.Errorf("%v as anything: %v", v, got)
+		}
+	}
+}
