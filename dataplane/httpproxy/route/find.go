@@ -31,7 +31,7 @@ func (f *finder) hosts(x *index) {
 	if p := get(x.exact, folded); p != nil {
 		f.ports(p, port)
 	}
-	for n, rest := next(x.back, folded); n != nil; n, rest = next(below(n, rest), rest) {
+	for n, rest := next(x.back, folded); n != nil; n, rest = next(after(n, rest)) {
 		f.ports(n.value, port)
 	}
 	if x.front == nil {
@@ -40,7 +40,7 @@ func (f *finder) hosts(x *index) {
 	for i, j := 0, len(folded)-1; i < j; i, j = i+1, j-1 {
 		folded[i], folded[j] = folded[j], folded[i]
 	}
-	for n, rest := next(x.front, folded); n != nil; n, rest = next(below(n, rest), rest) {
+	for n, rest := next(x.front, folded); n != nil; n, rest = next(after(n, rest)) {
 		f.ports(n.value, port)
 	}
 }
@@ -55,7 +55,7 @@ func (f *finder) ports(p *ports, port int) {
 
 // paths looks at the rules whose paths the request's begins with.
 func (f *finder) paths(root *node[bucket]) {
-	for n, rest := next(root, f.in.Path); n != nil; n, rest = next(below(n, rest), rest) {
+	for n, rest := next(root, f.in.Path); n != nil; n, rest = next(after(n, rest)) {
 		f.bucket(n.value)
 	}
 }

@@ -260,3 +260,39 @@ func TestResult(t *testing.T) {
 		}
 	}
 }
+
+func TestMatchDoesNotAllocate(t *testing.T) {
+	for _, s := range shapes {
+		table, in := s.table(t, 100), s.input(17)
+		if s.name == "regexps" { // their captures do
+			in.Path = "/service-17/x"
+		}
+		in.TLS, in.SNI = true, "a.com"
+		if n := testing.AllocsPerRun(100, func() { table.Match(in) }); n != 0 {
+			t.Errorf("%s: %v allocations", s.name, n)
+		}
+	}
+}
+
+func FuzzMatch(f *testing.F) {
+	f.Add(uint64(1), "GET", "a.com:80", "/a/b", "b.a.com", "One")
+	f.Add(uint64(2), "POST", "[::1]", "/\xff", "", "")
+	f.Add(uint64(3), "", ":::", "", "*", "~*")
+	f.Fuzz(func(t *testing.T, seed uint64, method, host, path, sni, header string) {
+		g := generator{rand.New(rand.NewPCG(seed, 3))}
+		var routes []*entity.Route
+		tx := (&Table[*entity.Route]{}).Txn()
+		for range 1 + g.IntN(20) {
+			r := g.route()
+			routes = append(routes, r)
+			if err := tx.Put(r, r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		in := &Input{
+			Method: method, Host: host, Path: path, Port: 80, SNI: sni, TLS: sni != "",
+			Header: fields{"X-A", header, "x-b", g.headerEntry()},
+		}
+		compare(t, tx.Commit(), routes, in)
+	})
+}

@@ -6,7 +6,7 @@ import "strings"
 // Normalize brings the path of a target into normal form: %-escapes of what
 // is not reserved are decoded, the digits of the others are upper case, "." and
 // ".." segments and repeated slashes are gone. It is not ok if there is a "%"
-// without two digits, "%00", "?" or "#", or no slash at the start of anything
+// without two digits, a NUL, "?" or "#", or no slash at the start of anything
 // but "*".
 func Normalize(raw string) (path string, ok bool) {
 	if raw == "" {
@@ -15,7 +15,7 @@ func Normalize(raw string) (path string, ok bool) {
 	if raw[0] != '/' {
 		return raw, raw == "*"
 	}
-	if strings.ContainsAny(raw, "?#") {
+	if strings.ContainsAny(raw, "?#\x00") {
 		return raw, false
 	}
 	if strings.IndexByte(raw, '%') >= 0 {
