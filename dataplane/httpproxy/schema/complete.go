@@ -3,6 +3,7 @@ package schema
 import (
 	"encoding/json"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -106,9 +107,8 @@ func completeList(f *Field, list []any) any {
 	})
 }
 
-// alias moves the old names of fields in a record to what they stand for. An
-// old name that holds something wins: who uses it does not know the new one,
-// whose value is then a default that another program filled in.
+// alias moves the old names of fields in a record to what they stand for. One
+// that contradicts the new name stays, which is told.
 func alias(f *Field, doc map[string]any) {
 	for _, old := range sortedKeys(f.Aliases) {
 		v, ok := doc[old]
@@ -117,14 +117,32 @@ func alias(f *Field, doc map[string]any) {
 		}
 		path := f.Aliases[old]
 		parent, last := parentOf(doc, path), path[len(path)-1]
-		if parent == nil {
-			continue // what it stands in is no record, which both are told
+		if parent == nil || v != nil && parent[last] != nil && !Equal(v, parent[last]) {
+			continue
 		}
 		if _, given := parent[last]; v != nil || !given {
 			parent[last] = v
 		}
 		delete(doc, old)
 	}
+}
+
+// Show is a document as clients see it who may know fields by their old names:
+// with those beside the new ones. Complete takes them back.
+func (r *Record) Show(doc map[string]any) map[string]any { return showRecord(r.field(), doc) }
+
+func showRecord(f *Field, doc map[string]any) map[string]any {
+	shown := maps.Clone(doc)
+	for i := range f.Fields {
+		sub := &f.Fields[i]
+		if m, ok := doc[sub.Name].(map[string]any); ok && sub.Type == RecordT {
+			shown[sub.Name] = showRecord(sub, m)
+		}
+	}
+	for old, path := range f.Aliases {
+		shown[old] = Clone(Get(doc, strings.Join(path, ".")))
+	}
+	return shown
 }
 
 // parentOf is the record that has the last name of a path, made where there is

@@ -22,6 +22,9 @@ func settled(t *testing.T, r *Record, doc map[string]any) {
 	if !Equal(full, again) {
 		t.Fatalf("%s became %s", data, encode(t, again))
 	}
+	if back := r.Complete(r.Show(full)); !Equal(back, full) {
+		t.Fatalf("%s shown and taken back became %s", data, encode(t, back))
+	}
 	if merged := r.Merge(full, full); !Equal(merged, full) {
 		t.Fatalf("%s merged with itself became %s", data, encode(t, merged))
 	}

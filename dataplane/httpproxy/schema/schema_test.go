@@ -133,6 +133,44 @@ func TestMerge(t *testing.T) {
 	}
 }
 
+func TestAliases(t *testing.T) {
+	r := example()
+	config := r.Field("config")
+	config.Aliases["redis_secret"] = []string{"redis", "secret"}
+	config.Fields[1].Fields = append(config.Fields[1].Fields, Field{Name: "secret", Type: String, Hidden: true})
+	for _, c := range []struct{ config, want string }{
+		{`{"redis_host":"a"}`, `"a"`},
+		{`{"redis_host":"a","redis":null}`, `"a"`},
+		{`{"redis_host":"a","redis":{"host":null}}`, `"a"`},
+		{`{"redis_host":"a","redis":{"host":"a"}}`, `"a"`},
+		{`{"redis_host":null,"redis":{"host":"b"}}`, `"b"`},
+		{`{"redis_host":null}`, `null`},
+		{`{"redis_host":"a","redis":{"host":"b"}}`,
+			"schema violation (config.redis_host: both deprecated and new field are used but their values mismatch: redis_host = a vs redis.host = b)"},
+		{`{"redis_secret":"a","redis":{"secret":"b"}}`,
+			"schema violation (config.redis_secret: both deprecated and new field are used but their values mismatch: redis_secret vs redis.secret)"},
+		{`{"redis_host":"a","redis":7}`, "2 schema violations (config.redis: expected a record; config.redis_host: unknown field)"},
+	} {
+		full := r.Complete(decode(t, `{"host":"h","config":`+c.config+`}`))
+		if v := r.Validate(full); v != nil {
+			if v.Error() != c.want {
+				t.Errorf("%s: %v", c.config, v)
+			}
+			continue
+		}
+		if got := encode(t, Get(full, "config.redis.host")); got != c.want {
+			t.Errorf("%s: %s", c.config, got)
+		}
+		shown := r.Show(full)
+		if encode(t, Get(shown, "config.redis_host")) != c.want || Get(full, "config.redis_host") != nil {
+			t.Errorf("%s: shown as %s", c.config, encode(t, shown))
+		}
+		if again := r.Complete(shown); !Equal(again, full) {
+			t.Errorf("%s: taken back %s", c.config, encode(t, again))
+		}
+	}
+}
+
 func TestFromForm(t *testing.T) {
 	r := example()
 	for _, c := range []struct{ form, want string }{

@@ -225,7 +225,7 @@ func checkRecord(f *Field, doc map[string]any) map[string]any {
 	errs := map[string]any{}
 	for name := range doc {
 		if lookup(f.Fields, name) == nil {
-			errs[name] = unknown
+			errs[name] = f.unknown(doc, name)
 		}
 	}
 	for i := range f.Fields {
@@ -244,6 +244,22 @@ func checkRecord(f *Field, doc map[string]any) map[string]any {
 		return nil
 	}
 	return errs
+}
+
+// unknown is what is wrong with a name that is no field's: an old name that is
+// still there contradicts the new one.
+func (f *Field) unknown(doc map[string]any, name string) string {
+	path, ok := f.Aliases[name]
+	is := strings.Join(path, ".")
+	value := Get(doc, is)
+	if !ok || value == nil {
+		return unknown
+	}
+	old := name
+	if field := at(f.Fields, path); field != nil && !field.Hidden {
+		old, is = old+" = "+show(doc[name]), is+" = "+show(value)
+	}
+	return "both deprecated and new field are used but their values mismatch: " + old + " vs " + is
 }
 
 // show writes a value as messages have it.
