@@ -54,7 +54,7 @@ type exchangeState struct {
 
 	snapshot   *snapshot
 	down       downstream
-	port       int // that was listened at
+	conn       *connection
 	input      route.Input
 	matched    route.Result[*servedRoute]
 	service    *servedService

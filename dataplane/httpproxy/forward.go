@@ -9,33 +9,38 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"github.com/backplane/backplane/dataplane/httpproxy/h1"
 )
 
 // upstreamSide is an Exchange's side of the upstream.
 type upstreamSide struct {
 	header Header // as the upstream gets it
+	body   requestBody
 	// held is what the response is read from, nil if there is none.
 	held  holder
 	peer  peer
 	tls   *upstreamTLS // nil without TLS
 	host  string       // the Host field
 	began time.Time
-	// taken tells that some of a body was read that cannot be read again.
-	taken bool
-	body  countedBody
+	// tunnelled tells that the connections were used for another protocol.
+	tunnelled bool
+
+	request  h1.Request
+	response h1.Response
 }
 
 // holder is a connection, or a part of one, that a response is read from.
 type holder interface {
 	// release gives it back. It can be used again if the response was read to
 	// its end.
-	release()
+	release(x *Exchange)
 }
 
 // releaseUpstream lets go of what the response was read from.
-func (x *Exchange) releaseUpstream(error) {
+func (x *Exchange) releaseUpstream() {
 	if x.up.held != nil {
-		x.up.held.release()
+		x.up.held.release(x)
 		x.up.held = nil
 	}
 	x.dropBody()
@@ -47,7 +52,7 @@ func (x *Exchange) dropResponse() {
 		return
 	}
 	if x.up.held != nil {
-		x.up.held.release()
+		x.up.held.release(x)
 		x.up.held = nil
 	}
 	x.Response.Header.Reset()
@@ -72,6 +77,11 @@ func (x *Exchange) forward() {
 			}
 			break
 		}
+		if len(x.Tries) > 0 {
+			if err := x.rewindBody(); err != nil {
+				break
+			}
+		}
 		failed := x.try(targets, peer)
 		if failed == nil {
 			return
@@ -81,7 +91,7 @@ func (x *Exchange) forward() {
 			break
 		}
 	}
-	x.releaseUpstream(nil)
+	x.releaseUpstream()
 	if last.gone {
 		// Nobody is there to be answered, but logs are told.
 		last.status, last.message = 499, ""
@@ -157,6 +167,10 @@ func (x *Exchange) classify(err error) *failure {
 	if x.ctx.Err() != nil {
 		return &failure{gone: true}
 	}
+	if errors.As(err, new(*h1.FieldError)) {
+		x.log.Error("a request cannot be sent as plugins have left it", "request_id", x.ID, "error", err)
+		return &failure{status: http.StatusInternalServerError, message: msgUnexpected}
+	}
 	f := &failure{status: http.StatusBadGateway, message: msgBadUpstream}
 	if isTimeout(err) {
 		f.status, f.message = http.StatusGatewayTimeout, msgTimeout
@@ -166,7 +180,7 @@ func (x *Exchange) classify(err error) *failure {
 		f.again = true
 		return f
 	}
-	f.again = !try.answered && !try.invalid && !x.up.taken && !(try.sent && onlyOnce(x.Request.Method))
+	f.again = !try.answered && !try.invalid && (!try.sent || x.resendable())
 	return f
 }
 

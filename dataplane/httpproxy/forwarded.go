@@ -58,16 +58,16 @@ func (x *Exchange) upstreamHeader() {
 			out.Add(f.Name, f.Value)
 		}
 	}
-	peer := r.Peer.Addr().Unmap().String()
+	peer := x.conn.peerText
 	out.Add("X-Forwarded-For", joined(forwardedFor, peer))
-	if r.Client == r.Peer.Addr().Unmap() {
+	if r.Client == r.Peer.Addr() {
 		out.Add("X-Real-IP", peer)
 	} else {
 		out.Add("X-Real-IP", r.Client.String())
 	}
 	x.forwarded("X-Forwarded-Proto", r.Scheme)
 	x.forwarded("X-Forwarded-Host", hostOnly(r.Host))
-	x.forwarded("X-Forwarded-Port", strconv.Itoa(x.port))
+	x.forwarded("X-Forwarded-Port", x.conn.portText)
 	x.forwarded("X-Forwarded-Path", r.RawPath)
 	if x.stripped != "" && x.stripped != "/" {
 		x.forwarded("X-Forwarded-Prefix", x.stripped)
@@ -160,4 +160,18 @@ func named(name, lower string, kind int) int {
 // milliseconds is a time in a header.
 func milliseconds(d time.Duration) string {
 	return strconv.FormatInt(max(d, 0).Milliseconds(), 10)
+}
+
+// passedUpgrade is the protocol that the upstream is asked to change to: none
+// that is HTTP or TLS again, in which requests would pass by the gateway.
+func passedUpgrade(asked string) string {
+	for _, barred := range [...]string{"h2c", "h2", "http/", "tls/"} {
+		if len(asked) >= len(barred) && strings.EqualFold(asked[:len(barred)], barred) {
+			return ""
+		}
+	}
+	if strings.ContainsRune(asked, ',') {
+		return "" // one of several
+	}
+	return asked
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,11 +31,21 @@ func newHTTPFront(p *Proxy) *httpFront {
 		ReadHeaderTimeout: p.options.HeadTimeout,
 		IdleTimeout:       p.options.IdleTimeout,
 		MaxHeaderBytes:    maxHead,
-		ErrorLog:          nil,
+		// What goes wrong with a client's connection is no news.
+		ErrorLog:  slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+		Protocols: new(http.Protocols),
+		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
+			return context.WithValue(ctx, connectionKey{}, newConnection(nc))
+		},
 	}
+	f.server.Protocols.SetHTTP2(true)
+	f.server.Protocols.SetUnencryptedHTTP2(true)
 	p.running.Go(func() { _ = f.server.Serve(f) })
 	return f
 }
+
+// connectionKey is the key of the connection in contexts of requests.
+type connectionKey struct{}
 
 // Accept implements net.Listener.
 func (f *httpFront) Accept() (net.Conn, error) {
@@ -71,7 +81,8 @@ func (f *httpFront) serve(c net.Conn) {
 func (f *httpFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := f.p.exchanges.take(f.p)
 	fromHTTPRequest(x, r)
-	x.begin(r.Context(), httpDownstream{w, r})
+	c, _ := r.Context().Value(connectionKey{}).(*connection)
+	x.begin(r.Context(), c, httpDownstream{w, r})
 	err := f.p.serve(x)
 	x.reset()
 	f.p.exchanges.give(x)
@@ -87,15 +98,10 @@ func fromHTTPRequest(x *Exchange, r *http.Request) {
 	q.ProtoMajor, q.ProtoMinor = r.ProtoMajor, r.ProtoMinor
 	fromHTTPHeader(&q.Header, r.Header)
 	q.ContentLength, q.Body = r.ContentLength, r.Body
-	q.Scheme, q.TLS = "http", r.TLS
-	if r.TLS != nil {
-		q.Scheme = "https"
+	if q.ContentLength == 0 {
+		q.Body = http.NoBody
 	}
-	q.Peer, _ = netip.ParseAddrPort(r.RemoteAddr)
-	if a, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
-		q.Local = a.AddrPort()
-		x.port = a.Port
-	}
+	q.trailers = strings.EqualFold(r.Header.Get("Te"), "trailers")
 }
 
 // connectionFields are the fields that concern a connection alone.
@@ -128,6 +134,10 @@ type httpDownstream struct {
 	r *http.Request
 }
 
+// interrupt implements downstream.
+func (d httpDownstream) interrupt() { _ = d.r.Body.Close() }
+
+// respond implements downstream.
 func (d httpDownstream) respond(x *Exchange) error {
 	res := &x.Response
 	h := d.w.Header()
@@ -137,10 +147,7 @@ func (d httpDownstream) respond(x *Exchange) error {
 	if res.ContentLength >= 0 {
 		h.Set("Content-Length", strconv.FormatInt(res.ContentLength, 10))
 	}
-	status := res.Status
-	if x.wireStatus != 0 {
-		status = x.wireStatus
-	}
+	status := x.status()
 	d.w.WriteHeader(status)
 	flush := http.NewResponseController(d.w)
 	if d.r.Method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified {
@@ -175,5 +182,3 @@ func (d httpDownstream) respond(x *Exchange) error {
 }
 
 var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
-
-var _ = context.Canceled

@@ -56,26 +56,37 @@ func (p *Proxy) accept(l *listener) {
 	}
 }
 
-func (p *Proxy) serveConn(l *listener, c net.Conn) {
+// serveConn serves a connection until it ends.
+func (p *Proxy) serveConn(l *listener, nc net.Conn) {
+	p.counts.active.Add(1)
+	defer p.counts.active.Add(-1)
 	if l.secure {
-		tc := tls.Server(c, p.tls)
+		tc := tls.Server(nc, p.tls)
 		ctx, cancel := context.WithTimeout(p.ctx, p.options.HeadTimeout)
 		err := tc.HandshakeContext(ctx)
 		cancel()
 		if err != nil {
-			_ = c.Close()
+			_ = nc.Close()
 			return
 		}
-		c = tc
+		nc = tc
+		if tc.ConnectionState().NegotiatedProtocol == "h2" {
+			p.front.serve(nc)
+			return
+		}
 	}
-	p.front.serve(c)
+	p.serveH1(nc, newConnection(nc))
 }
 
+// drain ends all connections, those with requests under way after a while.
 func (p *Proxy) drain() {
 	for _, l := range p.listeners {
 		l.close()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), max(p.options.Drain, 0))
 	defer cancel()
-	_ = p.front.server.Shutdown(ctx)
+	var h2 sync.WaitGroup
+	h2.Go(func() { _ = p.front.server.Shutdown(ctx) }) // Close ends what is left
+	p.conns.shutdown(ctx)
+	h2.Wait()
 }

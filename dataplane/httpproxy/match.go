@@ -19,7 +19,7 @@ func (x *Exchange) match() {
 	}
 	in := &x.input
 	*in = route.Input{
-		Method: r.Method, Path: r.Path, Host: r.Host, Port: x.port, Header: &r.Header,
+		Method: r.Method, Path: r.Path, Host: r.Host, Port: x.conn.port, Header: &r.Header,
 		Scheme: x.scheme(), TLS: r.TLS != nil,
 	}
 	if r.TLS != nil {

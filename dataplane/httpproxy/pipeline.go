@@ -2,30 +2,36 @@ package httpproxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"github.com/backplane/backplane/dataplane/httpproxy/h1"
 )
 
 // downstream is the client's side of an Exchange.
 type downstream interface {
 	// respond sends the response, and counts what it sends of the body.
 	respond(x *Exchange) error
+	// interrupt ends what waits for the client, which cannot go on afterwards.
+	interrupt()
 }
 
 // begin makes an Exchange ready for the request that it has.
-func (x *Exchange) begin(ctx context.Context, d downstream) {
+func (x *Exchange) begin(ctx context.Context, c *connection, d downstream) {
 	x.Started = time.Now()
-	x.ctx, x.down, x.log = ctx, d, x.proxy.log
+	x.ctx, x.conn, x.down, x.log = ctx, c, d, x.proxy.log
 	x.snapshot = x.enter()
 	x.ID = newID()
 	x.Response.ContentLength, x.Response.Body = 0, http.NoBody
 	r := &x.Request
+	r.Peer, r.Local, r.TLS, r.Scheme = c.peer, c.local, c.tls, c.scheme()
 	x.trusted = x.proxy.trusts(r.Peer.Addr())
-	r.Client = r.Peer.Addr().Unmap()
+	r.Client = r.Peer.Addr()
 	if x.trusted {
 		r.Client = x.proxy.clientOf(r)
 	}
@@ -96,16 +102,21 @@ func (p *Proxy) serve(x *Exchange) error {
 	}
 	x.finishHeader()
 	err := x.down.respond(x)
-	x.releaseUpstream(err)
+	x.finish(err)
+	return err
+}
+
+// finish ends an Exchange whose response is sent.
+func (x *Exchange) finish(err error) {
 	x.Ended = time.Now()
+	x.releaseUpstream()
 	for _, i := range x.used {
 		if i.logger != nil {
 			x.call(i, "log", func(x *Exchange) error { i.logger.Log(x); return nil })
 		}
 	}
-	p.logAccess(x, err)
+	x.proxy.logAccess(x, err)
 	x.leave()
-	return err
 }
 
 // access runs the plugins. Those that are come to after the consumer was found
@@ -168,4 +179,25 @@ func (x *Exchange) finishHeader() {
 		h.Set("X-Kong-Response-Latency", milliseconds(now.Sub(x.Started)))
 	}
 	h.Set("X-Kong-Request-Id", x.ID)
+}
+
+// status is what the client is told.
+func (x *Exchange) status() int {
+	if x.wireStatus != 0 {
+		return x.wireStatus
+	}
+	return x.Response.Status
+}
+
+// unsendable takes the place of a response that cannot be sent.
+func (x *Exchange) unsendable(err error) {
+	x.log.Error("a response cannot be sent", "request_id", x.ID, "error", err)
+	status, message := http.StatusInternalServerError, msgUnexpected
+	if x.Response.Source == FromService && !errors.As(err, new(*h1.FieldError)) {
+		status, message = http.StatusBadGateway, msgBadUpstream // its body cannot be read
+	}
+	x.dropResponse()
+	x.Response.Header.Reset()
+	x.refuse(status, message, FromError)
+	x.finishHeader()
 }

@@ -72,6 +72,7 @@ type Proxy struct {
 	current  atomic.Pointer[snapshot]
 
 	exchanges exchanges
+	conns     conns
 	retired   retirement
 	shared    sharedStates
 	transport *transport
@@ -110,6 +111,7 @@ func New(o Options) (*Proxy, error) {
 		p.listeners = append(p.listeners, l)
 	}
 	p.running.Go(p.closeRetired)
+	p.running.Go(p.transport.sweep)
 	return p, nil
 }
 
@@ -177,6 +179,7 @@ func (p *Proxy) Close() error {
 			l.close()
 		}
 		p.front.close()
+		p.conns.shutdown(p.ctx)
 		p.transport.close()
 		p.running.Wait()
 		p.updating.Lock()

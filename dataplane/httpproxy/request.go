@@ -40,6 +40,8 @@ type Request struct {
 	// sends the body: it is sent when the body is first read.
 	ExpectContinue bool
 
+	trailers bool // the client accepts them
+
 	// Scheme is http or https, of the connection.
 	Scheme string
 	// Peer is who the connection is from, Local the address that it came to.

@@ -1,56 +1,260 @@
 package httpproxy
 
 import (
-	"net/http"
-	"net/url"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
 
-	"github.com/backplane/backplane/dataplane/httpproxy/route"
+	"github.com/backplane/backplane/dataplane/httpproxy/h1"
 )
 
+// How long connections to upstreams are kept, and how often that is looked at.
+const (
+	idleUpstream = time.Minute
+	sweepPause   = 15 * time.Second
+	// surelyAlive is for how long a connection that was used is taken to be
+	// open still, for requests that may be sent again.
+	surelyAlive = 20 * time.Millisecond
+	maxUses     = 10000 // of a connection
+)
+
+// transport has the connections to upstreams.
 type transport struct {
 	p *Proxy
-	t *http.Transport
+
+	mu    sync.RWMutex
+	pools map[poolKey]*pool
+
+	openMu sync.Mutex
+	open   map[net.Conn]struct{} // all that there are
+}
+
+// poolKey tells apart connections that must not be used for each other.
+type poolKey struct {
+	addr   netip.AddrPort
+	secure bool
+	host   string // of TLS
+	tls    [sha256.Size]byte
+	h2     bool
+}
+
+// pool is the connections to one address.
+type pool struct {
+	key  poolKey
+	tls  *tls.Config // nil without TLS
+	h2   *h2Pool     // for HTTP/2, which has its own connections
+	mu   sync.Mutex
+	idle []*upstreamConn // the one used last is at the end
+	used time.Time       // when the pool was last asked for one, for h2
+}
+
+// upstreamConn is a connection to an upstream.
+type upstreamConn struct {
+	client *h1.Client
+	t      *transport
+	pool   *pool
+	nc     net.Conn
+	uses   int
+	since  time.Time // when it was last used
+	// rest ends when the rest of a body was sent that is still being sent while
+	// the response is read; nil if there is none.
+	rest chan struct{}
 }
 
 func newTransport(p *Proxy) *transport {
-	t := &http.Transport{DisableCompression: true}
-	t.Protocols = new(http.Protocols)
-	t.Protocols.SetHTTP1(true)
-	return &transport{p, t}
+	return &transport{p: p, pools: map[poolKey]*pool{}, open: map[net.Conn]struct{}{}}
 }
 
-func (t *transport) close() { t.t.CloseIdleConnections() }
-
-type held struct{ resp *http.Response }
-
-func (h held) release() { h.resp.Body.Close() }
-
-func (t *transport) roundTrip(x *Exchange) error {
-	u := &url.URL{Scheme: "http", Host: x.up.peer.address, Opaque: route.Escape(x.Upstream.Path), RawQuery: x.Upstream.Query, ForceQuery: x.Upstream.HasQuery}
-	if x.up.tls != nil {
-		u.Scheme = "https"
-		t.t.TLSClientConfig = x.up.tls.config(hostOnly(x.up.host))
+// pool is where connections for an Exchange are.
+func (t *transport) pool(x *Exchange, h2 bool) *pool {
+	k := poolKey{addr: x.up.peer.addr, h2: h2}
+	if s := x.up.tls; s != nil {
+		k.secure, k.host, k.tls = true, hostOnly(x.up.host), s.key
 	}
-	req := (&http.Request{Method: x.Request.Method, URL: u, Host: x.up.host, Header: http.Header{}, ContentLength: x.Request.ContentLength}).WithContext(x.ctx)
-	for _, f := range x.up.header.Fields() {
-		req.Header.Add(f.Name, f.Value)
+	t.mu.RLock()
+	p := t.pools[k]
+	t.mu.RUnlock()
+	if p != nil {
+		return p
 	}
-	if x.Request.ContentLength != 0 {
-		x.up.body = countedBody{x.Request.Body, x}
-		req.Body = http.NoBody
-		req.Body = readCloser{&x.up.body}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p := t.pools[k]; p != nil {
+		return p
 	}
-	resp, err := t.t.RoundTrip(req)
+	p = &pool{key: k}
+	protocol := "http/1.1"
+	if h2 {
+		protocol = "h2"
+	}
+	if k.secure {
+		p.tls = x.up.tls.config(k.host, protocol)
+	}
+	if h2 {
+		p.h2 = newH2Pool(t, p)
+	}
+	t.pools[k] = p
+	return p
+}
+
+// take gives a connection that was used before, nil if there is none.
+func (p *pool) take(now time.Time, check bool) *upstreamConn {
+	for {
+		p.mu.Lock()
+		n := len(p.idle)
+		if n == 0 {
+			p.mu.Unlock()
+			return nil
+		}
+		c := p.idle[n-1]
+		p.idle[n-1] = nil
+		p.idle = p.idle[:n-1]
+		p.mu.Unlock()
+		if (!check && now.Sub(c.since) < surelyAlive) || c.client.Alive() {
+			return c
+		}
+		c.close()
+	}
+}
+
+// give takes a connection back.
+func (p *pool) give(c *upstreamConn) {
+	p.mu.Lock()
+	full := len(p.idle) >= c.t.p.options.KeepAlive
+	if !full {
+		p.idle = append(p.idle, c)
+	}
+	p.mu.Unlock()
+	if full {
+		c.close()
+	}
+}
+
+// dial makes a connection. The timeout is for all of it, TLS included.
+func (t *transport) dial(ctx context.Context, p *pool, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	nc, err := new(net.Dialer).DialContext(ctx, "tcp", p.key.addr.String())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	x.up.held = held{resp}
-	x.Response.Status = resp.StatusCode
-	fromHTTPHeader(&x.Response.Header, resp.Header)
-	x.Response.Body, x.Response.ContentLength = resp.Body, resp.ContentLength
-	return nil
+	if !t.opened(nc) {
+		return nil, net.ErrClosed
+	}
+	if p.h2 != nil {
+		nc = &trackedConn{nc, t} // net/http closes it
+	}
+	if p.tls == nil {
+		return nc, nil
+	}
+	tc := tls.Client(nc, p.tls)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		_ = nc.Close()
+		t.forget(nc)
+		return nil, err
+	}
+	return tc, nil
 }
 
-type readCloser struct{ *countedBody }
+// trackedConn is forgotten when it is closed.
+type trackedConn struct {
+	net.Conn
+	t *transport
+}
 
-func (readCloser) Close() error { return nil }
+// Close closes the connection.
+func (c *trackedConn) Close() error {
+	c.t.forget(c.Conn)
+	return c.Conn.Close()
+}
+
+// opened notes down a connection, unless the Proxy has ended.
+func (t *transport) opened(nc net.Conn) bool {
+	t.openMu.Lock()
+	defer t.openMu.Unlock()
+	if t.open == nil {
+		_ = nc.Close()
+		return false
+	}
+	t.open[nc] = struct{}{}
+	return true
+}
+
+// forget is told of connections that are closed.
+func (t *transport) forget(nc net.Conn) {
+	if tc, ok := nc.(*tls.Conn); ok {
+		nc = tc.NetConn()
+	}
+	t.openMu.Lock()
+	defer t.openMu.Unlock()
+	delete(t.open, nc)
+}
+
+func (c *upstreamConn) close() {
+	_ = c.nc.Close()
+	c.t.forget(c.nc)
+}
+
+// sweep closes connections that were not used for long, until the Proxy ends.
+func (t *transport) sweep() {
+	tick := time.NewTicker(sweepPause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-t.p.ctx.Done():
+			return
+		case now := <-tick.C:
+			t.closeIdle(now.Add(-idleUpstream))
+		}
+	}
+}
+
+// closeIdle closes what was not used since a time.
+func (t *transport) closeIdle(since time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for k, p := range t.pools {
+		p.mu.Lock()
+		old := 0
+		for old < len(p.idle) && p.idle[old].since.Before(since) {
+			p.idle[old].close()
+			old++
+		}
+		p.idle = append(p.idle[:0:0], p.idle[old:]...)
+		unused := len(p.idle) == 0
+		if p.h2 != nil {
+			unused = p.used.Before(since)
+		}
+		p.mu.Unlock()
+		if !unused {
+			continue
+		}
+		delete(t.pools, k)
+		if p.h2 != nil {
+			p.h2.close()
+		}
+	}
+}
+
+// close closes all connections.
+func (t *transport) close() {
+	t.mu.Lock()
+	for _, p := range t.pools {
+		if p.h2 != nil {
+			p.h2.close()
+		}
+	}
+	t.pools = map[poolKey]*pool{}
+	t.mu.Unlock()
+	t.openMu.Lock()
+	open := t.open
+	t.open = nil
+	t.openMu.Unlock()
+	for nc := range open {
+		_ = nc.Close()
+	}
+}

@@ -1,0 +1,150 @@
+package httpproxy
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/backplane/backplane/dataplane/httpproxy/h1"
+	"github.com/backplane/backplane/dataplane/httpproxy/urlpath"
+)
+
+// roundTrip sends the request to the peer, and reads the head of the response.
+func (t *transport) roundTrip(x *Exchange) error {
+	if x.Upstream.Scheme == "grpc" || x.Upstream.Scheme == "grpcs" {
+		return t.roundTripH2(x)
+	}
+	p := t.pool(x, false)
+	again := x.resendable()
+	if c := p.take(x.up.began, !again); c != nil {
+		err := c.roundTrip(x)
+		if err == nil || !again || !closedEarly(err) {
+			return err
+		}
+		// The upstream has closed it in the meantime, which is no fault.
+		if err := x.rewindBody(); err != nil {
+			return err
+		}
+	}
+	c, err := t.connect(x, p)
+	if err != nil {
+		return err
+	}
+	return c.roundTrip(x)
+}
+
+// resendable tells whether the request may be sent twice.
+func (x *Exchange) resendable() bool { return x.up.body.rewind && !onlyOnce(x.Request.Method) }
+
+// closedEarly tells whether a connection has ended before any of a response.
+func closedEarly(err error) bool {
+	var conn *h1.ConnError
+	return errors.As(err, &conn) && !conn.Began && !isTimeout(err)
+}
+
+func (t *transport) connect(x *Exchange, p *pool) (*upstreamConn, error) {
+	nc, err := t.dial(x.ctx, p, x.service.connect)
+	if err != nil {
+		return nil, err
+	}
+	return &upstreamConn{t: t, pool: p, nc: nc, client: h1.NewClient(nc, h1.Options{MaxHead: maxHead})}, nil
+}
+
+// roundTrip sends the request on a connection. After an error it is closed.
+func (c *upstreamConn) roundTrip(x *Exchange) error {
+	c.uses++
+	c.client.SetTimeouts(x.service.read, x.service.write)
+	err := c.exchange(x)
+	if err != nil {
+		c.stopRest(x)
+		c.close()
+		return err
+	}
+	x.up.held = c
+	return nil
+}
+
+func (c *upstreamConn) exchange(x *Exchange) error {
+	x.upstreamRequest()
+	sent := c.client.WriteRequest(&x.up.request)
+	var source *h1.SourceError
+	switch {
+	case sent == nil:
+	case errors.Is(sent, h1.ErrResponding):
+		c.sendRest()
+	case errors.As(sent, &source):
+		return &bodyError{source.Err}
+	case !errors.As(sent, new(*h1.ConnError)):
+		return sent // it cannot be sent as it is
+	}
+	res := &x.up.response
+	*res = h1.Response{Header: &x.Response.Header, Trailer: &x.Response.Trailer}
+	err := c.client.ReadResponse(res)
+	switch {
+	case err == nil:
+	case sent != nil && !errors.Is(sent, h1.ErrResponding):
+		return &tryError{err: sent, sent: true}
+	default:
+		var conn *h1.ConnError
+		return &tryError{
+			err: err, sent: true,
+			answered: errors.As(err, &conn) && conn.Began, invalid: errors.As(err, new(*h1.ProtocolError)),
+		}
+	}
+	x.Response.Status, x.Response.ContentLength, x.Response.Body = res.Status, res.ContentLength, res.Body
+	if res.Body == nil {
+		x.Response.Body = http.NoBody
+	}
+	if x.upgrade = res.Upgrade; res.Status == http.StatusSwitchingProtocols {
+		x.Response.ContentLength = 0
+	}
+	return nil
+}
+
+// upstreamRequest makes the request as it is sent.
+func (x *Exchange) upstreamRequest() {
+	r, u := &x.Request, &x.Upstream
+	path := urlpath.Escape(u.Path)
+	if u.HasQuery {
+		path += "?" + u.Query
+	}
+	x.up.request = h1.Request{
+		Method: r.Method, Path: path, Host: x.up.host, Header: &x.up.header, Trailer: &r.Trailer,
+		ContentLength: r.ContentLength, Body: r.Body, Upgrade: passedUpgrade(r.Upgrade), Trailers: r.trailers,
+	}
+}
+
+// sendRest sends the rest of a body while the response is read.
+func (c *upstreamConn) sendRest() {
+	c.rest = make(chan struct{})
+	go func() {
+		defer close(c.rest)
+		_ = c.client.WriteRest() // what fails here fails in reading, if it matters
+	}()
+}
+
+// stopRest ends what sendRest has begun.
+func (c *upstreamConn) stopRest(x *Exchange) {
+	if c.rest == nil {
+		return
+	}
+	select {
+	case <-c.rest:
+	default:
+		c.close()
+		x.down.interrupt()
+		<-c.rest
+	}
+	c.rest = nil
+}
+
+// release implements holder.
+func (c *upstreamConn) release(x *Exchange) {
+	c.stopRest(x)
+	if !c.client.Reusable() || c.uses >= maxUses || c.t.p.ctx.Err() != nil {
+		c.close()
+		return
+	}
+	c.since = time.Now()
+	c.pool.give(c)
+}
