@@ -52,11 +52,20 @@ func relay(client *Server, upstream *Client) {
 	defer upstream.Close()
 	defer client.Close()
 	r, w := newRequest(), newResponse()
+	rest := make(chan error, 1)
 	for client.ReadRequest(r) == nil {
-		if upstream.WriteRequest(r) != nil || upstream.ReadResponse(w) != nil {
+		switch err := upstream.WriteRequest(r); err {
+		case nil:
+			rest <- nil
+		case ErrResponding:
+			go func() { rest <- upstream.WriteRest() }()
+		default:
 			return
 		}
-		if _, err := client.WriteResponse(w); err != nil {
+		if upstream.ReadResponse(w) != nil {
+			return
+		}
+		if _, err := client.WriteResponse(w); err != nil || <-rest != nil {
 			return
 		}
 	}

@@ -2,6 +2,7 @@ package h1
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +16,7 @@ import (
 )
 
 func TestClientWithNetHTTP(t *testing.T) {
-	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	upstream := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			t.Error(err)
@@ -29,10 +30,20 @@ func TestClientWithNetHTTP(t *testing.T) {
 			w.Header().Set("Content-Length", fmt.Sprint(len(body)))
 		}
 		w.Write(body)
-	}))
-	defer upstream.Close()
-	nc, err := net.Dial("tcp", upstream.Listener.Addr().String())
+	})
+	s := httptest.NewServer(upstream)
+	defer s.Close()
+	nc, err := net.Dial("tcp", s.Listener.Addr().String())
 	must(t, err)
+	t.Run("TCP", func(t *testing.T) { testClient(t, nc) })
+	s = httptest.NewTLSServer(upstream)
+	defer s.Close()
+	nc, err = tls.Dial("tcp", s.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+	must(t, err)
+	t.Run("TLS", func(t *testing.T) { testClient(t, nc) })
+}
+
+func testClient(t *testing.T, nc net.Conn) {
 	c := NewClient(nc, Options{ReadTimeout: time.Minute, WriteTimeout: time.Minute})
 	defer c.Close()
 	w := newResponse()
@@ -47,7 +58,9 @@ func TestClientWithNetHTTP(t *testing.T) {
 				r.Header.Add("Trailer", "Sum")
 				r.Trailer.Add("Sum", "6")
 			}
-			if err := c.WriteRequest(r); err != nil {
+			if err := c.WriteRequest(r); err == ErrResponding {
+				must(t, c.WriteRest())
+			} else if err != nil {
 				t.Fatalf("%s: %v", what, err)
 			}
 			if err := c.ReadResponse(w); err != nil {

@@ -39,7 +39,8 @@ type conn struct {
 	body  body
 	named []string // what the Connection fields of the last head name
 
-	failed bool // writing has
+	failed   bool // writing has
+	noSplice bool // splice has failed
 
 	readUntil, writeUntil time.Time
 }
@@ -159,9 +160,9 @@ func (c *conn) readTo(p []byte) (int, error) {
 // lend reads past the buffer into one that is taken only once there is
 // something to read, from an index in it to another.
 func (c *conn) lend(size, from, to int) (b []byte, n int, err error) {
-	if c.raw == nil { // a record of TLS fits a small buffer
+	if c.raw == nil { // a record of TLS fits a small buffer, nearly
 		b = take(smallSize)
-		if n, err = c.plain(b[from:min(to, smallSize)]); n == 0 {
+		if n, err = c.plain(b[from:min(to, smallSize-chunkAfter)]); n == 0 {
 			give(b)
 			return nil, 0, err
 		}

@@ -118,6 +118,9 @@ func (o *outbound) broken(err error) error {
 // plain writes a body that is not in chunks.
 func (o *outbound) plain() error {
 	for o.left > 0 {
+		if done, err := o.splice(); done || err != nil {
+			return err
+		}
 		n, err := o.pull(0, 0)
 		o.to += n
 		o.pending += int64(n)

@@ -3,11 +3,13 @@ package h1
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -42,6 +44,16 @@ func echo(c *Server) {
 func TestServerWithNetHTTP(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
+	t.Run("TCP", func(t *testing.T) { testServer(t, l, "http") })
+	other := httptest.NewTLSServer(nil) // it has a certificate
+	defer other.Close()
+	l, err = net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	config := &tls.Config{Certificates: other.TLS.Certificates}
+	t.Run("TLS", func(t *testing.T) { testServer(t, tls.NewListener(l, config), "https") })
+}
+
+func testServer(t *testing.T, l net.Listener, scheme string) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -53,7 +65,7 @@ func TestServerWithNetHTTP(t *testing.T) {
 			echo(NewServer(nc, Options{IdleTimeout: time.Minute, ReadTimeout: time.Minute, WriteTimeout: time.Minute}))
 		}
 	}()
-	transport := &http.Transport{MaxConnsPerHost: 1}
+	transport := &http.Transport{MaxConnsPerHost: 1, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	client := &http.Client{Transport: transport, Timeout: time.Minute}
 	for _, size := range []int{-1, 0, 1, 1000, 15 << 10, 16 << 10, 64 << 10, 1 << 20} {
 		for _, chunked := range []bool{false, true} {
@@ -66,7 +78,7 @@ func TestServerWithNetHTTP(t *testing.T) {
 			if chunked {
 				body = io.MultiReader(bytes.NewReader(sent))
 			}
-			q, err := http.NewRequest("POST", "http://"+l.Addr().String()+"/p?q=1", body)
+			q, err := http.NewRequest("POST", scheme+"://"+l.Addr().String()+"/p?q=1", body)
 			must(t, err)
 			q.Header.Set("X-A", "b")
 			if chunked {
