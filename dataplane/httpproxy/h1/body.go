@@ -123,7 +123,7 @@ func (b *body) took(n int, err error) (int, error) {
 			b.end()
 			return n, io.EOF
 		}
-	case err == io.EOF:
+	case b.form == formClose && err == io.EOF:
 		b.end()
 		return n, io.EOF
 	}
