@@ -6,8 +6,9 @@ import (
 	"github.com/backplane/backplane/dataplane/httpproxy/header"
 )
 
-// Request is a request. Header and Trailer must be set before it is read, and
-// are filled; they may point into what the caller keeps its own request in.
+// Request is a request. Header, and Trailer if it is wanted, must be set before
+// it is read, and are emptied and filled; they may point into what the caller
+// keeps its own request in.
 type Request struct {
 	Method string
 	// Target is the target as it was sent. It is not used for writing.
