@@ -17,12 +17,12 @@ type GatewayLabel struct {
 	config `json:"-"`
 	// ID of the ent.
 	ID int `json:"id,omitempty"`
-	// tag, or authority.
+	// tag, authority or plugin.
 	Class string `json:"class,omitempty"`
 	// The value, or a hash of one that is long.
 	ValueKey string `json:"value_key,omitempty"`
-	// Value holds the value of the "value" field.
-	Value string `json:"value,omitempty"`
+	// A text, of which not every store takes all as one.
+	Value []byte `json:"value,omitempty"`
 	// The collection that the object is in.
 	Kind string `json:"kind,omitempty"`
 	// ObjectID holds the value of the "object_id" field.
@@ -35,9 +35,11 @@ func (*GatewayLabel) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
+		case gatewaylabel.FieldValue:
+			values[i] = new([]byte)
 		case gatewaylabel.FieldID:
 			values[i] = new(sql.NullInt64)
-		case gatewaylabel.FieldClass, gatewaylabel.FieldValueKey, gatewaylabel.FieldValue, gatewaylabel.FieldKind:
+		case gatewaylabel.FieldClass, gatewaylabel.FieldValueKey, gatewaylabel.FieldKind:
 			values[i] = new(sql.NullString)
 		case gatewaylabel.FieldObjectID:
 			values[i] = new(uuid.UUID)
@@ -75,10 +77,10 @@ func (_m *GatewayLabel) assignValues(columns []string, values []any) error {
 				_m.ValueKey = value.String
 			}
 		case gatewaylabel.FieldValue:
-			if value, ok := values[i].(*sql.NullString); !ok {
+			if value, ok := values[i].(*[]byte); !ok {
 				return fmt.Errorf("unexpected type %T for field value", values[i])
-			} else if value.Valid {
-				_m.Value = value.String
+			} else if value != nil {
+				_m.Value = *value
 			}
 		case gatewaylabel.FieldKind:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -135,7 +137,7 @@ func (_m *GatewayLabel) String() string {
 	builder.WriteString(_m.ValueKey)
 	builder.WriteString(", ")
 	builder.WriteString("value=")
-	builder.WriteString(_m.Value)
+	builder.WriteString(fmt.Sprintf("%v", _m.Value))
 	builder.WriteString(", ")
 	builder.WriteString("kind=")
 	builder.WriteString(_m.Kind)

@@ -33,7 +33,7 @@ func (_c *GatewayLabelCreate) SetValueKey(v string) *GatewayLabelCreate {
 }
 
 // SetValue sets the "value" field.
-func (_c *GatewayLabelCreate) SetValue(v string) *GatewayLabelCreate {
+func (_c *GatewayLabelCreate) SetValue(v []byte) *GatewayLabelCreate {
 	_c.mutation.SetValue(v)
 	return _c
 }
@@ -149,7 +149,7 @@ func (_c *GatewayLabelCreate) createSpec() (*GatewayLabel, *sqlgraph.CreateSpec)
 		_node.ValueKey = value
 	}
 	if value, ok := _c.mutation.Value(); ok {
-		_spec.SetField(gatewaylabel.FieldValue, field.TypeString, value)
+		_spec.SetField(gatewaylabel.FieldValue, field.TypeBytes, value)
 		_node.Value = value
 	}
 	if value, ok := _c.mutation.Kind(); ok {

@@ -8840,7 +8840,7 @@ type GatewayLabelMutation struct {
 	id            *int
 	class         *string
 	value_key     *string
-	value         *string
+	value         *[]byte
 	kind          *string
 	object_id     *uuid.UUID
 	clearedFields map[string]struct{}
@@ -9020,12 +9020,12 @@ func (m *GatewayLabelMutation) ResetValueKey() {
 }
 
 // SetValue sets the "value" field.
-func (m *GatewayLabelMutation) SetValue(s string) {
-	m.value = &s
+func (m *GatewayLabelMutation) SetValue(b []byte) {
+	m.value = &b
 }
 
 // Value returns the value of the "value" field in the mutation.
-func (m *GatewayLabelMutation) Value() (r string, exists bool) {
+func (m *GatewayLabelMutation) Value() (r []byte, exists bool) {
 	v := m.value
 	if v == nil {
 		return
@@ -9036,7 +9036,7 @@ func (m *GatewayLabelMutation) Value() (r string, exists bool) {
 // OldValue returns the old "value" field's value of the GatewayLabel entity.
 // If the GatewayLabel object wasn't provided to the builder, the object is fetched from the database.
 // An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *GatewayLabelMutation) OldValue(ctx context.Context) (v string, err error) {
+func (m *GatewayLabelMutation) OldValue(ctx context.Context) (v []byte, err error) {
 	if !m.op.Is(OpUpdateOne) {
 		return v, errors.New("OldValue is only allowed on UpdateOne operations")
 	}
@@ -9238,7 +9238,7 @@ func (m *GatewayLabelMutation) SetField(name string, value ent.Value) error {
 		m.SetValueKey(v)
 		return nil
 	case gatewaylabel.FieldValue:
-		v, ok := value.(string)
+		v, ok := value.([]byte)
 		if !ok {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}

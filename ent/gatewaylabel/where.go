@@ -64,7 +64,7 @@ func ValueKey(v string) predicate.GatewayLabel {
 }
 
 // Value applies equality check predicate on the "value" field. It's identical to ValueEQ.
-func Value(v string) predicate.GatewayLabel {
+func Value(v []byte) predicate.GatewayLabel {
 	return predicate.GatewayLabel(sql.FieldEQ(FieldValue, v))
 }
 
@@ -209,68 +209,43 @@ func ValueKeyContainsFold(v string) predicate.GatewayLabel {
 }
 
 // ValueEQ applies the EQ predicate on the "value" field.
-func ValueEQ(v string) predicate.GatewayLabel {
+func ValueEQ(v []byte) predicate.GatewayLabel {
 	return predicate.GatewayLabel(sql.FieldEQ(FieldValue, v))
 }
 
 // ValueNEQ applies the NEQ predicate on the "value" field.
-func ValueNEQ(v string) predicate.GatewayLabel {
+func ValueNEQ(v []byte) predicate.GatewayLabel {
 	return predicate.GatewayLabel(sql.FieldNEQ(FieldValue, v))
 }
 
 // ValueIn applies the In predicate on the "value" field.
-func ValueIn(vs ...string) predicate.GatewayLabel {
+func ValueIn(vs ...[]byte) predicate.GatewayLabel {
 	return predicate.GatewayLabel(sql.FieldIn(FieldValue, vs...))
 }
 
 // ValueNotIn applies the NotIn predicate on the "value" field.
-func ValueNotIn(vs ...string) predicate.GatewayLabel {
+func ValueNotIn(vs ...[]byte) predicate.GatewayLabel {
 	return predicate.GatewayLabel(sql.FieldNotIn(FieldValue, vs...))
 }
 
 // ValueGT applies the GT predicate on the "value" field.
-func ValueGT(v string) predicate.GatewayLabel {
+func ValueGT(v []byte) predicate.GatewayLabel {
 	return predicate.GatewayLabel(sql.FieldGT(FieldValue, v))
 }
 
 // ValueGTE applies the GTE predicate on the "value" field.
-func ValueGTE(v string) predicate.GatewayLabel {
+func ValueGTE(v []byte) predicate.GatewayLabel {
 	return predicate.GatewayLabel(sql.FieldGTE(FieldValue, v))
 }
 
 // ValueLT applies the LT predicate on the "value" field.
-func ValueLT(v string) predicate.GatewayLabel {
+func ValueLT(v []byte) predicate.GatewayLabel {
 	return predicate.GatewayLabel(sql.FieldLT(FieldValue, v))
 }
 
 // ValueLTE applies the LTE predicate on the "value" field.
-func ValueLTE(v string) predicate.GatewayLabel {
+func ValueLTE(v []byte) predicate.GatewayLabel {
 	return predicate.GatewayLabel(sql.FieldLTE(FieldValue, v))
-}
-
-// ValueContains applies the Contains predicate on the "value" field.
-func ValueContains(v string) predicate.GatewayLabel {
-	return predicate.GatewayLabel(sql.FieldContains(FieldValue, v))
-}
-
-// ValueHasPrefix applies the HasPrefix predicate on the "value" field.
-func ValueHasPrefix(v string) predicate.GatewayLabel {
-	return predicate.GatewayLabel(sql.FieldHasPrefix(FieldValue, v))
-}
-
-// ValueHasSuffix applies the HasSuffix predicate on the "value" field.
-func ValueHasSuffix(v string) predicate.GatewayLabel {
-	return predicate.GatewayLabel(sql.FieldHasSuffix(FieldValue, v))
-}
-
-// ValueEqualFold applies the EqualFold predicate on the "value" field.
-func ValueEqualFold(v string) predicate.GatewayLabel {
-	return predicate.GatewayLabel(sql.FieldEqualFold(FieldValue, v))
-}
-
-// ValueContainsFold applies the ContainsFold predicate on the "value" field.
-func ValueContainsFold(v string) predicate.GatewayLabel {
-	return predicate.GatewayLabel(sql.FieldContainsFold(FieldValue, v))
 }
 
 // KindEQ applies the EQ predicate on the "kind" field.

@@ -308,9 +308,9 @@ var (
 		{Name: "id", Type: field.TypeInt, Increment: true},
 		{Name: "class", Type: field.TypeString, Size: 16},
 		{Name: "value_key", Type: field.TypeString, Size: 255},
-		{Name: "value", Type: field.TypeString, Size: 2147483647},
+		{Name: "value", Type: field.TypeBytes, SchemaType: map[string]string{"mysql": "mediumblob"}},
 		{Name: "kind", Type: field.TypeString, Size: 32},
-		{Name: "object_id", Type: field.TypeUUID},
+		{Name: "object_id", Type: field.TypeUUID, SchemaType: map[string]string{"mysql": "char(36)"}},
 	}
 	// GatewayLabelsTable holds the schema information for the "gateway_labels" table.
 	GatewayLabelsTable = &schema.Table{
@@ -344,14 +344,14 @@ var (
 	GatewayObjectsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt, Increment: true},
 		{Name: "kind", Type: field.TypeString, Size: 32},
-		{Name: "object_id", Type: field.TypeUUID},
+		{Name: "object_id", Type: field.TypeUUID, SchemaType: map[string]string{"mysql": "char(36)"}},
 		{Name: "name_key", Type: field.TypeString, Nullable: true, Size: 255},
 		{Name: "other_key", Type: field.TypeString, Nullable: true, Size: 255},
-		{Name: "service_id", Type: field.TypeUUID, Nullable: true},
-		{Name: "route_id", Type: field.TypeUUID, Nullable: true},
-		{Name: "consumer_id", Type: field.TypeUUID, Nullable: true},
-		{Name: "upstream_id", Type: field.TypeUUID, Nullable: true},
-		{Name: "certificate_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "service_id", Type: field.TypeUUID, Nullable: true, SchemaType: map[string]string{"mysql": "char(36)"}},
+		{Name: "route_id", Type: field.TypeUUID, Nullable: true, SchemaType: map[string]string{"mysql": "char(36)"}},
+		{Name: "consumer_id", Type: field.TypeUUID, Nullable: true, SchemaType: map[string]string{"mysql": "char(36)"}},
+		{Name: "upstream_id", Type: field.TypeUUID, Nullable: true, SchemaType: map[string]string{"mysql": "char(36)"}},
+		{Name: "certificate_id", Type: field.TypeUUID, Nullable: true, SchemaType: map[string]string{"mysql": "char(36)"}},
 		{Name: "document", Type: field.TypeBytes, SchemaType: map[string]string{"mysql": "mediumblob"}},
 		{Name: "sealed", Type: field.TypeJSON},
 		{Name: "created_at", Type: field.TypeInt64},

@@ -9,6 +9,10 @@ import (
 	"github.com/google/uuid"
 )
 
+// plainUUID is the type of ids that are read in order: the UUIDs of MariaDB have
+// an order of their own.
+func plainUUID() map[string]string { return map[string]string{dialect.MySQL: "char(36)"} }
+
 // GatewayObject is something that the HTTP gateway is configured with: a row of
 // one of its collections, such as a service or a plugin.
 type GatewayObject struct{ ent.Schema }
@@ -20,17 +24,17 @@ func (GatewayObject) Annotations() []schema.Annotation { return []schema.Annotat
 func (GatewayObject) Fields() []ent.Field {
 	return []ent.Field{
 		field.String("kind").MaxLen(32).Immutable().Comment("The collection that it is in."),
-		field.UUID("object_id", uuid.UUID{}).Immutable().
+		field.UUID("object_id", uuid.UUID{}).SchemaType(plainUUID()).Immutable().
 			Comment("The id that clients know it by. Objects of several kinds may have the same."),
 		field.String("name_key").MaxLen(255).Optional().Nillable().
 			Comment("What it is named by, which no other of its kind has: the name, or a hash of one that is long or secret."),
 		field.String("other_key").MaxLen(255).Optional().Nillable().
 			Comment("What else no other of its kind has."),
-		field.UUID("service_id", uuid.UUID{}).Optional().Nillable(),
-		field.UUID("route_id", uuid.UUID{}).Optional().Nillable(),
-		field.UUID("consumer_id", uuid.UUID{}).Optional().Nillable(),
-		field.UUID("upstream_id", uuid.UUID{}).Optional().Nillable(),
-		field.UUID("certificate_id", uuid.UUID{}).Optional().Nillable(),
+		field.UUID("service_id", uuid.UUID{}).SchemaType(plainUUID()).Optional().Nillable(),
+		field.UUID("route_id", uuid.UUID{}).SchemaType(plainUUID()).Optional().Nillable(),
+		field.UUID("consumer_id", uuid.UUID{}).SchemaType(plainUUID()).Optional().Nillable(),
+		field.UUID("upstream_id", uuid.UUID{}).SchemaType(plainUUID()).Optional().Nillable(),
+		field.UUID("certificate_id", uuid.UUID{}).SchemaType(plainUUID()).Optional().Nillable(),
 		field.Bytes("document").
 			SchemaType(map[string]string{dialect.MySQL: "mediumblob"}).
 			Comment("The entity as JSON, without secrets."),
@@ -66,11 +70,12 @@ func (GatewayLabel) Annotations() []schema.Annotation { return []schema.Annotati
 // Fields of the GatewayLabel.
 func (GatewayLabel) Fields() []ent.Field {
 	return []ent.Field{
-		field.String("class").MaxLen(16).Immutable().Comment("tag, or authority."),
+		field.String("class").MaxLen(16).Immutable().Comment("tag, authority or plugin."),
 		field.String("value_key").MaxLen(255).Immutable().Comment("The value, or a hash of one that is long."),
-		field.Text("value").Immutable(),
+		field.Bytes("value").SchemaType(map[string]string{dialect.MySQL: "mediumblob"}).Immutable().
+			Comment("A text, of which not every store takes all as one."),
 		field.String("kind").MaxLen(32).Immutable().Comment("The collection that the object is in."),
-		field.UUID("object_id", uuid.UUID{}).Immutable(),
+		field.UUID("object_id", uuid.UUID{}).SchemaType(plainUUID()).Immutable(),
 	}
 }
 

@@ -124,6 +124,13 @@ func FromContext(ctx context.Context) Identity {
 	return c.id
 }
 
+// IsEverywhere reports whether the caller has the role everywhere, as work of
+// Backplane itself does.
+func IsEverywhere(ctx context.Context, role Role) bool {
+	c := callFrom(ctx)
+	return c == nil || c.id.Can(role, "")
+}
+
 // Allow checks the caller's right to the call under way on a resource of the
 // project. What the caller may not even see does not exist for it: then the
 // error is that of missing. Work of Backplane itself is not limited.

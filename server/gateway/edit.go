@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/google/uuid"
 
@@ -94,8 +96,24 @@ func valuesOf(o *object, u entity.Unique) map[string]any {
 
 func (e *edit) audit(o *object, before, after map[string]string) {
 	e.tx.Audit(store.Audit{
-		Action: e.action, Kind: "gateway_" + selectorOf(o.c), ID: o.id.String(), Name: o.name(), Changes: store.Changes(before, after),
+		Action: e.action, Kind: "gateway_" + selectorOf(o.c), ID: o.id.String(), Name: shortened(o.name()), Changes: store.Changes(before, after),
 	})
+}
+
+// shortened is a name as the audit trail has room for it, without what is none
+// of a text.
+func shortened(name string) string {
+	const most = 200
+	name = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, name)
+	if len(name) > most {
+		return strings.ToValidUTF8(name[:most], "") + "…"
+	}
+	return name
 }
 
 // checkReferences checks that what an entity refers to is there.
@@ -249,21 +267,29 @@ func setOrClear[T, U any](v *T, set func(T) U, reset func() U) {
 // The classes of labels.
 const (
 	tagLabel       = "tag"
-	authorityLabel = "authority"
+	authorityLabel = "authority" // that a service is trusted by
+	pluginLabel    = "plugin"    // which kind of plugin it is
 )
 
 // labels are what an entity is found by besides its keys, as class and value.
 func labels(o *object) (out []string) {
-	for class, field := range map[string]string{tagLabel: "tags", authorityLabel: caCertificates} {
-		if class == authorityLabel && o.c.Name != services {
-			continue
+	add := func(class string, v any) {
+		if value, ok := v.(string); ok {
+			out = append(out, class+" "+value)
 		}
-		list, _ := o.doc[field].([]any)
-		for _, v := range list {
-			if value, ok := v.(string); ok {
-				out = append(out, class+" "+value)
-			}
+	}
+	list, _ := o.doc["tags"].([]any)
+	for _, tag := range list {
+		add(tagLabel, tag)
+	}
+	switch o.c.Name {
+	case services:
+		list, _ := o.doc[caCertificates].([]any)
+		for _, id := range list {
+			add(authorityLabel, id)
 		}
+	case plugins:
+		add(pluginLabel, o.doc["name"])
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
@@ -293,7 +319,7 @@ func (e *edit) label(ctx context.Context, o *object, was []string) error {
 		rows := make([]*ent.GatewayLabelCreate, len(batch))
 		for i, l := range batch {
 			class, value := cut(l)
-			rows[i] = e.tx.GatewayLabel.Create().SetClass(class).SetValueKey(indexed(value)).SetValue(value).SetKind(o.c.Name).SetObjectID(o.id)
+			rows[i] = e.tx.GatewayLabel.Create().SetClass(class).SetValueKey(indexed(value)).SetValue([]byte(value)).SetKind(o.c.Name).SetObjectID(o.id)
 		}
 		if err := e.tx.GatewayLabel.CreateBulk(rows...).Exec(ctx); err != nil {
 			return err

@@ -124,7 +124,7 @@ func base(ctx context.Context) string {
 }
 
 // seesSecrets tells whether the caller may see secrets.
-func seesSecrets(ctx context.Context) bool { return auth.FromContext(ctx).Can(auth.Admin, "") }
+func seesSecrets(ctx context.Context) bool { return auth.IsEverywhere(ctx, auth.Admin) }
 
 func (g *Gateway) reader(ctx context.Context) reader {
 	return reader{g, g.Store.GatewayObject, seesSecrets(ctx)}
