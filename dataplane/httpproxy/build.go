@@ -29,6 +29,7 @@ type build struct {
 	usernames    *tableTxn[string, *entity.Consumer]
 	customIDs    *tableTxn[string, *entity.Consumer]
 	credentials  *tableTxn[credentialKey, *entity.Credential]
+	clientCerts  *tableTxn[uuid.UUID, *certificate]
 	retired      []*instance
 	faults       []*EntityError
 }
@@ -42,7 +43,7 @@ func (p *Proxy) begin() *build {
 		dirtyNames: map[string]uuid.UUID{}, dirtyPlugins: map[uuid.UUID]*entity.Plugin{},
 		oldUpstreams: map[uuid.UUID]string{},
 		consumers:    next.consumers.txn(), usernames: next.usernames.txn(), customIDs: next.customIDs.txn(),
-		credentials: next.credentials.txn(),
+		credentials: next.credentials.txn(), clientCerts: next.clientCerts.txn(),
 	}
 }
 
@@ -252,7 +253,7 @@ func (b *build) putCredential(k Key, v *entity.Credential) {
 func (b *build) finish() *snapshot {
 	n := &b.next
 	n.consumers, n.usernames, n.customIDs = b.consumers.table, b.usernames.table, b.customIDs.table
-	n.credentials = b.credentials.table
+	n.credentials, n.clientCerts = b.credentials.table, b.clientCerts.table
 	b.makeGroups()
 	b.makeNames()
 	b.makeServices()
@@ -293,6 +294,7 @@ func (b *build) makeServices() {
 			read:    time.Duration(s.ReadTimeout) * time.Millisecond,
 			write:   time.Duration(s.WriteTimeout) * time.Millisecond,
 		}
+		made.authority = authorityOf(s.Host, s.Port, s.Protocol)
 		if s.Protocol == "https" || s.Protocol == "grpcs" {
 			made.tls = b.serviceTLS(s)
 		}

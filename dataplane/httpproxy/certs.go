@@ -107,12 +107,18 @@ func (b *build) putCertificate(v *entity.Certificate) {
 		made = nil
 	}
 	b.certs[v.ID] = made
+	if made != nil {
+		b.clientCerts.put(v.ID, made)
+	} else {
+		b.clientCerts.del(v.ID)
+	}
 	b.certificateChanged(v.ID)
 }
 
 func (b *build) dropCertificate(id uuid.UUID) {
 	if _, ok := b.certs[id]; ok {
 		delete(b.certs, id)
+		b.clientCerts.del(id)
 		b.certificateChanged(id)
 	}
 }

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/netip"
 	"os"
 	"slices"
 	"time"
 
+	"github.com/backplane/backplane/dataplane/httpproxy/balance"
 	"github.com/backplane/backplane/dataplane/httpproxy/h1"
 )
 
@@ -19,7 +19,8 @@ type upstreamSide struct {
 	body   requestBody
 	// held is what the response is read from, nil if there is none.
 	held  holder
-	peer  peer
+	input balance.Input
+	peer  balance.Peer
 	tls   *upstreamTLS // nil without TLS
 	host  string       // the Host field
 	began time.Time
@@ -43,6 +44,8 @@ func (x *Exchange) releaseUpstream() {
 		x.up.held.release(x)
 		x.up.held = nil
 	}
+	x.up.peer.Release()
+	x.up.peer = balance.Peer{}
 	x.dropBody()
 }
 
@@ -67,13 +70,11 @@ func (x *Exchange) forward() {
 		return
 	}
 	x.upstreamHeader()
-	targets := x.targets()
 	last := failure{status: http.StatusServiceUnavailable, message: msgNoUpstream}
 	for {
-		peer, err := targets.pick(x)
-		if err != nil {
+		if err := x.pick(); err != nil {
 			if len(x.Tries) == 0 {
-				last = pickFailure(err)
+				last = x.pickFailure(err)
 			}
 			break
 		}
@@ -82,10 +83,12 @@ func (x *Exchange) forward() {
 				break
 			}
 		}
-		failed := x.try(targets, peer)
+		failed := x.try()
 		if failed == nil {
 			return
 		}
+		x.up.peer.Release()
+		x.up.peer = balance.Peer{}
 		last = *failed
 		if !failed.again || len(x.Tries) > x.Service.Retries {
 			break
@@ -109,29 +112,41 @@ type failure struct {
 	message string
 	again   bool // another try may be made
 	clients bool // the client has done something wrong
+	ours    bool // so has the gateway
 	gone    bool // the client is not there any more
 }
 
+// pickFailure tells why no peer was found.
+func (x *Exchange) pickFailure(err error) failure {
+	f := failure{status: http.StatusServiceUnavailable, message: msgNoPeer}
+	switch {
+	case x.ctx.Err() != nil:
+		f.gone = true
+	case errors.Is(err, balance.ErrName):
+		f.message = msgNoName
+	}
+	return f
+}
+
 // try makes one attempt.
-func (x *Exchange) try(targets targets, p peer) *failure {
-	x.up.peer, x.up.began = p, time.Now()
-	x.up.tls = targets.tls(x)
-	x.up.host = x.hostHeader(p)
-	x.Tries = append(x.Tries, Try{Address: p.address, Began: x.up.began})
+func (x *Exchange) try() *failure {
+	x.up.began = time.Now()
+	x.Tries = append(x.Tries, Try{Address: x.up.peer.Address, Began: x.up.began})
 	t := &x.Tries[len(x.Tries)-1]
 	err := x.proxy.transport.roundTrip(x)
-	t.Took = time.Since(x.up.began)
+	now := time.Now()
+	t.Took = now.Sub(x.up.began)
 	if err == nil {
-		x.HeadReceived = time.Now()
+		x.HeadReceived = now
 		t.Status = x.Response.Status
 		x.Response.Source = FromService
-		targets.report(p, outcome{status: x.Response.Status, took: t.Took})
+		x.up.peer.Report(balance.Outcome{Status: t.Status, Took: t.Took})
 		return nil
 	}
 	t.Err = err
 	failed := x.classify(err)
-	if !failed.clients && !failed.gone {
-		targets.report(p, outcome{timeout: failed.status == http.StatusGatewayTimeout, failed: true, took: t.Took})
+	if !failed.ours && !failed.clients && !failed.gone {
+		x.up.peer.Report(balance.Outcome{Timeout: failed.status == http.StatusGatewayTimeout, Took: t.Took})
 	}
 	return failed
 }
@@ -169,7 +184,7 @@ func (x *Exchange) classify(err error) *failure {
 	}
 	if errors.As(err, new(*h1.FieldError)) {
 		x.log.Error("a request cannot be sent as plugins have left it", "request_id", x.ID, "error", err)
-		return &failure{status: http.StatusInternalServerError, message: msgUnexpected}
+		return &failure{status: http.StatusInternalServerError, message: msgUnexpected, ours: true}
 	}
 	f := &failure{status: http.StatusBadGateway, message: msgBadUpstream}
 	if isTimeout(err) {
@@ -206,36 +221,4 @@ func isTimeout(err error) bool {
 // onlyOnce tells whether a request must not be sent twice.
 func onlyOnce(method string) bool {
 	return slices.Contains([]string{http.MethodPost, http.MethodPatch, "LOCK"}, method)
-}
-
-// hostHeader is the Host field for a peer.
-func (x *Exchange) hostHeader(p peer) string {
-	if x.Upstream.HostHeader != "" {
-		return x.Upstream.HostHeader
-	}
-	return p.authority
-}
-
-// peer is where a try goes to.
-type peer struct {
-	addr    netip.AddrPort
-	address string // the same as text
-	// name is the host that the address was found under, and authority what is
-	// sent as Host unless something else is told.
-	name, authority string
-	reporter        any
-}
-
-// outcome is how a try has ended.
-type outcome struct {
-	status          int
-	took            time.Duration
-	failed, timeout bool
-}
-
-// targets is where a request can go.
-type targets interface {
-	pick(x *Exchange) (peer, error)
-	report(p peer, o outcome)
-	tls(x *Exchange) *upstreamTLS
 }

@@ -45,12 +45,13 @@ func (x *Exchange) reset() {
 	clear(x.values)
 	clear(x.used)
 	clear(x.Tries)
-	request, response, out := x.Request, x.Response, x.up.header
+	request, response, out, input := x.Request, x.Response, x.up.header, x.up.input
 	request.Header.Reset()
 	request.Trailer.Reset()
 	response.Header.Reset()
 	response.Trailer.Reset()
 	out.Reset()
+	input.Reset()
 	values, used, tries := x.values[:0], x.used[:0], x.Tries[:0]
 	proxy, index := x.proxy, x.index
 	x.Request = Request{Header: request.Header, Trailer: request.Trailer}
@@ -58,7 +59,7 @@ func (x *Exchange) reset() {
 	x.exchangeState = exchangeState{}
 	x.values, x.used, x.Tries = values, used, tries
 	x.proxy, x.index = proxy, index
-	x.up.header = out
+	x.up.header, x.up.input = out, input
 }
 
 const hexDigits = "0123456789abcdef"
@@ -172,6 +173,9 @@ func (x *Exchange) finishHeader() {
 	now := time.Now()
 	if x.Response.Source == FromService {
 		x.addVia(h)
+		if x.up.input.SetCookie != "" {
+			h.Add("Set-Cookie", x.up.input.SetCookie)
+		}
 		h.Set("X-Kong-Upstream-Latency", milliseconds(x.HeadReceived.Sub(x.Accessed)))
 		h.Set("X-Kong-Proxy-Latency", milliseconds(x.Accessed.Sub(x.Started)))
 	} else {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/backplane/backplane/dataplane/httpproxy/balance"
 	"github.com/backplane/backplane/dataplane/httpproxy/route"
 )
 
@@ -48,7 +49,7 @@ type Options struct {
 	// directory for temporary files by default.
 	BufferDir string
 	// Resolver looks up names of hosts; the system's when nil.
-	Resolver *net.Resolver
+	Resolver balance.Resolver
 	// KeepAlive is how many connections to one address are kept when no request
 	// needs them: 512 by default.
 	KeepAlive int
@@ -71,6 +72,7 @@ type Proxy struct {
 	config   *configuration
 	current  atomic.Pointer[snapshot]
 
+	balancers *balance.Pool
 	exchanges exchanges
 	conns     conns
 	retired   retirement
@@ -100,6 +102,7 @@ func New(o Options) (*Proxy, error) {
 	p.ownCertificate = sync.OnceValues(newOwnCertificate)
 	p.tls = p.listenerTLS()
 	p.transport = newTransport(p)
+	p.balancers = balance.NewPool(balance.Options{Resolver: o.Resolver, Certificate: p.checkCertificate, Log: p.log})
 	p.front = newHTTPFront(p)
 	for _, l := range []*listener{{address: o.HTTP}, {address: o.HTTPS, secure: true}} {
 		if l.address == "" {
@@ -190,7 +193,7 @@ func (p *Proxy) Close() error {
 		for _, i := range p.config.sortedPlugins() {
 			p.closeInstance(i)
 		}
-		p.closeUpstreams()
+		p.balancers.Close()
 		p.config.plugins = map[uuid.UUID]*instance{}
 		p.shared.close(func(err error) { p.log.Warn("a plugin's state could not be closed", "error", err) })
 	})

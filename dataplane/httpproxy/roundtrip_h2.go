@@ -94,7 +94,7 @@ func (t *transport) roundTripH2(x *Exchange) error {
 func (x *Exchange) h2Request(ctx context.Context, h *h2Response) *http.Request {
 	u, r := &x.Upstream, &x.Request
 	to := &url.URL{
-		Scheme: "http", Host: x.up.peer.address, Opaque: urlpath.Escape(u.Path), RawQuery: u.Query,
+		Scheme: "http", Host: x.up.peer.Address, Opaque: urlpath.Escape(u.Path), RawQuery: u.Query,
 		ForceQuery: u.HasQuery,
 	}
 	if x.up.tls != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/backplane/backplane/dataplane/httpproxy/balance"
 	"github.com/backplane/backplane/dataplane/httpproxy/entity"
 	"github.com/backplane/backplane/dataplane/httpproxy/route"
 )
@@ -17,13 +18,15 @@ type snapshot struct {
 
 	routes      *route.Table[*servedRoute]
 	services    table[uuid.UUID, *servedService]
-	upstreams   table[string, *servedUpstream]
+	upstreams   table[string, *servedUpstream] // by name
+	balancers   table[uuid.UUID, *balance.Balancer]
 	consumers   table[uuid.UUID, *entity.Consumer]
 	usernames   table[string, *entity.Consumer]
 	customIDs   table[string, *entity.Consumer]
 	credentials table[credentialKey, *entity.Credential]
 	groups      table[uuid.UUID, []string]
 	certs       table[string, *certificate] // by the names of SNIs
+	clientCerts table[uuid.UUID, *certificate]
 	plugins     *pluginIndex
 }
 
@@ -82,4 +85,5 @@ type servedService struct {
 	*entity.Service
 	connect, read, write time.Duration
 	tls                  *upstreamTLS // nil without TLS
+	authority            string       // what is sent as Host
 }

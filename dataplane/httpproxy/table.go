@@ -21,6 +21,18 @@ func (t *table[K, V]) get(k K) (v V, ok bool) {
 	return v, ok
 }
 
+// each calls f for each pair, in no order.
+func (t *table[K, V]) each(f func(K, V)) {
+	if t.shards == nil {
+		return
+	}
+	for _, part := range t.shards {
+		for k, v := range part {
+			f(k, v)
+		}
+	}
+}
+
 func (t *table[K, V]) shard(k K) uint64 {
 	return maphash.Comparable(t.seed, k) >> (64 - shardBits)
 }

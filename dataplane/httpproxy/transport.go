@@ -71,7 +71,7 @@ func newTransport(p *Proxy) *transport {
 
 // pool is where connections for an Exchange are.
 func (t *transport) pool(x *Exchange, h2 bool) *pool {
-	k := poolKey{addr: x.up.peer.addr, h2: h2}
+	k := poolKey{addr: x.up.peer.Addr, h2: h2}
 	if s := x.up.tls; s != nil {
 		k.secure, k.host, k.tls = true, hostOnly(x.up.host), s.key
 	}
