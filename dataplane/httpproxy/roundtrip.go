@@ -67,29 +67,19 @@ func (c *upstreamConn) roundTrip(x *Exchange) error {
 func (c *upstreamConn) exchange(x *Exchange) error {
 	x.upstreamRequest()
 	sent := c.client.WriteRequest(&x.up.request)
-	var source *h1.SourceError
-	switch {
-	case sent == nil:
-	case errors.Is(sent, h1.ErrResponding):
+	if errors.Is(sent, h1.ErrResponding) {
 		c.sendRest()
-	case errors.As(sent, &source):
-		return &bodyError{source.Err}
-	case !errors.As(sent, new(*h1.ConnError)):
-		return sent // it cannot be sent as it is
+		sent = nil
+	}
+	if sent != nil {
+		if err := unsent(sent); err != nil {
+			return err
+		}
 	}
 	res := &x.up.response
 	*res = h1.Response{Header: &x.Response.Header, Trailer: &x.Response.Trailer}
-	err := c.client.ReadResponse(res)
-	switch {
-	case err == nil:
-	case sent != nil && !errors.Is(sent, h1.ErrResponding):
-		return &tryError{err: sent, sent: true}
-	default:
-		var conn *h1.ConnError
-		return &tryError{
-			err: err, sent: true,
-			answered: errors.As(err, &conn) && conn.Began, invalid: errors.As(err, new(*h1.ProtocolError)),
-		}
+	if err := c.client.ReadResponse(res); err != nil {
+		return unanswered(sent, err)
 	}
 	x.Response.Status, x.Response.ContentLength, x.Response.Body = res.Status, res.ContentLength, res.Body
 	if res.Body == nil {
@@ -101,17 +91,55 @@ func (c *upstreamConn) exchange(x *Exchange) error {
 	return nil
 }
 
+// unsent is the error of a request that could not be sent, nil if there may be
+// a response all the same.
+func unsent(err error) error {
+	var source *h1.SourceError
+	switch {
+	case errors.As(err, &source):
+		return &bodyError{source.Err}
+	case errors.As(err, new(*h1.ConnError)):
+		return nil
+	default:
+		return err
+	}
+}
+
+// unanswered is the error of a request without a response.
+func unanswered(sent, err error) error {
+	if sent != nil {
+		return &tryError{err: sent, sent: true}
+	}
+	var conn *h1.ConnError
+	return &tryError{
+		err: err, sent: true,
+		answered: errors.As(err, &conn) && conn.Began, invalid: errors.As(err, new(*h1.ProtocolError)),
+	}
+}
+
 // upstreamRequest makes the request as it is sent.
 func (x *Exchange) upstreamRequest() {
 	r, u := &x.Request, &x.Upstream
-	path := urlpath.Escape(u.Path)
-	if u.HasQuery {
-		path += "?" + u.Query
-	}
 	x.up.request = h1.Request{
-		Method: r.Method, Path: path, Host: x.up.host, Header: &x.up.header, Trailer: &r.Trailer,
+		Method: r.Method, Path: upstreamTarget(r.Target, u), Host: x.up.host, Header: &x.up.header, Trailer: &r.Trailer,
 		ContentLength: r.ContentLength, Body: r.Body, Upgrade: passedUpgrade(r.Upgrade), Trailers: r.trailers,
 	}
+}
+
+// upstreamTarget is the path with the query: if it can be, a part of the target
+// that the client has sent.
+func upstreamTarget(target string, u *Destination) string {
+	path := urlpath.Escape(u.Path)
+	if !u.HasQuery {
+		return path
+	}
+	if n := len(target) - len(path) - 1 - len(u.Query); n >= 0 {
+		same := target[n:]
+		if same[:len(path)] == path && same[len(path)] == '?' && same[len(path)+1:] == u.Query {
+			return same
+		}
+	}
+	return path + "?" + u.Query
 }
 
 // sendRest sends the rest of a body while the response is read.
