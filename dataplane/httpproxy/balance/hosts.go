@@ -2,6 +2,7 @@ package balance
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,42 @@ type hostState struct {
 	failed time.Duration // when the name could not be looked up, while there are no peers
 }
 
+// hostTable finds plain hosts. Its parts are locked for themselves, so that
+// requests seldom meet.
+type hostTable [64]struct {
+	mu    sync.RWMutex
+	hosts map[hostKey]*plainHost
+}
+
+func (t *hostTable) get(key hostKey) *plainHost {
+	part := &t[hash(key.host)%uint64(len(t))]
+	part.mu.RLock()
+	h := part.hosts[key]
+	part.mu.RUnlock()
+	if h != nil {
+		return h
+	}
+	part.mu.Lock()
+	defer part.mu.Unlock()
+	if h = part.hosts[key]; h == nil {
+		if part.hosts == nil {
+			part.hosts = map[hostKey]*plainHost{}
+		}
+		h = &plainHost{}
+		part.hosts[key] = h
+	}
+	return h
+}
+
+// retain keeps those of which f says so.
+func (t *hostTable) retain(f func(hostKey, *plainHost) bool) {
+	for i := range t {
+		t[i].mu.Lock()
+		maps.DeleteFunc(t[i].hosts, func(k hostKey, h *plainHost) bool { return !f(k, h) })
+		t[i].mu.Unlock()
+	}
+}
+
 const (
 	// forgetAfter is when hosts are forgotten that nobody asks for.
 	forgetAfter = 10 * time.Minute
@@ -41,11 +78,7 @@ const (
 // was not before.
 func (p *Pool) PickHost(ctx context.Context, host string, port uint16) (Peer, error) {
 	key := hostKey{host, port}
-	v, ok := p.hosts.Load(key)
-	if !ok {
-		v, _ = p.hosts.LoadOrStore(key, &plainHost{})
-	}
-	h := v.(*plainHost)
+	h := p.hosts.get(key)
 	now := p.since()
 	if h.used.Load() < int64(now-time.Second) {
 		h.used.Store(int64(now))
@@ -100,19 +133,21 @@ func (p *Pool) hostPeers(ctx context.Context, key hostKey) *hostState {
 // asks for.
 func (p *Pool) tendHosts() {
 	every(p.ctx, p.options.ResolveEvery, func(ctx context.Context) {
+		names := map[hostKey]*plainHost{}
+		p.hosts.retain(func(key hostKey, h *plainHost) bool {
+			if p.since()-time.Duration(h.used.Load()) > forgetAfter {
+				return false
+			}
+			s := h.current.Load()
+			if _, err := netip.ParseAddr(key.host); err != nil && s != nil && len(s.peers) > 0 {
+				names[key] = h
+			}
+			return true
+		})
 		var looking sync.WaitGroup
 		defer looking.Wait()
 		room := make(chan struct{}, resolveAtOnce)
-		for k, v := range p.hosts.Range {
-			key, h := k.(hostKey), v.(*plainHost)
-			if p.since()-time.Duration(h.used.Load()) > forgetAfter {
-				p.hosts.Delete(key)
-				continue
-			}
-			s := h.current.Load()
-			if _, err := netip.ParseAddr(key.host); err == nil || s == nil || len(s.peers) == 0 {
-				continue
-			}
+		for key, h := range names {
 			room <- struct{}{}
 			looking.Go(func() {
 				if s := p.hostPeers(ctx, key); len(s.peers) > 0 { // else the addresses of before are kept

@@ -58,7 +58,7 @@ type Pool struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	running sync.WaitGroup
-	hosts   sync.Map // of hostKey → *plainHost
+	hosts   hostTable
 }
 
 // NewPool makes a Pool, which must be closed.
