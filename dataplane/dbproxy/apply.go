@@ -61,6 +61,7 @@ func (b *builder) undo() {
 
 func (b *builder) buildServers() error {
 	b.servers = map[string]*serverConfig{}
+	local := b.next.config.Settings.String("local_address")
 	for _, c := range b.next.config.Servers {
 		if _, twice := b.next.servers[c.Name]; twice {
 			return &ObjectError{"server", c.Name, errors.New("is there twice")}
@@ -69,8 +70,8 @@ func (b *builder) buildServers() error {
 		if srv == nil {
 			srv = newServer(c.Name)
 		}
-		if old := srv.config.Load(); old == nil || old.tls != nil || !reflect.DeepEqual(old.params, c.Params) {
-			sc, err := newServerConfig(c)
+		if old := srv.config.Load(); old == nil || old.tls != nil || old.local != local || !reflect.DeepEqual(old.params, c.Params) {
+			sc, err := newServerConfig(c, local)
 			if err != nil {
 				return &ObjectError{"server", c.Name, err}
 			}
