@@ -123,7 +123,7 @@ func (b *builder) buildMonitors() error {
 		}
 		monitor, err := m.New(MonitorOptions{
 			Name: c.Name, Params: c.Params, Servers: servers, Logger: b.proxy.log.With("monitor", c.Name), Dir: b.proxy.options.Dir,
-			Passive: func() bool { return b.proxy.Config().Settings.Bool("passive") }, Standby: b.proxy.options.Standby,
+			Passive: func() bool { return b.proxy.Config().Settings.Bool("passive") }, Standby: b.proxy.options.Standby, Retries: b.proxy.retries,
 		})
 		if err != nil {
 			return &ObjectError{"monitor", c.Name, err}

@@ -183,6 +183,13 @@ func (p *Proxy) connectTimeout() time.Duration {
 	return 10 * time.Second
 }
 
+// retries tells how often the proxy's own statements are tried again, and for
+// how long.
+func (p *Proxy) retries() (times int, within time.Duration) {
+	settings := p.Config().Settings
+	return int(settings.Int("query_retries")), settings.Duration("query_retry_timeout")
+}
+
 // nextID numbers a session. Numbers come again only after four thousand
 // million of them.
 func (p *Proxy) nextID() uint32 {
