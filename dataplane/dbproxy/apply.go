@@ -99,8 +99,9 @@ func (b *builder) buildFilters() error {
 		if err != nil {
 			return &ObjectError{"filter", c.Name, err}
 		}
-		f := &runningFilter{config: c, filter: filter}
+		f := &runningFilter{config: c, filter: filter, proxy: b.proxy}
 		f.acquire()
+		b.proxy.list(f)
 		b.made = append(b.made, f)
 		b.next.filters[c.Name] = f
 	}

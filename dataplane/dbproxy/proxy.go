@@ -47,6 +47,7 @@ type Proxy struct {
 
 	mu       sync.Mutex
 	sessions map[uint32]*Session
+	live     map[*runningFilter]struct{} // filters that are not closed
 }
 
 // state is everything that is configured, by name.
@@ -62,7 +63,7 @@ type state struct {
 
 // New makes a proxy that does nothing yet. It is to be ended by Close.
 func New(o Options) *Proxy {
-	p := &Proxy{options: o, log: o.Logger, sessions: map[uint32]*Session{}, blocker: account.NewBlocker(0)}
+	p := &Proxy{options: o, log: o.Logger, sessions: map[uint32]*Session{}, live: map[*runningFilter]struct{}{}, blocker: account.NewBlocker(0)}
 	if p.log == nil {
 		p.log = slog.Default()
 	}
@@ -300,6 +301,7 @@ func module[M any](modules map[string]M, aliases map[string]string, name string)
 type runningFilter struct {
 	config FilterConfig
 	filter Filter
+	proxy  *Proxy
 	uses   atomic.Int64
 }
 
@@ -307,6 +309,7 @@ func (f *runningFilter) acquire() { f.uses.Add(1) }
 
 func (f *runningFilter) release() {
 	if f.uses.Add(-1) == 0 {
+		f.proxy.unlist(f)
 		f.filter.Close()
 	}
 }
