@@ -33,6 +33,9 @@ type Service struct {
 	failures              atomic.Int64 // requests answered by an error
 	ended                 atomic.Int64 // sessions
 	lifetimes, longest    atomic.Int64 // ns
+	operations            atomic.Int64 // requests under way
+	histories             atomic.Int64 // commands remembered by all sessions that there were
+	longestHistory        atomic.Int64
 	latency               latency
 }
 
@@ -165,10 +168,14 @@ func (s *Service) open(session *Session) (Handler, error) {
 // began and finished count sessions.
 func (s *Service) began() {
 	s.total.Add(1)
-	n := s.sessions.Add(1)
+	raise(&s.peak, s.sessions.Add(1))
+}
+
+// raise makes a peak n, unless it is higher.
+func raise(peak *atomic.Int64, n int64) {
 	for {
-		peak := s.peak.Load()
-		if n <= peak || s.peak.CompareAndSwap(peak, n) {
+		old := peak.Load()
+		if n <= old || peak.CompareAndSwap(old, n) {
 			return
 		}
 	}
@@ -179,10 +186,5 @@ func (s *Service) finished(session *Session) {
 	life := int64(time.Since(session.started))
 	s.ended.Add(1)
 	s.lifetimes.Add(life)
-	for {
-		longest := s.longest.Load()
-		if life <= longest || s.longest.CompareAndSwap(longest, life) {
-			return
-		}
-	}
+	raise(&s.longest, life)
 }

@@ -48,6 +48,7 @@ type Session struct {
 	wait    wait
 	diag    diagnosis
 	renewal atomic.Pointer[renewal] // what it is to take up when it can
+	history atomic.Int64            // commands remembered that have changed it
 }
 
 // wait is where a session waits for its client, from which others may wake it.
@@ -57,6 +58,7 @@ type wait struct {
 	woken   bool
 	since   atomic.Int64 // when it began to wait, in ns since 1970; 0 while it works
 	pinged  atomic.Int64 // when it was last woken to look after its connections
+	offered atomic.Int64 // since when it was idle that was last woken to put them into the pool
 }
 
 // identity is what a session proves to servers who it is with.

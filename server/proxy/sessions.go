@@ -64,7 +64,7 @@ func (p *Proxy) showSession(ctx context.Context, l linker, s *dbproxy.Session, r
 	if info.Cipher != "" {
 		cipher = info.Cipher
 	}
-	if a.Client, err = structOf(map[string]any{"cipher": cipher, "connection_attributes": attributes}); err != nil {
+	if a.Client, err = structOf(map[string]any{"cipher": cipher, "connection_attributes": attributes, "sescmd_history_len": info.History}); err != nil {
 		return nil, err
 	}
 	if a.Memory, err = structOf(map[string]any{"total": sessionMemory(info)}); err != nil {

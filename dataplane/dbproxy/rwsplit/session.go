@@ -144,6 +144,12 @@ func (h *session) Close() {
 
 // Handle implements dbproxy.Handler.
 func (h *session) Handle(r *dbproxy.Request, to dbproxy.Answer) error {
+	err := h.handle(r, to)
+	h.client.SetHistory(len(h.history.entries))
+	return err
+}
+
+func (h *session) handle(r *dbproxy.Request, to dbproxy.Answer) error {
 	h.router.counts.queries.Add(1)
 	k := &h.call
 	*k = call{r: r, to: to, packet: r.Packet, class: &nothing}
