@@ -29,7 +29,9 @@ type Backend struct {
 	used       time.Time
 	busy       bool // counted among the operations
 	broken     bool
-	cut        atomic.Bool // closed by another goroutine
+	placed     bool         // it has a place at the server, to be given back
+	asked      atomic.Int64 // since when the session was idle that was asked for it last
+	cut        atomic.Bool  // closed by another goroutine
 }
 
 // Server is the server at the other end.
@@ -234,9 +236,14 @@ func (b *Backend) Idle() time.Duration { return b.session.now().Sub(b.used) }
 // Close ends the connection, or gives it to the server's pool.
 func (b *Backend) Close() {
 	b.end()
-	b.server.remove(b)
-	if b.Broken() || !b.Reply.Done() || !b.server.pool.put(b) {
+	srv, placed := b.server, b.placed
+	b.placed = false
+	srv.remove(b)
+	if b.Broken() || !b.Reply.Done() || !srv.pool.put(b) {
 		b.quit()
+	}
+	if placed { // another session may have the connection by now
+		srv.room.leave(srv.limit())
 	}
 }
 
@@ -268,5 +275,5 @@ const (
 // database, or takes a connection from the server's pool. What the server
 // refuses is a *wire.ServerError.
 func (s *Session) Connect(ctx context.Context, srv *Server) (*Backend, error) {
-	return srv.connect(ctx, s)
+	return srv.connect(ctx, s, time.Time{})
 }

@@ -14,16 +14,38 @@ import (
 // its connections, does not allow it.
 var ErrUnusable = errors.New("the server takes no connections")
 
-// connect implements Session.Connect.
-func (srv *Server) connect(ctx context.Context, s *Session) (*Backend, error) {
+// connect implements Session.Connect and Session.Await.
+func (srv *Server) connect(ctx context.Context, s *Session, until time.Time) (*Backend, error) {
 	if !srv.Status().Usable() {
-		return nil, fmt.Errorf("%s: %w: it is %s", srv.name, ErrUnusable, srv.State())
+		return nil, srv.unusable()
 	}
-	if most := srv.Params().Int("max_routing_connections"); most > 0 && srv.Connections() >= most {
-		return nil, fmt.Errorf("%s: %w: max_routing_connections is reached", srv.name, ErrUnusable)
+	if err := srv.enter(ctx, until); err != nil {
+		return nil, err
+	}
+	b, err := srv.provide(ctx, s)
+	if err != nil {
+		srv.room.leave(srv.limit())
+		return nil, err
+	}
+	b.placed = true
+	return b, nil
+}
+
+func (srv *Server) unusable() error {
+	return fmt.Errorf("%s: %w: it is %s", srv.name, ErrUnusable, srv.State())
+}
+
+// provide makes a connection for a session that has a place at the server, or
+// takes one from the pool.
+func (srv *Server) provide(ctx context.Context, s *Session) (*Backend, error) {
+	if !srv.Status().Usable() { // it may have waited
+		return nil, srv.unusable()
 	}
 	if b := srv.pooled(s); b != nil {
 		return b, nil
+	}
+	if most := srv.limit(); most > 0 {
+		srv.pool.shrink(int(most - srv.room.places()))
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.proxy.connectTimeout())
 	defer cancel()

@@ -81,7 +81,7 @@ func (s *Session) killSession(queryOnly bool, victim *Session) error {
 	}
 	reached := 0
 	for _, target := range victim.connections() {
-		b, err := s.Connect(s.ctx, target.server)
+		b, err := s.connectInTurn(target.server)
 		if err != nil {
 			return err
 		}

@@ -257,6 +257,7 @@ func (s *Session) lookAfter(now time.Time) {
 		s.stop(errIdle)
 		return
 	}
+	s.offer(idle, since)
 	keepalive := params.Duration("connection_keepalive")
 	if keepalive <= 0 || idle < keepalive/2 || now.Sub(time.Unix(0, s.wait.pinged.Load())) < keepalive/2 {
 		return
