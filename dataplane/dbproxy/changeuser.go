@@ -32,7 +32,9 @@ func (s *Session) changeUser(r *Request) (refused *wire.ServerError, err error) 
 		x.told(wire.PluginNative, s.scramble[:], u.Token)
 	}
 	c := claim{user: u.User, database: u.Database}
-	a, denied, err := s.examine(s.ctx, x, c)
+	var a *admission
+	var denied *denial
+	s.Outside(func() { a, denied, err = s.examine(s.ctx, x, c) })
 	if e := s.client.SetReadDeadline(time.Time{}); err == nil {
 		err = e
 	}

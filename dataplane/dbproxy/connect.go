@@ -19,8 +19,11 @@ func (srv *Server) connect(ctx context.Context, s *Session, until time.Time) (*B
 	if !srv.Status().Usable() {
 		return nil, srv.unusable()
 	}
-	if err := srv.enter(ctx, until); err != nil {
-		return nil, err
+	if !srv.room.enter(srv.limit()) {
+		var err error
+		if s.Outside(func() { err = srv.enter(ctx, until) }); err != nil {
+			return nil, err
+		}
 	}
 	b, err := srv.provide(ctx, s)
 	if err != nil {
@@ -49,7 +52,9 @@ func (srv *Server) provide(ctx context.Context, s *Session) (*Backend, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.proxy.connectTimeout())
 	defer cancel()
-	b, err := srv.open(ctx, s)
+	var b *Backend
+	var err error
+	s.Outside(func() { b, err = srv.open(ctx, s) })
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", srv.name, err)
 	}
@@ -65,6 +70,10 @@ func (srv *Server) provide(ctx context.Context, s *Session) (*Backend, error) {
 func (srv *Server) open(ctx context.Context, s *Session) (*Backend, error) {
 	conn, err := srv.reach(ctx, s)
 	if err != nil {
+		return nil, err
+	}
+	if err := conn.Bind(s.task); err != nil {
+		conn.Close()
 		return nil, err
 	}
 	result, err := s.signIn(ctx, conn, srv)
@@ -91,7 +100,7 @@ func (srv *Server) reach(ctx context.Context, s *Session) (*wire.Conn, error) {
 	if srv.inner != nil {
 		return srv.inner.enter(s)
 	}
-	return srv.dial(ctx, s.proxyHeader(srv), false)
+	return srv.dial(ctx, s.proxy, s.proxyHeader(srv), false)
 }
 
 // pooled makes a connection of the pool the session's.
@@ -108,7 +117,10 @@ func (srv *Server) pooled(s *Session) *Backend {
 		b.session, b.service = s, s.counts(srv)
 		srv.add(b)
 		b.Conn.SetDeadline(time.Now().Add(s.proxy.connectTimeout())) //nolint:errcheck // the next write tells
-		err := b.ChangeUser()
+		err := b.Conn.Bind(s.task)
+		if err == nil {
+			err = b.ChangeUser()
+		}
 		if err == nil && b.Conn.SetDeadline(time.Time{}) == nil && b.initialize(s.listener) == nil {
 			srv.counts.reused.Add(1)
 			return b

@@ -13,8 +13,9 @@ import (
 )
 
 // dial connects to the server and sends it the header, unless that is nil.
+// For a session it is the proxy that carries it.
 // With extra the extra port is tried first, where the server has one.
-func (srv *Server) dial(ctx context.Context, header *proxyproto.Header, extra bool) (*wire.Conn, error) {
+func (srv *Server) dial(ctx context.Context, p *Proxy, header *proxyproto.Header, extra bool) (*wire.Conn, error) {
 	params := srv.Params()
 	network, address := srv.Address()
 	var nc net.Conn
@@ -26,6 +27,9 @@ func (srv *Server) dial(ctx context.Context, header *proxyproto.Header, extra bo
 		if nc, err = srv.DialContext(ctx, network, address); err != nil {
 			return nil, err
 		}
+	}
+	if p != nil {
+		nc = p.carried(nc)
 	}
 	c := wire.NewConn(nc, wire.PeerServer)
 	if header == nil {

@@ -44,6 +44,7 @@ func (p *pool) put(b *Backend) bool {
 	if b.proxied != "" || len(p.idle) >= p.max {
 		return false
 	}
+	b.Conn.Bind(nil) //nolint:errcheck // that never fails
 	p.idle = append(p.idle, pooled{b, time.Now()})
 	p.highest = max(p.highest, len(p.idle))
 	return true

@@ -16,6 +16,7 @@ import (
 
 	"github.com/backplane/backplane/dataplane/dbproxy/account"
 	"github.com/backplane/backplane/dataplane/dbproxy/wire"
+	"github.com/backplane/backplane/internal/evloop"
 )
 
 // Options are what a Proxy is made from.
@@ -41,6 +42,7 @@ type Proxy struct {
 	blocker *account.Blocker
 	ids     atomic.Uint32
 	current atomic.Pointer[state]
+	loops   atomic.Pointer[evloop.Group]    // that carry sessions; nil where there are none
 	key     func() (*rsa.PrivateKey, error) // with which clients encrypt passwords
 
 	applying sync.Mutex // one Apply at a time
@@ -109,6 +111,7 @@ func (p *Proxy) Close() error {
 	for _, srv := range st.servers {
 		srv.pool.configure(0, 0)
 	}
+	p.endLoops()
 	p.current.Store(&state{config: st.config})
 	return nil
 }

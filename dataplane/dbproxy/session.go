@@ -10,6 +10,7 @@ import (
 
 	"github.com/backplane/backplane/dataplane/dbproxy/sqlclass"
 	"github.com/backplane/backplane/dataplane/dbproxy/wire"
+	"github.com/backplane/backplane/internal/evloop"
 )
 
 // Session is a client with all that is done for it. Except where it says so,
@@ -26,7 +27,8 @@ type Session struct {
 	started  time.Time
 	ctx      context.Context
 	end      context.CancelCauseFunc
-	parent   *Session // that it was forked from, nil for clients
+	parent   *Session     // that it was forked from, nil for clients
+	task     *evloop.Task // that the session is; nil where it has a goroutine
 
 	// Settled by the login.
 	caps       wire.Capability
