@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 )
 
@@ -40,9 +42,13 @@ type builder struct {
 	services  map[string]*serviceConfig
 	listeners map[string]*listenerConfig
 	made      []*runningFilter
+	match     *regexp.Regexp // session_trace_match
 }
 
-func (b *builder) build() error {
+func (b *builder) build() (err error) {
+	if b.match, err = TraceMatch(b.next.config.Settings); err != nil {
+		return err
+	}
 	steps := []func() error{b.buildServers, b.buildFilters, b.buildMonitors, b.buildServices, b.buildListeners}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -297,6 +303,7 @@ func (b *builder) commit(ctx context.Context) error {
 	p.current.Store(next)
 	for _, c := range next.config.Services {
 		next.targets[c.Name].retarget(c)
+		next.services[c.Name].adoptLog(c, next.config.Settings, b.match)
 		next.services[c.Name].adopt(b.services[c.Name])
 	}
 	for name, s := range old.services {
@@ -351,7 +358,8 @@ func (b *builder) openListeners(ctx context.Context) error {
 }
 
 func newService(p *Proxy, name string) (s *Service, err error) {
-	s = &Service{name: name, proxy: p, log: p.log.With("service", name)}
+	s = &Service{name: name, proxy: p}
+	s.log = slog.New(&chooser{s, p.log.Handler()}).With("service", name)
 	s.door, err = newDoor(p, s)
 	return s, err
 }

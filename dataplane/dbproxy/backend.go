@@ -67,6 +67,7 @@ func (b *Backend) Send(r *Request) error {
 // begin counts a request.
 func (b *Backend) begin(cmd wire.Command) {
 	b.Reply.Start(cmd, b.session.caps)
+	b.session.logSent(b, cmd)
 	b.server.counts.requests.Add(1)
 	b.service.requests.Add(1)
 	if !b.Reply.Done() {

@@ -63,6 +63,7 @@ func (s *Session) begin() error {
 // introduce lets others know who has logged in.
 func (s *Session) introduce() {
 	s.diag.mu.Lock()
+	defer s.logLogin()
 	defer s.diag.mu.Unlock()
 	s.diag.user, s.diag.db, s.diag.attributes = s.user, s.database, s.attributes
 	if state, ok := s.client.TLS(); ok {
@@ -197,13 +198,14 @@ func (s *Session) stop(cause error) {
 // finish gives back what the session holds.
 func (s *Session) finish(err error) {
 	var ce *wire.ConnError
+	badly := false
 	if s.chain != nil && err != nil && err != io.EOF && !(errors.As(err, &ce) && ce.Conn == s.client) {
 		switch {
 		case errors.Is(err, errIdle), errors.Is(err, errStopped), errors.Is(err, errKilled):
 		default:
 			s.tell(refusal(err))
 		}
-		s.service.log.Warn("session ended", "session", s.id, "user", s.User(), "remote", s.remote.String(), "error", err)
+		badly = true
 	}
 	for _, h := range s.handlers {
 		h.Close()
@@ -212,6 +214,7 @@ func (s *Session) finish(err error) {
 	s.end(io.EOF)
 	s.config.release()
 	s.renewal.Swap(nil).release()
+	s.logEnd(err, badly)
 	s.proxy.forget(s)
 	s.service.finished(s)
 }

@@ -11,6 +11,7 @@ import (
 // observe follows what a request that went well has changed in its session, as
 // far as the proxy must know: the default database, and how text is to be read.
 func (s *Session) observe(reply *wire.Reply) {
+	s.logAnswer(reply)
 	if s.status.Has(wire.StatusNoBackslashEscapes) {
 		s.mode |= sqlclass.NoBackslashEscapes
 	} else {
@@ -118,6 +119,7 @@ func (s *Session) setDatabase(name string) {
 // and tells when the request began.
 func (s *Session) remember(r *Request) time.Time {
 	begun := s.now()
+	s.logRequest(r)
 	keep := s.config.retain
 	if keep <= 0 {
 		return begun

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"reflect"
+	"regexp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -37,6 +38,10 @@ type Service struct {
 	histories             atomic.Int64 // commands remembered by all sessions that there were
 	longestHistory        atomic.Int64
 	latency               latency
+
+	logged     atomic.Uint32                 // Levels
+	traced     atomic.Int64                  // lines of the log that are kept of each session
+	traceMatch atomic.Pointer[regexp.Regexp] // what must be found in them for them to be written
 }
 
 // serviceConfig is what a service is at one time.

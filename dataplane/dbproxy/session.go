@@ -49,6 +49,7 @@ type Session struct {
 
 	wait    wait
 	diag    diagnosis
+	log     sessionLog
 	renewal atomic.Pointer[renewal] // what it is to take up when it can
 	history atomic.Int64            // commands remembered that have changed it
 }
@@ -91,6 +92,7 @@ func (s *Session) attach(b *Backend) {
 	s.diag.mu.Lock()
 	defer s.diag.mu.Unlock()
 	s.diag.backends = append(s.diag.backends, b)
+	s.logBackend("connected to a server", b)
 }
 
 func (s *Session) detach(b *Backend) {
@@ -98,6 +100,7 @@ func (s *Session) detach(b *Backend) {
 	defer s.diag.mu.Unlock()
 	if i := slices.Index(s.diag.backends, b); i >= 0 {
 		s.diag.backends = slices.Delete(s.diag.backends, i, i+1)
+		s.logBackend("disconnected from a server", b)
 	}
 }
 

@@ -24,7 +24,7 @@ func programSpecs() param.Specs {
 	}
 	flag("admin_audit", false)
 	flag("admin_log_auth_failures", true)
-	for _, name := range []string{"admin_audit_file", "admin_oidc_url", "config_sync_cluster", "config_sync_user", "session_trace_match"} {
+	for _, name := range []string{"admin_audit_file", "admin_oidc_url", "config_sync_cluster", "config_sync_user"} {
 		specs = append(specs, param.Spec{Name: name, Type: param.TypeString})
 	}
 	count := func(name string, n int64) {
@@ -32,7 +32,6 @@ func programSpecs() param.Specs {
 	}
 	count("rebalance_threshold", 20)
 	count("rebalance_window", 10)
-	count("session_trace", 0)
 	count("threads", int64(runtime.GOMAXPROCS(0)))
 	return append(specs, param.Specs{
 		{Name: "admin_audit_exclude_methods", Type: param.TypeEnumMask, Enum: []string{"GET", "PUT", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS"}},
@@ -150,10 +149,16 @@ func (p *Proxy) UpdateProgram(ctx context.Context, req *proxyv1.UpdateProgramReq
 		}
 		if o.row == nil {
 			e.added = append(e.added, o)
-			return e.merge(o, b.parameters)
+		} else {
+			e.touch(o)
 		}
-		e.touch(o)
-		return e.merge(o, b.parameters)
+		if err := e.merge(o, b.parameters); err != nil {
+			return err
+		}
+		if _, err := dbproxy.TraceMatch(o.set); err != nil {
+			return invalid("parameters.session_trace_match", "must be a regular expression of the syntax RE2")
+		}
+		return nil
 	}))
 }
 

@@ -94,7 +94,7 @@ func (h *session) catchUp(c *conn) error {
 	if err != nil {
 		var refused *wire.ServerError
 		if errors.As(err, &refused) {
-			h.router.log.Warn("a server is left out of the session", "server", c.server.Name(), "session", h.client.ID(), "error", err)
+			h.client.Logger().Warn("a server is left out of the session", "server", c.server.Name(), "error", err)
 			c.banned = true
 			err = fmt.Errorf("%w: %w", errDiffers, err)
 		}
@@ -172,7 +172,7 @@ func (h *session) drop(c *conn) {
 
 // ban gives a connection up for good.
 func (h *session) ban(c *conn, why string) {
-	h.router.log.Warn("a server is left out of the session", "server", c.server.Name(), "session", h.client.ID(), "reason", why)
+	h.client.Logger().Warn("a server is left out of the session", "server", c.server.Name(), "reason", why)
 	c.banned = true
 	h.drop(c)
 }
