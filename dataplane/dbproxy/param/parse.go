@@ -178,7 +178,7 @@ func (s *Spec) parseDuration(v any) (any, error) {
 		return nil, errors.New("is too long")
 	}
 	d := time.Duration(n) * unit
-	if s.unit() >= time.Second {
+	if s.unit() >= time.Second && !s.Fine {
 		d = d.Truncate(time.Second) // what is counted in seconds has no finer parts
 	}
 	return d, s.bounded(int64(d))

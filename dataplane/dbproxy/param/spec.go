@@ -40,6 +40,8 @@ type Spec struct {
 	// Unit is what a bare number means, and how fine a duration is kept.
 	// Seconds when zero.
 	Unit time.Duration
+	// Fine keeps parts of seconds also where a bare number means seconds.
+	Fine bool
 	// Enum are the values of Enum and EnumMask.
 	Enum []string
 	// EnumAliases are other words for values of Enum.
