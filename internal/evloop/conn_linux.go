@@ -32,9 +32,10 @@ const (
 	maxPiece = 1 << 30 // of what is read or written at once
 )
 
-// Conn is a connection on a loop. It is a net.Conn, of which Close and the
-// deadlines may be called from anywhere, while Read and Write are for one
-// caller each at a time. A connection that is bound to a task is for that task.
+// Conn is a connection on a loop. It is a net.Conn. What several goroutines
+// write at the same time may be mixed. A connection that is bound to a task is
+// read and written by that task alone, while Close and the deadlines may be
+// called from anywhere.
 type Conn struct {
 	state      atomic.Uint64
 	fd         int
@@ -80,10 +81,14 @@ func (c *Conn) attach(l *loop) error {
 	return l.add(c.fd, c.generation)
 }
 
-// attached sees to it that a loop has the events of the connection.
-func (c *Conn) attached() error {
+// attached sees to it that a loop has the events of the connection, and that
+// there is a channel to tell of them.
+func (c *Conn) attached(signal *chan struct{}) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if *signal == nil {
+		*signal = make(chan struct{}, 1)
+	}
 	if c.loop != nil {
 		return nil
 	}
@@ -210,10 +215,7 @@ func (c *Conn) wait(ready, task, channel uint64, signal *chan struct{}) error {
 	by := task
 	if !inside {
 		by = channel
-		if *signal == nil {
-			*signal = make(chan struct{}, 1)
-		}
-		if err := c.attached(); err != nil {
+		if err := c.attached(signal); err != nil {
 			return err
 		}
 	}
@@ -229,6 +231,9 @@ func (c *Conn) wait(ready, task, channel uint64, signal *chan struct{}) error {
 			t.park()
 		} else {
 			<-*signal
+			if c.state.Load()&(ready|shut) != 0 {
+				tell(*signal) // for others who wait
+			}
 		}
 	}
 }
@@ -269,7 +274,9 @@ func (c *Conn) TryRead(b []byte) (int, error) {
 	case errno == syscall.EAGAIN:
 	case errno != 0 || n == 0, n == len(b), s&hung != 0:
 		// There is more, or the end, which is to be read again and again.
-		c.state.Or(readable | s&hung)
+		if before := c.state.Or(readable | s&hung); before&chanReads != 0 {
+			c.notify(readable) // somebody else waits for what was left
+		}
 	}
 	c.release()
 	switch {
