@@ -64,7 +64,7 @@ func ListenerSpecs() param.Specs {
 		{Name: "socket", Type: param.TypePath, Fixed: true, Description: "Unix socket to listen on, instead of a port"},
 		{Name: "protocol", Type: param.TypeEnum, Default: "MariaDBProtocol", Fixed: true, Enum: []string{"MariaDBProtocol"},
 			EnumAliases: map[string]string{"mariadb": "MariaDBProtocol", "mariadbclient": "MariaDBProtocol", "mysqlclient": "MariaDBProtocol"}, Description: "Protocol of the clients"},
-		{Name: "authenticator", Type: param.TypeString, Fixed: true, Description: "Login plugins, separated by commas"},
+		{Name: "authenticator", Type: param.TypeString, Fixed: true, EnumAliases: map[string]string{"mysqlauth": "MariaDBAuth"}, Description: "Login plugins, separated by commas"},
 		{Name: "authenticator_options", Type: param.TypeString, Fixed: true, Description: "Options of the login plugins"},
 		{Name: "sql_mode", Type: param.TypeEnum, Enum: []string{"default", "oracle"}, Default: "default", Description: "Dialect that sessions begin in"},
 		{Name: "connection_init_sql_file", Type: param.TypePath, Description: "File of statements that each new connection to a server runs"},

@@ -56,7 +56,7 @@ func logSpecs() param.Specs {
 		{Name: "log_info", Type: param.TypeBool, Default: false, Description: "Keep informational lines"},
 		{Name: "log_notice", Type: param.TypeBool, Default: true, Description: "Keep notices"},
 		{Name: "log_warning", Type: param.TypeBool, Default: true, Description: "Keep warnings"},
-		{Name: "log_throttling", Type: param.TypeObject, Default: map[string]any{"count": 10, "suppress": 10000, "window": 1000}},
+		{Name: "log_throttling", Type: param.TypeThrottling, Default: map[string]any{"count": 10, "suppress": 10000, "window": 1000}},
 		{Name: "maxlog", Type: param.TypeBool, Default: true},
 		{Name: "ms_timestamp", Type: param.TypeBool, Default: false},
 		{Name: "syslog", Type: param.TypeBool, Default: false},

@@ -21,6 +21,8 @@ var every = Specs{
 	{Name: "host", Type: TypeHost},
 	{Name: "regex", Type: TypeRegex},
 	{Name: "word", Type: TypeEnum, Enum: []string{"one", "two"}, EnumAliases: map[string]string{"first": "one"}},
+	{Name: "words", Type: TypeString, EnumAliases: map[string]string{"old": "New"}},
+	{Name: "throttling", Type: TypeThrottling},
 	{Name: "mask", Type: TypeEnumMask, Enum: []string{"a", "b", "c"}},
 	{Name: "list", Type: TypeStringList},
 	{Name: "old", Type: TypeString, Ignored: true},
@@ -37,6 +39,9 @@ func TestValuesAreReadAndShown(t *testing.T) {
 		`text 12`: `"12"`, `text true`: `"true"`, `text ""`: `null`, `text {}`: `text must be a string`, `secret "x"`: `"*****"`, `secret ""`: `null`,
 		`host "::1"`: `"::1"`, `host "a-b.c"`: `"a-b.c"`, `host "/tmp/x"`: `host must be a host name or an IP address`, `regex "a+"`: `"/a+/"`, `regex "/a+/"`: `"/a+/"`,
 		`word "TWO"`: `"two"`, `word "First"`: `"one"`, `word "three"`: `word must be one of one, two`, `mask "c,a"`: `"a,c"`, `mask ["b"]`: `"b"`, `mask "a,d"`: `mask may have a, b, c, not "d"`,
+		`words "a, OLD"`: `"a,New"`, `throttling "1, 2s,3"`: `{"count":1,"suppress":3,"window":2000}`, `throttling {"count":"4","window":5,"suppress":"1m"}`: `{"count":4,"suppress":60000,"window":5}`,
+		`throttling {"count":4}`: `throttling must be an object with count, window and suppress, or a text with these three`, `throttling "1,2"`: `throttling must be an object with count, window and suppress, or a text with these three`,
+		`throttling {"count":1,"window":2,"suppress":3,"more":4}`: `throttling must be an object with count, window and suppress, or a text with these three`, `throttling 7`: `throttling must be an object with count, window and suppress, or a text with these three`,
 		`list "x, y"`: `["x","y"]`, `list [1]`: `["1"]`, `nothing 1`: `nothing is not a parameter here`, ` 1`: ` is not a parameter here`,
 	} {
 		t.Run(name, func(t *testing.T) {
