@@ -107,9 +107,7 @@ func (s *Service) adopt(next *serviceConfig) {
 	}
 	if old == next || !slices.Equal(old.servers, next.servers) || !reflect.DeepEqual(old.Params, next.Params) {
 		s.proxy.running.Go(func() {
-			if err := s.users.Reload(s.proxy.ctx); err != nil {
-				s.log.Warn("cannot load accounts", "error", err)
-			}
+			s.users.Reload(s.proxy.ctx) //nolint:errcheck // it is logged already
 		})
 	}
 }
