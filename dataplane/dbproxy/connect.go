@@ -47,14 +47,16 @@ func (srv *Server) provide(ctx context.Context, s *Session) (*Backend, error) {
 	if b := srv.pooled(s); b != nil {
 		return b, nil
 	}
-	if most := srv.limit(); most > 0 {
-		srv.pool.shrink(int(most - srv.room.places()))
-	}
 	ctx, cancel := context.WithTimeout(ctx, s.proxy.connectTimeout())
 	defer cancel()
 	var b *Backend
 	var err error
-	s.Outside(func() { b, err = srv.open(ctx, s) })
+	s.Outside(func() {
+		if most := srv.limit(); most > 0 {
+			srv.pool.shrink(int(most - srv.room.places()))
+		}
+		b, err = srv.open(ctx, s)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", srv.name, err)
 	}

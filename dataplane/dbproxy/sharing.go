@@ -140,11 +140,23 @@ func (srv *Server) candidates(now time.Time) (list []candidate, next time.Durati
 	return list, next
 }
 
-// connectInTurn connects for something that the proxy does for the session.
-func (s *Session) connectInTurn(srv *Server) (*Backend, error) {
-	b, err := s.Await(s.ctx, srv, s.Turn())
-	if errors.Is(err, ErrNoRoom) && s.service.Sharing() {
-		err = fmt.Errorf("%w: %w", ErrNoTurn, err)
+// lend is a connection for something that the proxy does on a server for the
+// session, and how to give it back. Where there is no room it is the one that
+// the session has there, or it is waited for.
+func (s *Session) lend(srv *Server) (b *Backend, giveBack func(), err error) {
+	b, err = s.Connect(s.ctx, srv)
+	if errors.Is(err, ErrNoRoom) {
+		for _, own := range s.connections() {
+			if own.server == srv && !own.Broken() && own.Reply.Done() {
+				return own, func() {}, nil
+			}
+		}
+		if until := s.Turn(); !until.IsZero() {
+			b, err = s.Await(s.ctx, srv, until)
+		}
 	}
-	return b, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return b, b.Close, nil
 }
