@@ -88,6 +88,11 @@ func (s *Service) current() *serviceConfig {
 // adopt puts a new configuration in force, if there is one, and loads the
 // accounts when they may be others now.
 func (s *Service) adopt(next *serviceConfig) {
+	settings := s.proxy.Config().Settings
+	interval, afterFailure := settings.Duration("users_refresh_interval"), settings.Duration("users_refresh_time")
+	if s.users != nil {
+		s.users.SetTimes(interval, afterFailure)
+	}
 	if next == nil {
 		return
 	}
@@ -96,10 +101,9 @@ func (s *Service) adopt(next *serviceConfig) {
 	s.config.Store(next)
 	s.mu.Unlock()
 	if s.cancel == nil {
-		settings := s.proxy.Config().Settings
 		s.users = account.NewRefresher(account.RefreshOptions{
 			Load:     func(ctx context.Context) (*account.Table, error) { return s.source().Load(ctx) },
-			Interval: settings.Duration("users_refresh_interval"), AfterFailure: settings.Duration("users_refresh_time"), Logger: s.log,
+			Interval: interval, AfterFailure: afterFailure, Logger: s.log,
 		})
 		s.started = time.Now()
 		s.run(s.users.Run)

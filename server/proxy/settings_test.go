@@ -172,3 +172,23 @@ func TestOwnStatementsAreRetried(t *testing.T) {
 	looks("Down")
 	looks("Master, Running")
 }
+
+// TestUsersRefreshTime: how soon accounts are read again holds from when it is
+// set.
+func TestUsersRefreshTime(t *testing.T) {
+	t.Parallel()
+	db := testbed.StartMariaDB(t, testbed.MariaDBOptions{})
+	s := servertest.Start(t, servertest.Options{})
+	must(t, s, "PATCH", "/maxscale", settings(`{"users_refresh_time":"-1s"}`))
+	must(t, s, "POST", "/servers", serverBody("server1", db.Port))
+	port := behind(t, s, "svc", db, `{"servers":`+members("servers", "server1")+`}`)
+	must(t, s, "POST", "/services/svc/reload", nil)
+	db.CreateUser(t, "late", "word")
+	if _, err := dial(t, port, "late", "word", ""); err == nil {
+		t.Error("an account that was not read is known")
+	}
+	must(t, s, "PATCH", "/maxscale", settings(`{"users_refresh_time":"0s"}`))
+	if _, err := dial(t, port, "late", "word", ""); err != nil {
+		t.Errorf("accounts are not read again: %v", err)
+	}
+}
