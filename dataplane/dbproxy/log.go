@@ -128,6 +128,8 @@ const tracedByService = 100
 // adoptLog takes what the parameters say of the service's log.
 func (s *Service) adoptLog(c ServiceConfig, settings param.Set, match *regexp.Regexp) {
 	s.traceMatch.Store(match)
+	dump := settings.String("dump_last_statements")
+	s.dumped.Store(&dump)
 	s.logged.Store(uint32(LevelsOf(c.Params)))
 	keep := settings.Int("session_trace")
 	if keep == 0 && c.Params.Bool("session_trace") {

@@ -121,7 +121,7 @@ func (s *Session) remember(r *Request) time.Time {
 	begun := s.now()
 	s.logRequest(r)
 	keep := s.config.retain
-	if keep <= 0 {
+	if keep <= 0 || r.Command == wire.ComQuit {
 		return begun
 	}
 	text, ok := r.SQL()

@@ -41,6 +41,7 @@ type Service struct {
 
 	logged     atomic.Uint32                 // Levels
 	traced     atomic.Int64                  // lines of the log that are kept of each session
+	dumped     atomic.Pointer[string]        // dump_last_statements
 	traceMatch atomic.Pointer[regexp.Regexp] // what must be found in them for them to be written
 }
 

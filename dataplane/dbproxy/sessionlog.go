@@ -3,6 +3,7 @@ package dbproxy
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -166,6 +167,18 @@ func (s *Session) logSent(b *Backend, command wire.Command) {
 	}
 }
 
+// dumpStatements writes the statements that are remembered, the oldest first,
+// without their constants.
+func (s *Session) dumpStatements() {
+	s.diag.mu.Lock()
+	statements := slices.Clone(s.diag.statements)
+	s.diag.mu.Unlock()
+	for _, st := range slices.Backward(statements) {
+		text := strings.ToValidUTF8(sqlclass.Canonical([]byte(st.Text), s.mode), "?")
+		s.Logger().Info("one of the last statements", "statement", text, "received", st.Received, "completed", st.Completed)
+	}
+}
+
 // logEnd tells how the session has ended. What is kept of its log is written
 // when it ended badly or, where there is a pattern for that, when the pattern is
 // found in it (session_trace_match).
@@ -174,6 +187,9 @@ func (s *Session) logEnd(err error, badly bool) {
 		s.Logger().Warn("session ended", "user", s.User(), "remote", s.remote.String(), "error", err)
 	} else if s.Logs(LevelDetail) {
 		s.Logger().Log(s.ctx, LevelDetail, "session ended")
+	}
+	if dump := *s.service.dumped.Load(); dump == "on_close" || dump == "on_error" && badly {
+		s.dumpStatements()
 	}
 	lines := s.log.kept()
 	if len(lines) == 0 {

@@ -13,6 +13,7 @@ func SettingsSpecs() param.Specs {
 		{Name: "auth_connect_timeout", Type: param.TypeDuration, Default: 10 * time.Second, Description: "How long connecting to a server may take"},
 		{Name: "auth_read_timeout", Type: param.TypeDuration, Default: 10 * time.Second, Description: "How long reading accounts may take"},
 		{Name: "auth_write_timeout", Type: param.TypeDuration, Default: 10 * time.Second, Description: "How long a server may take to take a request for accounts"},
+		{Name: "dump_last_statements", Type: param.TypeEnum, Enum: []string{"never", "on_error", "on_close"}, Default: "never", Description: "When the statements that are remembered of a session (retain_last_statements) are written to the log, without their constants: at its end, or if that is bad"},
 		{Name: "local_address", Type: param.TypeHost, Description: "Address from which servers are connected to; a name is looked up by each process"},
 		{Name: "max_auth_errors_until_block", Type: param.TypeCount, Default: int64(10), Description: "Failed logins after which a host is refused for a minute; 0 is never"},
 		{Name: "passive", Type: param.TypeBool, Default: false, Description: "Watch the servers, but change nothing on them"},

@@ -40,7 +40,6 @@ func programSpecs() param.Specs {
 		{Name: "config_sync_interval", Type: param.TypeDuration, Default: 5 * time.Second},
 		{Name: "config_sync_password", Type: param.TypePassword},
 		{Name: "config_sync_timeout", Type: param.TypeDuration, Default: 10 * time.Second},
-		{Name: "dump_last_statements", Type: param.TypeEnum, Enum: []string{"never", "on_error", "on_close"}, Default: "never"},
 		{Name: "key_manager", Type: param.TypeEnum, Enum: []string{"none", "file"}, Default: "none"},
 		{Name: "query_classifier_cache_size", Type: param.TypeSize, Default: int64(0)},
 		{Name: "rebalance_period", Type: param.TypeDuration, Default: time.Duration(0)},

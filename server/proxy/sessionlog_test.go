@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"net/url"
 	"strings"
@@ -108,6 +109,34 @@ func TestSessionTrace(t *testing.T) {
 	query(t, client(t, ports["b"], "app", "app-word", ""), "SELECT 1")
 	if a, b := kept(0), kept(1); len(a) > 0 || len(b) < 4 {
 		t.Errorf("a keeps %q, b %q", a, b)
+	}
+}
+
+// TestLastStatementsAreDumped: the statements that are remembered of a session are
+// written when it ends.
+func TestLastStatementsAreDumped(t *testing.T) {
+	t.Parallel()
+	s, ports := traced(t)
+	must(t, s, "PATCH", "/maxscale", settings(`{"retain_last_statements":2,"dump_last_statements":"on_error"}`))
+	ends := func(word string) {
+		t.Helper()
+		conn := client(t, ports["a"], "app", "app-word", "")
+		for _, n := range []string{"one", "two", "three"} {
+			query(t, conn, "SELECT 'the-secret' AS "+word+"_"+n)
+		}
+		if err := conn.Raw(func(c any) error { return c.(driver.Conn).Close() }); err != nil {
+			t.Fatal(err)
+		}
+		servertest.Eventually(t, "the end of a session", func() bool { return len(ids(read(t, s, "/sessions"))) == 0 })
+	}
+	ends("well")
+	if lines := logged(t, s, "notice", "one of the last"); len(lines) > 0 {
+		t.Errorf("a session that ended well leaves %q", lines)
+	}
+	must(t, s, "PATCH", "/maxscale", settings(`{"dump_last_statements":"on_close"}`))
+	ends("closed")
+	if lines := logged(t, s, "notice", "one of the last"); len(lines) != 2 || !strings.Contains(lines[0], "SELECT ? AS closed_two") || !strings.Contains(lines[1], "SELECT ? AS closed_three") {
+		t.Errorf("a session leaves %q", lines)
 	}
 }
 
