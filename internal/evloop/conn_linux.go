@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-	"unsafe"
 )
 
 // The bits of a connection's state. Above them is counted who uses the
@@ -141,6 +140,7 @@ func (c *Conn) Close() error {
 }
 
 // Hurry makes writes fail that would have to wait, also one that waits now.
+// Then others than the task may write as well, to say farewell.
 func (c *Conn) Hurry() { c.notify(impolite) }
 
 // notify sets bits from anywhere and wakes who waits for them. It tells whether
@@ -336,8 +336,9 @@ func (c *Conn) Write(b []byte) (int, error) {
 }
 
 func (c *Conn) tryWrite(b []byte) (int, error) {
+	var s uint64
 	for {
-		s := c.state.Load()
+		s = c.state.Load()
 		switch {
 		case s&shut != 0:
 			return 0, net.ErrClosed
@@ -359,34 +360,13 @@ func (c *Conn) tryWrite(b []byte) (int, error) {
 	case errno != 0:
 		return 0, os.NewSyscallError("write", errno)
 	}
+	if s&impolite != 0 {
+		return n, nil // whoever writes
+	}
 	if t := c.task.Load(); t != nil && t.inside {
 		t.spend(n)
 	}
 	return n, nil
-}
-
-func read(fd int, b []byte) (int, syscall.Errno) {
-	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
-		if errno == 0 {
-			return int(n), 0
-		}
-		if errno != syscall.EINTR {
-			return 0, errno
-		}
-	}
-}
-
-func write(fd int, b []byte) (int, syscall.Errno) {
-	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
-		if errno == 0 {
-			return int(n), 0
-		}
-		if errno != syscall.EINTR {
-			return 0, errno
-		}
-	}
 }
 
 // CloseWrite tells the peer that nothing more comes.

@@ -170,12 +170,18 @@ func (p *patience) wait() bool {
 
 // pause waits a little, and tells whether the session goes on.
 func (h *session) pause() bool {
-	timer := time.NewTimer(retryInterval)
-	defer timer.Stop()
-	select {
-	case <-h.client.Context().Done():
+	ended := false
+	h.client.Outside(func() {
+		timer := time.NewTimer(retryInterval)
+		defer timer.Stop()
+		select {
+		case <-h.client.Context().Done():
+			ended = true
+		case <-timer.C:
+		}
+	})
+	if ended {
 		return false
-	case <-timer.C:
 	}
 	for i := range h.conns {
 		h.conns[i].retry = time.Time{}
