@@ -8,6 +8,36 @@ import (
 	"github.com/backplane/backplane/testbed"
 )
 
+// number is a number of a document.
+func number(t *testing.T, v any, keys ...any) float64 {
+	t.Helper()
+	n, ok := at(v, keys...).(float64)
+	if !ok {
+		t.Errorf("%v is %v, no number", keys, at(v, keys...))
+	}
+	return n
+}
+
+// checkTimes checks how many requests of each kind took how long.
+func checkTimes(t *testing.T, statistics any, wanted map[string]float64) {
+	t.Helper()
+	for kind, want := range wanted {
+		times := at(statistics, "response_time_distribution", kind)
+		wantAt(t, times, kind, "operation")
+		wantAt(t, times, 10.0, "range_base")
+		wantAt(t, times, "0.000001", "distribution", 0, "time")
+		wantAt(t, times, "100000.000000", "distribution", 11, "time")
+		var count, total float64
+		for i := range 12 {
+			count += number(t, times, "distribution", i, "count")
+			total += number(t, times, "distribution", i, "total")
+		}
+		if count != want || total <= 0 {
+			t.Errorf("%s: %v requests in %v s, want %v", kind, count, total, want)
+		}
+	}
+}
+
 // TestStatistics: requests under way, how long they took, and what is
 // remembered of sessions.
 func TestStatistics(t *testing.T) {
@@ -34,14 +64,6 @@ func TestStatistics(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	number := func(v any, keys ...any) float64 {
-		t.Helper()
-		n, ok := at(v, keys...).(float64)
-		if !ok {
-			t.Errorf("%v is %v, no number", keys, at(v, keys...))
-		}
-		return n
-	}
 	service := func() any { return at(read(t, s, "/services/split"), "data", "attributes", "statistics") }
 	server := func() any { return at(read(t, s, "/servers/server1"), "data", "attributes", "statistics") }
 	wantAt(t, service(), 3.0, "max_sescmd_history_length")
@@ -50,26 +72,12 @@ func TestStatistics(t *testing.T) {
 	wantAt(t, service(), 8.0, "routed_packets")
 	lengths := map[float64]bool{}
 	for _, one := range read(t, s, "/sessions")["data"].([]any) {
-		lengths[number(one, "attributes", "client", "sescmd_history_len")] = true
+		lengths[number(t, one, "attributes", "client", "sescmd_history_len")] = true
 	}
 	if len(lengths) != 2 || !lengths[3] || !lengths[0] {
 		t.Errorf("sessions remember %v commands", lengths)
 	}
-	for kind, want := range map[string]float64{"read": 3, "write": 2} {
-		times := at(server(), "response_time_distribution", kind)
-		wantAt(t, times, kind, "operation")
-		wantAt(t, times, 10.0, "range_base")
-		wantAt(t, times, "0.000001", "distribution", 0, "time")
-		wantAt(t, times, "100000.000000", "distribution", 11, "time")
-		var count, total float64
-		for i := range 12 {
-			count += number(times, "distribution", i, "count")
-			total += number(times, "distribution", i, "total")
-		}
-		if count != want || total <= 0 {
-			t.Errorf("%s: %v requests in %v s, want %v", kind, count, total, want)
-		}
-	}
+	checkTimes(t, server(), map[string]float64{"read": 3, "write": 2})
 
 	slow, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -78,7 +86,7 @@ func TestStatistics(t *testing.T) {
 		ended <- err
 	}()
 	servertest.Eventually(t, "a request under way", func() bool {
-		return number(service(), "active_operations") == 1 && number(server(), "active_operations") == 1
+		return number(t, service(), "active_operations") == 1 && number(t, server(), "active_operations") == 1
 	})
 	for _, one := range ids(read(t, s, "/sessions")) {
 		must(t, s, "DELETE", "/sessions/"+one, nil)
@@ -88,7 +96,7 @@ func TestStatistics(t *testing.T) {
 	}
 	cancel()
 	servertest.Eventually(t, "nothing under way", func() bool {
-		return number(service(), "active_operations") == 0 && number(server(), "active_operations") == 0
+		return number(t, service(), "active_operations") == 0 && number(t, server(), "active_operations") == 0
 	})
 	wantAt(t, service(), 3.0, "max_sescmd_history_length")
 	wantAt(t, service(), 1.5, "avg_sescmd_history_length")
