@@ -93,8 +93,18 @@ func (b *Backend) Receive(to Answer) error {
 	}
 	err := b.receive(to)
 	b.end()
-	b.used = b.session.now()
+	b.touch()
 	return b.failed(err)
+}
+
+// touch notes that the connection was used. The time is read but twice for a
+// request.
+func (b *Backend) touch() {
+	if s := b.session; s.working {
+		b.used, s.last = s.moment, b
+	} else {
+		b.used = s.now()
+	}
 }
 
 func (b *Backend) receive(to Answer) error {
@@ -232,10 +242,18 @@ func (b *Backend) Own(err error) bool {
 }
 
 // Idle is for how long nothing was sent.
-func (b *Backend) Idle() time.Duration { return b.session.now().Sub(b.used) }
+func (b *Backend) Idle() time.Duration {
+	if s := b.session; s.working {
+		return s.moment.Sub(b.used)
+	}
+	return b.session.now().Sub(b.used)
+}
 
 // Close ends the connection, or gives it to the server's pool.
 func (b *Backend) Close() {
+	if b.session.last == b {
+		b.session.last = nil
+	}
 	b.end()
 	srv, placed := b.server, b.placed
 	b.placed = false

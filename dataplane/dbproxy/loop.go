@@ -123,7 +123,10 @@ func (s *Session) command() error {
 func (s *Session) await() (head []byte, size int, err error) {
 	w := &s.wait
 	s.client.SetSequence(0)
-	w.since.Store(s.now().UnixNano())
+	if s.moment.IsZero() {
+		s.moment = s.now()
+	}
+	w.since.Store(s.moment.UnixNano())
 	defer w.since.Store(0)
 	for {
 		if err := s.renew(); err != nil {
@@ -152,23 +155,21 @@ func (s *Session) await() (head []byte, size int, err error) {
 // rest begins to wait, unless the session was woken in the meantime.
 func (s *Session) rest() bool {
 	w := &s.wait
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.waiting = !w.woken
-	w.woken = false
-	return w.waiting
+	if w.state.CompareAndSwap(sessionWorks, sessionWaits) {
+		return true
+	}
+	w.state.Store(sessionWorks)
+	return false
 }
 
 // rise ends the waiting.
 func (s *Session) rise() {
 	w := &s.wait
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.waiting = false
-	if w.woken {
+	if w.state.Swap(sessionWorks) == sessionWoken {
+		w.mu.Lock() // who has woken it has set the deadline then
+		defer w.mu.Unlock()
 		s.client.SetReadDeadline(time.Time{}) //nolint:errcheck // the next read tells
 	}
-	w.woken = false
 }
 
 // wake makes the session look after itself as soon as it waits for its client.
@@ -177,8 +178,7 @@ func (s *Session) wake() {
 	w := &s.wait
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.woken = true
-	if w.waiting {
+	if w.state.Swap(sessionWoken) == sessionWaits {
 		s.client.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck // a closed one wakes as well
 	}
 }

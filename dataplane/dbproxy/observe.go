@@ -119,6 +119,7 @@ func (s *Session) setDatabase(name string) {
 // and tells when the request began.
 func (s *Session) remember(r *Request) time.Time {
 	begun := s.now()
+	s.moment, s.working = begun, true
 	s.logRequest(r)
 	keep := s.config.retain
 	if keep <= 0 || r.Command == wire.ComQuit {
@@ -142,6 +143,10 @@ func (s *Session) remember(r *Request) time.Time {
 // completed notes the end of a request.
 func (s *Session) completed(begun time.Time) {
 	end := s.now()
+	s.moment, s.working = end, false
+	if s.last != nil {
+		s.last.used, s.last = end, nil
+	}
 	s.service.latency.observe(end.Sub(begun))
 	if s.config.retain > 0 {
 		s.diag.mu.Lock()

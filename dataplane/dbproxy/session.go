@@ -45,7 +45,10 @@ type Session struct {
 	limit    int // of packets that are read whole
 	mode     sqlclass.Mode
 	status   wire.Status
-	server   *Server // that has given the last answer
+	server   *Server   // that has given the last answer
+	moment   time.Time // when the request under way began, or the last one ended
+	working  bool      // on a request of the client's
+	last     *Backend  // that has answered it
 
 	wait    wait
 	diag    diagnosis
@@ -56,13 +59,19 @@ type Session struct {
 
 // wait is where a session waits for its client, from which others may wake it.
 type wait struct {
-	mu      sync.Mutex
-	waiting bool
-	woken   bool
+	mu      sync.Mutex   // of who wakes it
+	state   atomic.Int32 // sessionWorks, …
 	since   atomic.Int64 // when it began to wait, in ns since 1970; 0 while it works
 	pinged  atomic.Int64 // when it was last woken to look after its connections
 	offered atomic.Int64 // since when it was idle that was last woken to put them into the pool
 }
+
+// What a session is about when it is woken.
+const (
+	sessionWorks = iota
+	sessionWaits
+	sessionWoken
+)
 
 // identity is what a session proves to servers who it is with.
 type identity struct {
