@@ -32,6 +32,7 @@ type loop struct {
 	now   []*Task // of this round
 	at    int
 	ready []*Task // of the next one
+	busy  bool    // there were several events at once
 
 	asleep atomic.Bool
 	mu     sync.Mutex
@@ -151,6 +152,7 @@ func (l *loop) collect() bool {
 	} else {
 		n = l.await()
 	}
+	l.busy = n > 1
 	for i := range l.list[:n] {
 		e := &l.list[i]
 		if c := l.group.conns.get(int(e.Fd)); c != nil && c.generation == uint32(e.Pad) {
@@ -186,8 +188,12 @@ func (l *loop) look() int {
 
 // await waits for events.
 func (l *loop) await() int {
-	if n := l.look(); n > 0 {
-		return n
+	if l.busy {
+		// Where there is much to do there mostly is more already: no need to
+		// tell the scheduler that this may take longer.
+		if n := l.look(); n > 0 {
+			return n
+		}
 	}
 	l.asleep.Store(true)
 	if l.mail.Load() {

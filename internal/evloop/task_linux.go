@@ -77,7 +77,8 @@ func (t *Task) pause(why reason) {
 
 // park waits until the task is woken. It may return without that.
 func (t *Task) park() {
-	if t.state.CompareAndSwap(notified, running) {
+	if t.state.Load() == notified {
+		t.state.Store(running)
 		return
 	}
 	t.pause(waits)
