@@ -32,9 +32,7 @@ func (s *Session) changeUser(r *Request) (refused *wire.ServerError, err error) 
 		x.told(wire.PluginNative, s.scramble[:], u.Token)
 	}
 	c := claim{user: u.User, database: u.Database}
-	var a *admission
-	var denied *denial
-	s.Outside(func() { a, denied, err = s.examine(s.ctx, x, c) })
+	a, denied, err := s.examine(s.ctx, x, c)
 	if e := s.client.SetReadDeadline(time.Time{}); err == nil {
 		err = e
 	}

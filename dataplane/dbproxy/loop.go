@@ -37,8 +37,7 @@ func (s *Session) run() {
 
 // begin logs the client in and connects to servers.
 func (s *Session) begin() error {
-	var err error
-	if s.Outside(func() { err = s.login(s.ctx) }); err != nil {
+	if err := s.login(s.ctx); err != nil {
 		return err
 	}
 	s.toClient.session = s
