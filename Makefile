@@ -7,7 +7,7 @@ TOOLS := $(CURDIR)/.cache/bin
 export PATH := $(TOOLS):$(PATH)
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-GO_FILES := $(shell find cmd server ent connectors internal gen -name '*.go' -o -name '*.json' -o -path '*reference*' -type f 2>/dev/null)
+GO_FILES := $(shell find cmd server ent connectors dataplane internal gen -name '*.go' -o -name '*.json' -o -path '*reference*' -type f 2>/dev/null)
 
 .PHONY: help run build test testbed tools generate check-generated api-baseline lint fuzz bench clean
 

@@ -10,7 +10,9 @@ import (
 // source tells where the service's accounts come from.
 func (s *Service) source() account.Source {
 	params := s.Params()
+	retries, within := s.proxy.retries()
 	return account.Source{
+		Retries: retries, RetryTime: within,
 		Servers: s.accountServers, Logins: s.logins, All: params.Bool("auth_all_servers"),
 		File: params.String("user_accounts_file"), FileOnly: params.String("user_accounts_file_usage") == "file_only_always",
 	}

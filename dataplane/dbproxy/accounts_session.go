@@ -22,7 +22,7 @@ type accountSession struct {
 func (s *Service) openAccounts(ctx context.Context, srv *Server, l account.Login) (account.Session, error) {
 	connecting, cancel := context.WithTimeout(ctx, s.proxy.connectTimeout())
 	defer cancel()
-	conn, err := srv.dial(connecting, nil, true)
+	conn, err := srv.dial(connecting, nil, nil, true)
 	if err != nil {
 		return nil, err
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 )
 
@@ -40,9 +42,13 @@ type builder struct {
 	services  map[string]*serviceConfig
 	listeners map[string]*listenerConfig
 	made      []*runningFilter
+	match     *regexp.Regexp // session_trace_match
 }
 
-func (b *builder) build() error {
+func (b *builder) build() (err error) {
+	if b.match, err = TraceMatch(b.next.config.Settings); err != nil {
+		return err
+	}
 	steps := []func() error{b.buildServers, b.buildFilters, b.buildMonitors, b.buildServices, b.buildListeners}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -61,6 +67,7 @@ func (b *builder) undo() {
 
 func (b *builder) buildServers() error {
 	b.servers = map[string]*serverConfig{}
+	local := b.next.config.Settings.String("local_address")
 	for _, c := range b.next.config.Servers {
 		if _, twice := b.next.servers[c.Name]; twice {
 			return &ObjectError{"server", c.Name, errors.New("is there twice")}
@@ -69,8 +76,8 @@ func (b *builder) buildServers() error {
 		if srv == nil {
 			srv = newServer(c.Name)
 		}
-		if old := srv.config.Load(); old == nil || old.tls != nil || !reflect.DeepEqual(old.params, c.Params) {
-			sc, err := newServerConfig(c)
+		if old := srv.config.Load(); old == nil || old.tls != nil || old.local != local || !reflect.DeepEqual(old.params, c.Params) {
+			sc, err := newServerConfig(c, local)
 			if err != nil {
 				return &ObjectError{"server", c.Name, err}
 			}
@@ -98,8 +105,9 @@ func (b *builder) buildFilters() error {
 		if err != nil {
 			return &ObjectError{"filter", c.Name, err}
 		}
-		f := &runningFilter{config: c, filter: filter}
+		f := &runningFilter{config: c, filter: filter, proxy: b.proxy}
 		f.acquire()
+		b.proxy.list(f)
 		b.made = append(b.made, f)
 		b.next.filters[c.Name] = f
 	}
@@ -122,7 +130,7 @@ func (b *builder) buildMonitors() error {
 		}
 		monitor, err := m.New(MonitorOptions{
 			Name: c.Name, Params: c.Params, Servers: servers, Logger: b.proxy.log.With("monitor", c.Name), Dir: b.proxy.options.Dir,
-			Passive: func() bool { return b.proxy.Config().Settings.Bool("passive") }, Standby: b.proxy.options.Standby,
+			Passive: func() bool { return b.proxy.Config().Settings.Bool("passive") }, Standby: b.proxy.options.Standby, Retries: b.proxy.retries,
 		})
 		if err != nil {
 			return &ObjectError{"monitor", c.Name, err}
@@ -290,10 +298,12 @@ func (b *builder) commit(ctx context.Context) error {
 		params := srv.Params()
 		srv.pool.configure(int(params.Int("persistpoolmax")), params.Duration("persistmaxtime"))
 	}
+	p.startLoops()
 	p.blocker.SetMax(int(next.config.Settings.Int("max_auth_errors_until_block")))
 	p.current.Store(next)
 	for _, c := range next.config.Services {
 		next.targets[c.Name].retarget(c)
+		next.services[c.Name].adoptLog(c, next.config.Settings, b.match)
 		next.services[c.Name].adopt(b.services[c.Name])
 	}
 	for name, s := range old.services {
@@ -348,7 +358,8 @@ func (b *builder) openListeners(ctx context.Context) error {
 }
 
 func newService(p *Proxy, name string) (s *Service, err error) {
-	s = &Service{name: name, proxy: p, log: p.log.With("service", name)}
+	s = &Service{name: name, proxy: p}
+	s.log = slog.New(&chooser{s, p.log.Handler()}).With("service", name)
 	s.door, err = newDoor(p, s)
 	return s, err
 }

@@ -29,7 +29,9 @@ type Backend struct {
 	used       time.Time
 	busy       bool // counted among the operations
 	broken     bool
-	cut        atomic.Bool // closed by another goroutine
+	placed     bool         // it has a place at the server, to be given back
+	asked      atomic.Int64 // since when the session was idle that was asked for it last
+	cut        atomic.Bool  // closed by another goroutine
 }
 
 // Server is the server at the other end.
@@ -65,6 +67,7 @@ func (b *Backend) Send(r *Request) error {
 // begin counts a request.
 func (b *Backend) begin(cmd wire.Command) {
 	b.Reply.Start(cmd, b.session.caps)
+	b.session.logSent(b, cmd)
 	b.server.counts.requests.Add(1)
 	b.service.requests.Add(1)
 	if !b.Reply.Done() {
@@ -90,8 +93,18 @@ func (b *Backend) Receive(to Answer) error {
 	}
 	err := b.receive(to)
 	b.end()
-	b.used = b.session.now()
+	b.touch()
 	return b.failed(err)
+}
+
+// touch notes that the connection was used. The time is read but twice for a
+// request.
+func (b *Backend) touch() {
+	if s := b.session; s.working {
+		b.used, s.last = s.moment, b
+	} else {
+		b.used = s.now()
+	}
 }
 
 func (b *Backend) receive(to Answer) error {
@@ -229,14 +242,27 @@ func (b *Backend) Own(err error) bool {
 }
 
 // Idle is for how long nothing was sent.
-func (b *Backend) Idle() time.Duration { return b.session.now().Sub(b.used) }
+func (b *Backend) Idle() time.Duration {
+	if s := b.session; s.working {
+		return s.moment.Sub(b.used)
+	}
+	return b.session.now().Sub(b.used)
+}
 
 // Close ends the connection, or gives it to the server's pool.
 func (b *Backend) Close() {
+	if b.session.last == b {
+		b.session.last = nil
+	}
 	b.end()
-	b.server.remove(b)
-	if b.Broken() || !b.Reply.Done() || !b.server.pool.put(b) {
+	srv, placed := b.server, b.placed
+	b.placed = false
+	srv.remove(b)
+	if b.Broken() || !b.Reply.Done() || !srv.pool.put(b) {
 		b.quit()
+	}
+	if placed { // another session may have the connection by now
+		srv.room.leave(srv.limit())
 	}
 }
 
@@ -268,5 +294,5 @@ const (
 // database, or takes a connection from the server's pool. What the server
 // refuses is a *wire.ServerError.
 func (s *Session) Connect(ctx context.Context, srv *Server) (*Backend, error) {
-	return srv.connect(ctx, s)
+	return srv.connect(ctx, s, time.Time{})
 }

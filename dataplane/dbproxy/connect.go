@@ -14,20 +14,49 @@ import (
 // its connections, does not allow it.
 var ErrUnusable = errors.New("the server takes no connections")
 
-// connect implements Session.Connect.
-func (srv *Server) connect(ctx context.Context, s *Session) (*Backend, error) {
+// connect implements Session.Connect and Session.Await.
+func (srv *Server) connect(ctx context.Context, s *Session, until time.Time) (*Backend, error) {
 	if !srv.Status().Usable() {
-		return nil, fmt.Errorf("%s: %w: it is %s", srv.name, ErrUnusable, srv.State())
+		return nil, srv.unusable()
 	}
-	if most := srv.Params().Int("max_routing_connections"); most > 0 && srv.Connections() >= most {
-		return nil, fmt.Errorf("%s: %w: max_routing_connections is reached", srv.name, ErrUnusable)
+	if !srv.room.enter(srv.limit()) {
+		var err error
+		if s.Outside(func() { err = srv.enter(ctx, until) }); err != nil {
+			return nil, err
+		}
+	}
+	b, err := srv.provide(ctx, s)
+	if err != nil {
+		srv.room.leave(srv.limit())
+		return nil, err
+	}
+	b.placed = true
+	return b, nil
+}
+
+func (srv *Server) unusable() error {
+	return fmt.Errorf("%s: %w: it is %s", srv.name, ErrUnusable, srv.State())
+}
+
+// provide makes a connection for a session that has a place at the server, or
+// takes one from the pool.
+func (srv *Server) provide(ctx context.Context, s *Session) (*Backend, error) {
+	if !srv.Status().Usable() { // it may have waited
+		return nil, srv.unusable()
 	}
 	if b := srv.pooled(s); b != nil {
 		return b, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.proxy.connectTimeout())
 	defer cancel()
-	b, err := srv.open(ctx, s)
+	var b *Backend
+	var err error
+	s.Outside(func() {
+		if most := srv.limit(); most > 0 {
+			srv.pool.shrink(int(most - srv.room.places()))
+		}
+		b, err = srv.open(ctx, s)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", srv.name, err)
 	}
@@ -43,6 +72,10 @@ func (srv *Server) connect(ctx context.Context, s *Session) (*Backend, error) {
 func (srv *Server) open(ctx context.Context, s *Session) (*Backend, error) {
 	conn, err := srv.reach(ctx, s)
 	if err != nil {
+		return nil, err
+	}
+	if err := conn.Bind(s.task); err != nil {
+		conn.Close()
 		return nil, err
 	}
 	result, err := s.signIn(ctx, conn, srv)
@@ -69,7 +102,7 @@ func (srv *Server) reach(ctx context.Context, s *Session) (*wire.Conn, error) {
 	if srv.inner != nil {
 		return srv.inner.enter(s)
 	}
-	return srv.dial(ctx, s.proxyHeader(srv), false)
+	return srv.dial(ctx, s.proxy, s.proxyHeader(srv), false)
 }
 
 // pooled makes a connection of the pool the session's.
@@ -86,7 +119,10 @@ func (srv *Server) pooled(s *Session) *Backend {
 		b.session, b.service = s, s.counts(srv)
 		srv.add(b)
 		b.Conn.SetDeadline(time.Now().Add(s.proxy.connectTimeout())) //nolint:errcheck // the next write tells
-		err := b.ChangeUser()
+		err := b.Conn.Bind(s.task)
+		if err == nil {
+			err = b.ChangeUser()
+		}
 		if err == nil && b.Conn.SetDeadline(time.Time{}) == nil && b.initialize(s.listener) == nil {
 			srv.counts.reused.Add(1)
 			return b

@@ -22,6 +22,8 @@ type SessionInfo struct {
 	Backends   []BackendInfo
 	Statements []Statement // the newest one first
 	Traffic    wire.Stats  // with the client
+	Log        []string    // the last lines of what it has logged, the oldest one first
+	History    int         // commands remembered that have changed the session
 }
 
 // BackendInfo is a session's connection to a server.
@@ -35,6 +37,7 @@ type BackendInfo struct {
 func (s *Session) Info() SessionInfo {
 	i := SessionInfo{
 		ID: s.id, Service: s.service.name, Listener: s.listener.name, Remote: s.Remote(), Connected: s.started, Traffic: s.client.Stats(),
+		History: int(s.history.Load()), Log: s.log.kept(),
 	}
 	if since := s.wait.since.Load(); since != 0 {
 		i.Idle = time.Since(time.Unix(0, since))

@@ -3,6 +3,7 @@ package dbproxy
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/backplane/backplane/dataplane/dbproxy/sqlclass"
@@ -81,12 +82,16 @@ func (s *Session) killSession(queryOnly bool, victim *Session) error {
 	}
 	reached := 0
 	for _, target := range victim.connections() {
-		b, err := s.Connect(s.ctx, target.server)
+		b, giveBack, err := s.lend(target.server)
 		if err != nil {
 			return err
 		}
+		if !slices.Contains(victim.connections(), target) {
+			giveBack() // the victim has given it up, maybe to make room
+			continue
+		}
 		err = b.Command(wire.ComQuery, fmt.Appendf(nil, "%s%d", verb, target.id)...)
-		b.Close()
+		giveBack()
 		if err != nil {
 			return err
 		}

@@ -257,7 +257,7 @@ func (p *Proxy) serve(l *Listener, nc net.Conn) {
 		tc.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 60 * time.Second, Interval: 15 * time.Second, Count: 4}) //nolint:errcheck // it works without
 	}
 	s := &Session{
-		id: p.nextID(), proxy: p, service: l.service.Load(), listener: l, client: wire.NewConn(nc, wire.PeerClient),
+		id: p.nextID(), proxy: p, service: l.service.Load(), listener: l, client: wire.NewConn(p.carried(nc), wire.PeerClient),
 		remote: remoteOf(nc), started: time.Now(), limit: wire.MaxPeek,
 	}
 	s.ctx, s.end = context.WithCancelCause(p.ctx)
@@ -266,5 +266,5 @@ func (p *Proxy) serve(l *Listener, nc net.Conn) {
 		s.end(err)
 		return
 	}
-	p.running.Go(s.run)
+	p.carry(s)
 }

@@ -120,7 +120,7 @@ func (s *Session) secured(ctx context.Context, cfg *tls.Config) ([]byte, error) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.proxy.loginTimeout("auth_read_timeout"))
 	defer cancel()
-	if err := s.client.StartTLSServer(ctx, cfg); err != nil {
+	if s.Outside(func() { err = s.client.StartTLSServer(ctx, cfg) }); err != nil {
 		s.service.log.Warn("TLS with a client failed", "listener", s.listener.name, "remote", s.remote.String(), "error", err)
 		return nil, err
 	}

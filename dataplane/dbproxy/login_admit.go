@@ -92,7 +92,11 @@ func (s *Session) examine(ctx context.Context, x *exchange, c claim) (*admission
 		if err != nil || denied == nil {
 			return a, nil, err
 		}
-		if try > 0 || !users.AfterFailure(ctx, table) {
+		newer := false
+		if try == 0 {
+			s.Outside(func() { newer = users.AfterFailure(ctx, table) })
+		}
+		if !newer {
 			return nil, denied, nil
 		}
 	}
@@ -167,7 +171,9 @@ func (s *Session) proved(x *exchange, c claim, m account.Match) (*admission, *de
 			continue
 		}
 		a := &admission{claim: c, identity: identity{user: c.user, credentials: credentials, unchecked: x.rules.skip || method.Plugin == "pam"}}
-		a.identity.mapped(x.rules.mapping)
+		if x.rules.mapping != nil {
+			s.Outside(func() { a.identity.mapped(x.rules.mapping) })
+		}
 		if a.identity.credentials == nil {
 			return nil, s.accessDenial(x, c, "the mapping file has no credentials for the user"), nil
 		}
@@ -248,7 +254,7 @@ func clip(text string) string {
 }
 
 // hostName is the name of the client's host, "" if it has none.
-func (s *Session) hostName(ctx context.Context) string {
+func (s *Session) hostName(ctx context.Context) (name string) {
 	if !s.remote.IsValid() {
 		return "localhost"
 	}
@@ -256,5 +262,6 @@ func (s *Session) hostName(ctx context.Context) string {
 	if s.proxy.options.DNS != nil {
 		dns = s.proxy.options.DNS
 	}
-	return account.HostName(ctx, dns, s.remote.Addr(), nameTime)
+	s.Outside(func() { name = account.HostName(ctx, dns, s.remote.Addr(), nameTime) })
+	return name
 }

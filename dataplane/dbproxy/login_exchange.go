@@ -159,7 +159,9 @@ func (x *exchange) ed25519(a *account.Account, m account.Method) (wire.Credentia
 	if err != nil {
 		return nil, false, "", err
 	}
-	return nil, stored.Verify(x.scramble, token), "", nil
+	ok := false
+	x.session.Outside(func() { ok = stored.Verify(x.scramble, token) })
+	return nil, ok, "", nil
 }
 
 // pam takes the password in clear, for the servers to check.
@@ -233,17 +235,19 @@ func (x *exchange) sha2(a *account.Account, m account.Method, verify func(passwo
 	if x.cached {
 		return nil, false, "", nil // it has been told that all is well: there is no asking any more
 	}
-	password, err := x.full()
-	if err != nil {
+	var password wire.Password
+	var ok bool
+	x.session.Outside(func() { // it takes a while to compute
+		if password, err = x.full(); err != nil {
+			return
+		}
+		if ok = x.rules.skip || verify(string(password)); ok && !x.rules.skip {
+			known.add(a.Name, m.Text, password)
+		}
+	})
+	if err != nil || !ok {
 		return nil, false, "", err
 	}
-	if x.rules.skip {
-		return password, true, "", nil
-	}
-	if !verify(string(password)) {
-		return nil, false, "", nil
-	}
-	known.add(a.Name, m.Text, password)
 	return password, true, "", nil
 }
 

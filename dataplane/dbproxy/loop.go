@@ -62,6 +62,7 @@ func (s *Session) begin() error {
 // introduce lets others know who has logged in.
 func (s *Session) introduce() {
 	s.diag.mu.Lock()
+	defer s.logLogin()
 	defer s.diag.mu.Unlock()
 	s.diag.user, s.diag.db, s.diag.attributes = s.user, s.database, s.attributes
 	if state, ok := s.client.TLS(); ok {
@@ -121,7 +122,10 @@ func (s *Session) command() error {
 func (s *Session) await() (head []byte, size int, err error) {
 	w := &s.wait
 	s.client.SetSequence(0)
-	w.since.Store(s.now().UnixNano())
+	if s.moment.IsZero() {
+		s.moment = s.now()
+	}
+	w.since.Store(s.moment.UnixNano())
 	defer w.since.Store(0)
 	for {
 		if err := s.renew(); err != nil {
@@ -150,23 +154,21 @@ func (s *Session) await() (head []byte, size int, err error) {
 // rest begins to wait, unless the session was woken in the meantime.
 func (s *Session) rest() bool {
 	w := &s.wait
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.waiting = !w.woken
-	w.woken = false
-	return w.waiting
+	if w.state.CompareAndSwap(sessionWorks, sessionWaits) {
+		return true
+	}
+	w.state.Store(sessionWorks)
+	return false
 }
 
 // rise ends the waiting.
 func (s *Session) rise() {
 	w := &s.wait
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.waiting = false
-	if w.woken {
+	if w.state.Swap(sessionWorks) == sessionWoken {
+		w.mu.Lock() // who has woken it has set the deadline then
+		defer w.mu.Unlock()
 		s.client.SetReadDeadline(time.Time{}) //nolint:errcheck // the next read tells
 	}
-	w.woken = false
 }
 
 // wake makes the session look after itself as soon as it waits for its client.
@@ -175,8 +177,7 @@ func (s *Session) wake() {
 	w := &s.wait
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.woken = true
-	if w.waiting {
+	if w.state.Swap(sessionWoken) == sessionWaits {
 		s.client.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck // a closed one wakes as well
 	}
 }
@@ -196,13 +197,14 @@ func (s *Session) stop(cause error) {
 // finish gives back what the session holds.
 func (s *Session) finish(err error) {
 	var ce *wire.ConnError
+	badly := false
 	if s.chain != nil && err != nil && err != io.EOF && !(errors.As(err, &ce) && ce.Conn == s.client) {
 		switch {
 		case errors.Is(err, errIdle), errors.Is(err, errStopped), errors.Is(err, errKilled):
 		default:
 			s.tell(refusal(err))
 		}
-		s.service.log.Warn("session ended", "session", s.id, "user", s.User(), "remote", s.remote.String(), "error", err)
+		badly = true
 	}
 	for _, h := range s.handlers {
 		h.Close()
@@ -211,12 +213,15 @@ func (s *Session) finish(err error) {
 	s.end(io.EOF)
 	s.config.release()
 	s.renewal.Swap(nil).release()
+	s.logEnd(err, badly)
 	s.proxy.forget(s)
 	s.service.finished(s)
 }
 
 // dispatch gives a request to whom it is for.
 func (s *Session) dispatch(r *Request) error {
+	s.service.operations.Add(1)
+	defer s.service.operations.Add(-1)
 	switch r.Command {
 	case wire.ComQuit:
 		return io.EOF

@@ -3,6 +3,7 @@ package dbproxy
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/backplane/backplane/dataplane/dbproxy/param"
 )
@@ -95,6 +96,10 @@ type MonitorOptions struct {
 	// Standby tells whether another proxy with the same configuration acts by
 	// itself, and this one only when it is told to.
 	Standby func() bool
+	// Retries tells how often the monitor asks a server again when that was
+	// interrupted, and for how long; nil for never (query_retries,
+	// query_retry_timeout).
+	Retries func() (times int, within time.Duration)
 }
 
 // Monitor watches servers and sets their states.

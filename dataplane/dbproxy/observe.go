@@ -11,6 +11,7 @@ import (
 // observe follows what a request that went well has changed in its session, as
 // far as the proxy must know: the default database, and how text is to be read.
 func (s *Session) observe(reply *wire.Reply) {
+	s.logAnswer(reply)
 	if s.status.Has(wire.StatusNoBackslashEscapes) {
 		s.mode |= sqlclass.NoBackslashEscapes
 	} else {
@@ -118,8 +119,10 @@ func (s *Session) setDatabase(name string) {
 // and tells when the request began.
 func (s *Session) remember(r *Request) time.Time {
 	begun := s.now()
+	s.moment, s.working = begun, true
+	s.logRequest(r)
 	keep := s.config.retain
-	if keep <= 0 {
+	if keep <= 0 || r.Command == wire.ComQuit {
 		return begun
 	}
 	text, ok := r.SQL()
@@ -140,6 +143,10 @@ func (s *Session) remember(r *Request) time.Time {
 // completed notes the end of a request.
 func (s *Session) completed(begun time.Time) {
 	end := s.now()
+	s.moment, s.working = end, false
+	if s.last != nil {
+		s.last.used, s.last = end, nil
+	}
 	s.service.latency.observe(end.Sub(begun))
 	if s.config.retain > 0 {
 		s.diag.mu.Lock()

@@ -1,6 +1,7 @@
 package dbproxy
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -35,16 +36,37 @@ func (p *pool) configure(most int, age time.Duration) {
 	closeAll(over)
 }
 
-// put keeps a connection, if there is room.
+// put keeps a connection, if there is room. One that the server knows as that
+// of a certain client is of no use to others.
 func (p *pool) put(b *Backend) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.idle) >= p.max {
+	if b.proxied != "" || len(p.idle) >= p.max {
 		return false
 	}
+	b.Conn.Bind(nil) //nolint:errcheck // that never fails
 	p.idle = append(p.idle, pooled{b, time.Now()})
 	p.highest = max(p.highest, len(p.idle))
 	return true
+}
+
+// hasRoom tells whether put would keep the connection.
+func (p *pool) hasRoom(b *Backend) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return b.proxied == "" && len(p.idle) < p.max
+}
+
+// shrink closes the oldest connections of more than so many.
+func (p *pool) shrink(most int) {
+	p.mu.Lock()
+	var over []pooled
+	if n := len(p.idle) - max(most, 0); n > 0 {
+		over = slices.Clone(p.idle[:n])
+		p.idle = slices.Delete(p.idle, 0, n)
+	}
+	p.mu.Unlock()
+	closeAll(over)
 }
 
 // take returns the youngest connection that a session can use, nil when there

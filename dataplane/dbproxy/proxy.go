@@ -16,6 +16,7 @@ import (
 
 	"github.com/backplane/backplane/dataplane/dbproxy/account"
 	"github.com/backplane/backplane/dataplane/dbproxy/wire"
+	"github.com/backplane/backplane/internal/evloop"
 )
 
 // Options are what a Proxy is made from.
@@ -41,12 +42,14 @@ type Proxy struct {
 	blocker *account.Blocker
 	ids     atomic.Uint32
 	current atomic.Pointer[state]
+	loops   atomic.Pointer[evloop.Group]    // that carry sessions; nil where there are none
 	key     func() (*rsa.PrivateKey, error) // with which clients encrypt passwords
 
 	applying sync.Mutex // one Apply at a time
 
 	mu       sync.Mutex
 	sessions map[uint32]*Session
+	live     map[*runningFilter]struct{} // filters that are not closed
 }
 
 // state is everything that is configured, by name.
@@ -62,7 +65,7 @@ type state struct {
 
 // New makes a proxy that does nothing yet. It is to be ended by Close.
 func New(o Options) *Proxy {
-	p := &Proxy{options: o, log: o.Logger, sessions: map[uint32]*Session{}, blocker: account.NewBlocker(0)}
+	p := &Proxy{options: o, log: o.Logger, sessions: map[uint32]*Session{}, live: map[*runningFilter]struct{}{}, blocker: account.NewBlocker(0)}
 	if p.log == nil {
 		p.log = slog.Default()
 	}
@@ -108,6 +111,7 @@ func (p *Proxy) Close() error {
 	for _, srv := range st.servers {
 		srv.pool.configure(0, 0)
 	}
+	p.endLoops()
 	p.current.Store(&state{config: st.config})
 	return nil
 }
@@ -183,6 +187,13 @@ func (p *Proxy) connectTimeout() time.Duration {
 	return 10 * time.Second
 }
 
+// retries tells how often the proxy's own statements are tried again, and for
+// how long.
+func (p *Proxy) retries() (times int, within time.Duration) {
+	settings := p.Config().Settings
+	return int(settings.Int("query_retries")), settings.Duration("query_retry_timeout")
+}
+
 // nextID numbers a session. Numbers come again only after four thousand
 // million of them.
 func (p *Proxy) nextID() uint32 {
@@ -249,6 +260,7 @@ func (s *Session) lookAfter(now time.Time) {
 		s.stop(errIdle)
 		return
 	}
+	s.offer(idle, since)
 	keepalive := params.Duration("connection_keepalive")
 	if keepalive <= 0 || idle < keepalive/2 || now.Sub(time.Unix(0, s.wait.pinged.Load())) < keepalive/2 {
 		return
@@ -293,6 +305,7 @@ func module[M any](modules map[string]M, aliases map[string]string, name string)
 type runningFilter struct {
 	config FilterConfig
 	filter Filter
+	proxy  *Proxy
 	uses   atomic.Int64
 }
 
@@ -300,6 +313,7 @@ func (f *runningFilter) acquire() { f.uses.Add(1) }
 
 func (f *runningFilter) release() {
 	if f.uses.Add(-1) == 0 {
+		f.proxy.unlist(f)
 		f.filter.Close()
 	}
 }

@@ -76,6 +76,7 @@ func (s *Session) renew() error {
 		h.Close()
 	}
 	old.release()
+	s.SetHistory(0)
 	chain, err := s.service.open(s)
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ type Server struct {
 
 	counts serverCounts
 	pool   pool
+	room   room
 
 	mu       sync.Mutex
 	backends map[*Backend]struct{}
@@ -186,6 +187,17 @@ func (srv *Server) each(f func(*Backend)) {
 	}
 }
 
+// sessions are those that have a connection, each as often as it has one. Only
+// as long as a connection is in the list its session stays the same.
+func (srv *Server) sessions() (list []*Session) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	for b := range srv.backends {
+		list = append(list, b.session)
+	}
+	return list
+}
+
 // changed tells the sessions of a change of state.
 func (srv *Server) changed(before, after Status) {
 	const roles = Running | Master | Slave | Synced | Maintenance
@@ -195,5 +207,7 @@ func (srv *Server) changed(before, after Status) {
 	if !after.Has(Running) && !after.Has(Maintenance) {
 		srv.each(func(b *Backend) { b.Kill() })
 	}
-	srv.each(func(b *Backend) { b.session.wake() })
+	for _, s := range srv.sessions() {
+		s.wake()
+	}
 }

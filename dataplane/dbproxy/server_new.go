@@ -5,7 +5,7 @@ import "crypto/tls"
 // NewServer makes a server that belongs to no proxy, for monitors by
 // themselves.
 func NewServer(c ServerConfig) (*Server, error) {
-	config, err := newServerConfig(c)
+	config, err := newServerConfig(c, "")
 	if err != nil {
 		return nil, err
 	}

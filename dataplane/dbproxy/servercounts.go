@@ -14,17 +14,12 @@ type serverCounts struct {
 	reused, poolEmpty        atomic.Int64
 	response                 atomic.Int64 // moving average of reads, in ns
 	readTimes, writeTimes    latency
+	readRanges, writeRanges  distribution
 }
 
 func (c *serverCounts) opened() {
 	c.total.Add(1)
-	n := c.connections.Add(1)
-	for {
-		peak := c.peak.Load()
-		if n <= peak || c.peak.CompareAndSwap(peak, n) {
-			return
-		}
-	}
+	raise(&c.peak, c.connections.Add(1))
 }
 
 // answered takes the time that a read took into the average.
@@ -47,6 +42,9 @@ type ServerStatistics struct {
 	Pooled, MaxPool, Reused, PoolEmpty            int64
 	// AverageRead is the moving average of the time that reads take.
 	AverageRead time.Duration
+	// ReadTimes and WriteTimes are how long requests took, where the router
+	// tells kinds apart.
+	ReadTimes, WriteTimes []TimeRange
 }
 
 // Statistics are the numbers of the server.
@@ -57,6 +55,7 @@ func (srv *Server) Statistics() ServerStatistics {
 		ActiveOperations: c.operations.Load(), Requests: c.requests.Load(), Reads: c.reads.Load(), Writes: c.writes.Load(),
 		FailedLogins: c.failedLogins.Load(), Reused: c.reused.Load(), PoolEmpty: c.poolEmpty.Load(),
 		Pooled: int64(srv.pool.size()), MaxPool: int64(srv.pool.peak()), AverageRead: time.Duration(c.response.Load()),
+		ReadTimes: c.readRanges.read(), WriteTimes: c.writeRanges.read(),
 	}
 }
 
@@ -76,6 +75,7 @@ func (b *Backend) CountRead(took time.Duration) {
 	b.service.reads.Add(1)
 	b.server.counts.answered(took)
 	b.server.counts.readTimes.observe(took)
+	b.server.counts.readRanges.observe(took)
 }
 
 // CountWrite counts the last request as a write, which took so long.
@@ -83,4 +83,5 @@ func (b *Backend) CountWrite(took time.Duration) {
 	b.server.counts.writes.Add(1)
 	b.service.writes.Add(1)
 	b.server.counts.writeTimes.observe(took)
+	b.server.counts.writeRanges.observe(took)
 }

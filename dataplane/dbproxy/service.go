@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"reflect"
+	"regexp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -33,7 +34,15 @@ type Service struct {
 	failures              atomic.Int64 // requests answered by an error
 	ended                 atomic.Int64 // sessions
 	lifetimes, longest    atomic.Int64 // ns
+	operations            atomic.Int64 // requests under way
+	histories             atomic.Int64 // commands remembered by all sessions that there were
+	longestHistory        atomic.Int64
 	latency               latency
+
+	logged     atomic.Uint32                 // Levels
+	traced     atomic.Int64                  // lines of the log that are kept of each session
+	dumped     atomic.Pointer[string]        // dump_last_statements
+	traceMatch atomic.Pointer[regexp.Regexp] // what must be found in them for them to be written
 }
 
 // serviceConfig is what a service is at one time.
@@ -80,6 +89,11 @@ func (s *Service) current() *serviceConfig {
 // adopt puts a new configuration in force, if there is one, and loads the
 // accounts when they may be others now.
 func (s *Service) adopt(next *serviceConfig) {
+	settings := s.proxy.Config().Settings
+	interval, afterFailure := settings.Duration("users_refresh_interval"), settings.Duration("users_refresh_time")
+	if s.users != nil {
+		s.users.SetTimes(interval, afterFailure)
+	}
 	if next == nil {
 		return
 	}
@@ -88,10 +102,9 @@ func (s *Service) adopt(next *serviceConfig) {
 	s.config.Store(next)
 	s.mu.Unlock()
 	if s.cancel == nil {
-		settings := s.proxy.Config().Settings
 		s.users = account.NewRefresher(account.RefreshOptions{
 			Load:     func(ctx context.Context) (*account.Table, error) { return s.source().Load(ctx) },
-			Interval: settings.Duration("users_refresh_interval"), AfterFailure: settings.Duration("users_refresh_time"), Logger: s.log,
+			Interval: interval, AfterFailure: afterFailure, Logger: s.log,
 		})
 		s.started = time.Now()
 		s.run(s.users.Run)
@@ -99,9 +112,7 @@ func (s *Service) adopt(next *serviceConfig) {
 	}
 	if old == next || !slices.Equal(old.servers, next.servers) || !reflect.DeepEqual(old.Params, next.Params) {
 		s.proxy.running.Go(func() {
-			if err := s.users.Reload(s.proxy.ctx); err != nil {
-				s.log.Warn("cannot load accounts", "error", err)
-			}
+			s.users.Reload(s.proxy.ctx) //nolint:errcheck // it is logged already
 		})
 	}
 }
@@ -165,10 +176,14 @@ func (s *Service) open(session *Session) (Handler, error) {
 // began and finished count sessions.
 func (s *Service) began() {
 	s.total.Add(1)
-	n := s.sessions.Add(1)
+	raise(&s.peak, s.sessions.Add(1))
+}
+
+// raise makes a peak n, unless it is higher.
+func raise(peak *atomic.Int64, n int64) {
 	for {
-		peak := s.peak.Load()
-		if n <= peak || s.peak.CompareAndSwap(peak, n) {
+		old := peak.Load()
+		if n <= old || peak.CompareAndSwap(old, n) {
 			return
 		}
 	}
@@ -179,10 +194,5 @@ func (s *Service) finished(session *Session) {
 	life := int64(time.Since(session.started))
 	s.ended.Add(1)
 	s.lifetimes.Add(life)
-	for {
-		longest := s.longest.Load()
-		if life <= longest || s.longest.CompareAndSwap(longest, life) {
-			return
-		}
-	}
+	raise(&s.longest, life)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/backplane/backplane/dataplane/dbproxy/sqlclass"
 	"github.com/backplane/backplane/dataplane/dbproxy/wire"
+	"github.com/backplane/backplane/internal/evloop"
 )
 
 // Session is a client with all that is done for it. Except where it says so,
@@ -26,7 +27,8 @@ type Session struct {
 	started  time.Time
 	ctx      context.Context
 	end      context.CancelCauseFunc
-	parent   *Session // that it was forked from, nil for clients
+	parent   *Session     // that it was forked from, nil for clients
+	task     *evloop.Task // that the session is; nil where it has a goroutine
 
 	// Settled by the login.
 	caps       wire.Capability
@@ -43,21 +45,33 @@ type Session struct {
 	limit    int // of packets that are read whole
 	mode     sqlclass.Mode
 	status   wire.Status
-	server   *Server // that has given the last answer
+	server   *Server   // that has given the last answer
+	moment   time.Time // when the request under way began, or the last one ended
+	working  bool      // on a request of the client's
+	last     *Backend  // that has answered it
 
 	wait    wait
 	diag    diagnosis
+	log     sessionLog
 	renewal atomic.Pointer[renewal] // what it is to take up when it can
+	history atomic.Int64            // commands remembered that have changed it
 }
 
 // wait is where a session waits for its client, from which others may wake it.
 type wait struct {
-	mu      sync.Mutex
-	waiting bool
-	woken   bool
+	mu      sync.Mutex   // of who wakes it
+	state   atomic.Int32 // sessionWorks, …
 	since   atomic.Int64 // when it began to wait, in ns since 1970; 0 while it works
 	pinged  atomic.Int64 // when it was last woken to look after its connections
+	offered atomic.Int64 // since when it was idle that was last woken to put them into the pool
 }
+
+// What a session is about when it is woken.
+const (
+	sessionWorks = iota
+	sessionWaits
+	sessionWoken
+)
 
 // identity is what a session proves to servers who it is with.
 type identity struct {
@@ -87,6 +101,7 @@ func (s *Session) attach(b *Backend) {
 	s.diag.mu.Lock()
 	defer s.diag.mu.Unlock()
 	s.diag.backends = append(s.diag.backends, b)
+	s.logBackend("connected to a server", b)
 }
 
 func (s *Session) detach(b *Backend) {
@@ -94,6 +109,7 @@ func (s *Session) detach(b *Backend) {
 	defer s.diag.mu.Unlock()
 	if i := slices.Index(s.diag.backends, b); i >= 0 {
 		s.diag.backends = slices.Delete(s.diag.backends, i, i+1)
+		s.logBackend("disconnected from a server", b)
 	}
 }
 

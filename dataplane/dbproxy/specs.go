@@ -64,7 +64,7 @@ func ListenerSpecs() param.Specs {
 		{Name: "socket", Type: param.TypePath, Fixed: true, Description: "Unix socket to listen on, instead of a port"},
 		{Name: "protocol", Type: param.TypeEnum, Default: "MariaDBProtocol", Fixed: true, Enum: []string{"MariaDBProtocol"},
 			EnumAliases: map[string]string{"mariadb": "MariaDBProtocol", "mariadbclient": "MariaDBProtocol", "mysqlclient": "MariaDBProtocol"}, Description: "Protocol of the clients"},
-		{Name: "authenticator", Type: param.TypeString, Fixed: true, Description: "Login plugins, separated by commas"},
+		{Name: "authenticator", Type: param.TypeString, Fixed: true, EnumAliases: map[string]string{"mysqlauth": "MariaDBAuth"}, Description: "Login plugins, separated by commas"},
 		{Name: "authenticator_options", Type: param.TypeString, Fixed: true, Description: "Options of the login plugins"},
 		{Name: "sql_mode", Type: param.TypeEnum, Enum: []string{"default", "oracle"}, Default: "default", Description: "Dialect that sessions begin in"},
 		{Name: "connection_init_sql_file", Type: param.TypePath, Description: "File of statements that each new connection to a server runs"},
@@ -94,11 +94,11 @@ func ServiceSpecs() param.Specs {
 		{Name: "net_write_timeout", Type: param.TypeDuration, Default: time.Duration(0), Description: "How long a client may take to take what it is sent"},
 		{Name: "max_sescmd_history", Type: param.TypeCount, Default: int64(50), Description: "Commands that change the session kept at most"},
 		{Name: "prune_sescmd_history", Type: param.TypeBool, Default: true, Description: "Forget the oldest of them when there are too many"},
-		{Name: "idle_session_pool_time", Type: param.TypeDuration, Default: -time.Second, Negative: true, Description: "How long a session is idle before others may have its connections; -1 is never"},
-		{Name: "multiplex_timeout", Type: param.TypeDuration, Default: 60 * time.Second, Description: "How long a session waits for a connection"},
+		{Name: "idle_session_pool_time", Type: param.TypeDuration, Fine: true, Default: -time.Second, Negative: true, Description: "How long a session is idle before others may have its connections; -1 is never"},
+		{Name: "multiplex_timeout", Type: param.TypeDuration, Fine: true, Default: 60 * time.Second, Description: "How long a session waits for a connection"},
 		{Name: "rank", Type: param.TypeEnum, Enum: []string{"primary", "secondary"}, Default: "primary", Description: "Preference as the target of another service"},
 		{Name: "retain_last_statements", Type: param.TypeInt, Default: int64(-1), Description: "Statements remembered of each session; -1 is the global setting"},
-		{Name: "session_trace", Type: param.TypeBool, Default: false, Description: "Keep a log of each session"},
+		{Name: "session_trace", Type: param.TypeBool, Default: false, Description: "Keep the last 100 lines of the log of each session, where the setting of the proxy keeps none"},
 		{Name: "user_accounts_file", Type: param.TypePath, Fixed: true, Description: "File of further accounts"},
 		{Name: "user_accounts_file_usage", Type: param.TypeEnum, Enum: []string{"add_when_load_ok", "file_only_always"}, Default: "add_when_load_ok", Fixed: true, Description: "Whether the accounts of the servers count too"},
 		{Name: "retry_on_failure", Type: param.TypeBool, Default: true, Description: "Try again to open a listener that cannot be opened"},
@@ -106,6 +106,6 @@ func ServiceSpecs() param.Specs {
 		{Name: "weightby", Type: param.TypeString, Ignored: true, Deprecated: true},
 		{Name: "force_connection_keepalive", Type: param.TypeBool, Default: false, Description: "Ping connections to servers also when the client is idle for longer"},
 		{Name: "disable_sescmd_history", Type: param.TypeBool, Default: false, Description: "Keep none of the commands that change the session"},
-		{Name: "session_track_trx_state", Type: param.TypeBool, Default: false, Deprecated: true, Description: "Kept, not used"},
-	}, bools("Log more of the sessions", "log_debug", "log_info", "log_notice", "log_warning")...)
+		{Name: "session_track_trx_state", Type: param.TypeBool, Default: false, Deprecated: true, Description: "Not used: what servers tell of transactions always counts"},
+	}, bools("Log this level for the service and its sessions, where it is not logged anyway", "log_debug", "log_info", "log_notice", "log_warning")...)
 }

@@ -83,18 +83,18 @@ func (s *Service) enter(outer *Session) (*wire.Conn, error) {
 		return nil, err
 	}
 	inner := &Session{
-		id: s.proxy.nextID(), proxy: s.proxy, service: s, listener: s.door, client: wire.NewConn(far, wire.PeerClient),
+		id: s.proxy.nextID(), proxy: s.proxy, service: s, listener: s.door, client: wire.NewConn(s.proxy.carried(far), wire.PeerClient),
 		remote: outer.remote, started: time.Now(), limit: wire.MaxPeek, parent: outer,
 	}
 	inner.ctx, inner.end = context.WithCancelCause(s.proxy.ctx)
-	conn := wire.NewConn(near, wire.PeerServer)
+	conn := wire.NewConn(s.proxy.carried(near), wire.PeerServer)
 	if err := s.proxy.register(inner); err != nil {
 		inner.client.Close()
 		inner.end(err)
 		conn.Close()
 		return nil, err
 	}
-	s.proxy.running.Go(inner.run)
+	s.proxy.carry(inner)
 	return conn, nil
 }
 

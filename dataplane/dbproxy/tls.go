@@ -17,10 +17,11 @@ type serverConfig struct {
 	ServerConfig
 	params param.Set
 	tls    *tls.Config // nil without TLS
+	local  string      // address to connect from, "" for any
 }
 
-func newServerConfig(c ServerConfig) (*serverConfig, error) {
-	sc := &serverConfig{ServerConfig: c, params: c.Params}
+func newServerConfig(c ServerConfig, local string) (*serverConfig, error) {
+	sc := &serverConfig{ServerConfig: c, params: c.Params, local: local}
 	var err error
 	sc.tls, err = serverTLS(c.Params)
 	return sc, err

@@ -155,7 +155,7 @@ func TestTLSParameters(t *testing.T) {
 			t.Errorf("%s: on is %v", c.name, cfg != nil)
 		}
 		c.given["address"] = "127.0.0.1"
-		srv, err := newServerConfig(ServerConfig{Params: param.MustParse(ServerSpecs(), c.given)})
+		srv, err := newServerConfig(ServerConfig{Params: param.MustParse(ServerSpecs(), c.given)}, "")
 		switch c.server {
 		case "-":
 			c.fault = ""
@@ -259,7 +259,7 @@ func TestTLSOfServers(t *testing.T) {
 		for k, v := range c.given {
 			given[k] = v
 		}
-		srv, err := newServerConfig(ServerConfig{Params: param.MustParse(ServerSpecs(), given)})
+		srv, err := newServerConfig(ServerConfig{Params: param.MustParse(ServerSpecs(), given)}, "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,7 +6,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/backplane/backplane/dataplane/dbproxy"
 )
 
 // keepLines is how many lines of the log can be read back.
@@ -25,16 +28,19 @@ type line struct {
 
 // Lines keeps the last lines of the log, so that they can be read back.
 type Lines struct {
-	mu      sync.Mutex
-	kept    []line
-	next    uint64
-	without []string // priorities that are not kept
-	grown   chan struct{}
+	without atomic.Pointer[[]string] // priorities that are not kept
+
+	mu    sync.Mutex
+	kept  []line
+	next  uint64
+	grown chan struct{}
 }
 
 // NewLines makes an empty log.
 func NewLines() *Lines {
-	return &Lines{next: 1, without: []string{"info", "debug"}, grown: make(chan struct{})}
+	l := &Lines{next: 1, grown: make(chan struct{})}
+	l.leaveOut([]string{"info", "debug"})
+	return l
 }
 
 // Handler is a handler that hands records to another one, and keeps them.
@@ -56,6 +62,8 @@ func priorityOf(level slog.Level) string {
 		return "warning"
 	case level >= slog.LevelInfo:
 		return "notice"
+	case level >= dbproxy.LevelDetail:
+		return "info"
 	default:
 		return "debug"
 	}
@@ -68,7 +76,8 @@ func (k *keeper) Enabled(ctx context.Context, level slog.Level) bool {
 
 // Handle implements slog.Handler.
 func (k *keeper) Handle(ctx context.Context, r slog.Record) error {
-	if priority := priorityOf(r.Level); k.lines.keeps(priority) {
+	wanted := dbproxy.Wanted(ctx)
+	if priority := priorityOf(r.Level); wanted || k.lines.keeps(priority) {
 		var text strings.Builder
 		text.WriteString(r.Message)
 		text.WriteString(k.prefix)
@@ -78,7 +87,7 @@ func (k *keeper) Handle(ctx context.Context, r slog.Record) error {
 		})
 		k.lines.add(line{at: r.Time, priority: priority, message: text.String()})
 	}
-	if !k.to.Enabled(ctx, r.Level) {
+	if !wanted && !k.to.Enabled(ctx, r.Level) {
 		return nil
 	}
 	return k.to.Handle(ctx, r)
@@ -116,16 +125,12 @@ func writeAttr(text *strings.Builder, group string, a slog.Attr) {
 }
 
 func (l *Lines) keeps(priority string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return !slices.Contains(l.without, priority)
+	return !slices.Contains(*l.without.Load(), priority)
 }
 
 // leaveOut sets the priorities that are not kept.
 func (l *Lines) leaveOut(priorities []string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.without = priorities
+	l.without.Store(&priorities)
 }
 
 func (l *Lines) add(n line) {

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	proxyv1 "github.com/backplane/backplane/gen/backplane/proxy/v1"
+	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/server/auth"
 	"github.com/backplane/backplane/server/dbaas"
 )
@@ -229,7 +230,11 @@ func (p *Proxy) WatchLogs(req *proxyv1.WatchLogsRequest, stream grpc.ServerStrea
 	}
 }
 
-// FlushLogs implements the RPC. Every line is written at once anyway.
+// FlushLogs implements the RPC. Every line of the program's own log is written at
+// once; filters write what they hold back, and open their files anew.
 func (p *Proxy) FlushLogs(context.Context, *proxyv1.FlushLogsRequest) (*proxyv1.Changed, error) {
+	if err := p.plane.Rotate(); err != nil {
+		return nil, &errs.Error{Reason: errs.Unavailable, Message: "Lines that were held back could not be written; the log says why", Err: err}
+	}
 	return &proxyv1.Changed{}, nil
 }

@@ -71,6 +71,9 @@ func showSpec(spec *param.Spec, value any) (*proxyv1.ModuleParameter, error) {
 	out := &proxyv1.ModuleParameter{
 		Name: spec.Name, Type: string(spec.Type), Mandatory: spec.Mandatory, Modifiable: !spec.Fixed, Description: spec.Description,
 	}
+	if spec.Type == param.TypeHost {
+		out.Type = string(param.TypeString) // which clients know
+	}
 	var err error
 	if value != nil && !spec.Mandatory {
 		if out.DefaultValue, err = valueOf(value); err != nil {

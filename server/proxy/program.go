@@ -24,7 +24,7 @@ func programSpecs() param.Specs {
 	}
 	flag("admin_audit", false)
 	flag("admin_log_auth_failures", true)
-	for _, name := range []string{"admin_audit_file", "admin_oidc_url", "config_sync_cluster", "config_sync_user", "session_trace_match"} {
+	for _, name := range []string{"admin_audit_file", "admin_oidc_url", "config_sync_cluster", "config_sync_user"} {
 		specs = append(specs, param.Spec{Name: name, Type: param.TypeString})
 	}
 	count := func(name string, n int64) {
@@ -32,7 +32,6 @@ func programSpecs() param.Specs {
 	}
 	count("rebalance_threshold", 20)
 	count("rebalance_window", 10)
-	count("session_trace", 0)
 	count("threads", int64(runtime.GOMAXPROCS(0)))
 	return append(specs, param.Specs{
 		{Name: "admin_audit_exclude_methods", Type: param.TypeEnumMask, Enum: []string{"GET", "PUT", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS"}},
@@ -41,7 +40,6 @@ func programSpecs() param.Specs {
 		{Name: "config_sync_interval", Type: param.TypeDuration, Default: 5 * time.Second},
 		{Name: "config_sync_password", Type: param.TypePassword},
 		{Name: "config_sync_timeout", Type: param.TypeDuration, Default: 10 * time.Second},
-		{Name: "dump_last_statements", Type: param.TypeEnum, Enum: []string{"never", "on_error", "on_close"}, Default: "never"},
 		{Name: "key_manager", Type: param.TypeEnum, Enum: []string{"none", "file"}, Default: "none"},
 		{Name: "query_classifier_cache_size", Type: param.TypeSize, Default: int64(0)},
 		{Name: "rebalance_period", Type: param.TypeDuration, Default: time.Duration(0)},
@@ -57,7 +55,7 @@ func logSpecs() param.Specs {
 		{Name: "log_info", Type: param.TypeBool, Default: false, Description: "Keep informational lines"},
 		{Name: "log_notice", Type: param.TypeBool, Default: true, Description: "Keep notices"},
 		{Name: "log_warning", Type: param.TypeBool, Default: true, Description: "Keep warnings"},
-		{Name: "log_throttling", Type: param.TypeObject, Default: map[string]any{"count": 10, "suppress": 10000, "window": 1000}},
+		{Name: "log_throttling", Type: param.TypeThrottling, Default: map[string]any{"count": 10, "suppress": 10000, "window": 1000}},
 		{Name: "maxlog", Type: param.TypeBool, Default: true},
 		{Name: "ms_timestamp", Type: param.TypeBool, Default: false},
 		{Name: "syslog", Type: param.TypeBool, Default: false},
@@ -150,10 +148,16 @@ func (p *Proxy) UpdateProgram(ctx context.Context, req *proxyv1.UpdateProgramReq
 		}
 		if o.row == nil {
 			e.added = append(e.added, o)
-			return e.merge(o, b.parameters)
+		} else {
+			e.touch(o)
 		}
-		e.touch(o)
-		return e.merge(o, b.parameters)
+		if err := e.merge(o, b.parameters); err != nil {
+			return err
+		}
+		if _, err := dbproxy.TraceMatch(o.set); err != nil {
+			return invalid("parameters.session_trace_match", "must be a regular expression of the syntax RE2")
+		}
+		return nil
 	}))
 }
 

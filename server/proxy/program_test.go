@@ -25,6 +25,9 @@ func TestProgram(t *testing.T) {
 		{"GET", "/maxscale", "", found, `"passive": true`},
 		{"PATCH", "/maxscale/logs", params(`{"log_info":true}`), done, ""},
 		{"GET", "/maxscale/logs", "", found, `"info"`},
+		{"PATCH", "/maxscale", params(`{"log_throttling":"5, 2s, 1m"}`), done, ""},
+		{"GET", "/maxscale/logs", "", found, `"window": 2000`},
+		{"PATCH", "/maxscale", params(`{"log_throttling":"5"}`), refused, "log_throttling"},
 		{"GET", "/maxscale/threads/0", "", found, `"state": "Active"`},
 		{"GET", "/maxscale/threads/100000", "", missing, "is not a thread"},
 		{"GET", "/maxscale/modules/nothing", "", missing, "nothing is not a module"},
@@ -55,6 +58,21 @@ func TestProgram(t *testing.T) {
 	if list := ids(read(t, s, "/maxscale/modules")); !slices.Contains(list, "maxscale") || !slices.Contains(list, "servers") {
 		t.Errorf("modules: %v", list)
 	}
+}
+
+// TestOldWords: the names that modules once had are taken, and shown as they are
+// now.
+func TestOldWords(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t, servertest.Options{})
+	must(t, s, "POST", "/services", serviceBody("svc", `{}`))
+	must(t, s, "POST", "/services/svc/listeners", fmt.Sprintf(`{"data":{"id":"in","type":"listeners","attributes":{"parameters":`+
+		`{"address":"127.0.0.1","port":%d,"protocol":"MariaDBClient","authenticator":"MySQLAuth"}}}}`, testbed.FreePort(t)))
+	in := read(t, s, "/listeners/in")
+	wantAt(t, in, "MariaDBProtocol", "data", "attributes", "parameters", "protocol")
+	wantAt(t, in, "MariaDBAuth", "data", "attributes", "parameters", "authenticator")
+	must(t, s, "PATCH", "/listeners/in", in)
+	must(t, s, "PATCH", "/listeners/in", `{"data":{"attributes":{"parameters":{"authenticator":"MySQLAuth"}}}}`)
 }
 
 // TestLog: the lines come in pages, the oldest first.

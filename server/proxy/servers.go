@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -21,17 +22,19 @@ func (p *Proxy) server(l linker, e *estate, o *object) (*proxyv1.Server, error) 
 		Parameters: params, State: "Down", NodeId: -1, ServerId: -1, MasterId: -1, ReplicationLag: -1, ReplicationDepth: -1,
 		Name: o.name, Source: source(), Statistics: &proxyv1.ServerStatistics{AdaptiveAvgSelectTime: "0ns"},
 	}
+	var st dbproxy.ServerStatistics
 	if srv, ok := p.plane.Server(o.name); ok {
-		p.fillServer(e, a, srv)
+		st = srv.Statistics()
+		p.fillServer(e, a, srv, st)
 	}
-	a.Statistics.ResponseTimeDistribution, err = structOf(map[string]any{"read": map[string]any{}, "write": map[string]any{}})
+	a.Statistics.ResponseTimeDistribution, err = structOf(map[string]any{"read": timeRanges("read", st.ReadTimes), "write": timeRanges("write", st.WriteTimes)})
 	return &proxyv1.Server{
 		Id: o.name, Type: servers, Attributes: a, Relationships: l.relationships(e, o), Links: self(l.resource(servers, o.name)),
 	}, err
 }
 
 // fillServer is what the data plane tells of a server.
-func (p *Proxy) fillServer(e *estate, a *proxyv1.ServerAttributes, srv *dbproxy.Server) {
+func (p *Proxy) fillServer(e *estate, a *proxyv1.ServerAttributes, srv *dbproxy.Server, st dbproxy.ServerStatistics) {
 	info := srv.Info()
 	a.State, a.StateDetails, a.VersionString = srv.State(), info.StateDetails, srv.Version()
 	a.Uptime, a.MasterId, a.MasterGroup, a.ReadOnly, a.LockHeld = int64(info.Uptime.Seconds()), info.MasterID, info.MasterGroup, info.ReadOnly, info.LockHeld
@@ -60,12 +63,21 @@ func (p *Proxy) fillServer(e *estate, a *proxyv1.ServerAttributes, srv *dbproxy.
 		}
 	}
 	slices.Sort(a.Slaves)
-	st := srv.Statistics()
 	a.Statistics = &proxyv1.ServerStatistics{
 		Connections: st.Connections, TotalConnections: st.TotalConnections, MaxConnections: st.MaxConnections, ActiveOperations: st.ActiveOperations,
 		RoutedPackets: st.Requests, PersistentConnections: st.Pooled, MaxPoolSize: st.MaxPool, ReusedConnections: st.Reused,
 		ConnectionPoolEmpty: st.PoolEmpty, FailedAuths: st.FailedLogins, AdaptiveAvgSelectTime: strconv.FormatInt(int64(st.AverageRead), 10) + "ns",
 	}
+}
+
+// timeRanges shows how long requests took, as the server's plugin
+// QUERY_RESPONSE_TIME has it.
+func timeRanges(operation string, ranges []dbproxy.TimeRange) map[string]any {
+	list := make([]any, len(ranges))
+	for i, r := range ranges {
+		list[i] = map[string]any{"time": fmt.Sprintf("%.6f", r.UpTo.Seconds()), "count": r.Count, "total": r.Total.Seconds()}
+	}
+	return map[string]any{"operation": operation, "range_base": 10, "distribution": list}
 }
 
 // ListServers implements the RPC.

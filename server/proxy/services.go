@@ -67,6 +67,7 @@ func fillService(a *proxyv1.ServiceAttributes, s *dbproxy.Service) (err error) {
 	a.Connections, a.TotalConnections = st.Connections, st.TotalConnections
 	a.Statistics = &proxyv1.ServiceStatistics{
 		Connections: st.Connections, TotalConnections: st.TotalConnections, MaxConnections: st.MaxConnections, FailedAuths: st.FailedLogins,
+		ActiveOperations: st.Operations, RoutedPackets: st.Requests, AvgSescmdHistoryLength: st.AverageHistory, MaxSescmdHistoryLength: st.LongestHistory,
 		AvgSessionLifetime: st.AverageLife.Seconds(), MaxSessionLifetime: st.LongestLife.Seconds(),
 	}
 	for _, u := range s.Users() {
@@ -80,9 +81,6 @@ func fillService(a *proxyv1.ServiceAttributes, s *dbproxy.Service) (err error) {
 		for name, v := range r.Diagnostics() {
 			diagnostics[name] = v
 		}
-	}
-	if n, ok := diagnostics["queries"].(int64); ok {
-		a.Statistics.RoutedPackets = n
 	}
 	a.RouterDiagnostics, err = structOf(diagnostics)
 	return err

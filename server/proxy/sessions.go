@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"maps"
 	"net"
 	"strconv"
 	"strings"
@@ -12,15 +13,6 @@ import (
 	proxyv1 "github.com/backplane/backplane/gen/backplane/proxy/v1"
 	"github.com/backplane/backplane/server/store"
 )
-
-// sessionSpecs are the parameters that a session may be given.
-func sessionSpecs() param.Specs {
-	var specs param.Specs
-	for _, name := range []string{"log_debug", "log_error", "log_info", "log_notice", "log_warning"} {
-		specs = append(specs, param.Spec{Name: name, Type: param.TypeBool, Default: false})
-	}
-	return specs
-}
 
 // session finds a session by the number that a request names.
 func (p *Proxy) session(name string) (*dbproxy.Session, error) {
@@ -52,10 +44,10 @@ func (p *Proxy) showSession(ctx context.Context, l linker, s *dbproxy.Session, r
 		a.Queries = append(a.Queries, &proxyv1.SessionQuery{Statement: q.Text, Received: date(q.Received), Completed: dateOrNull(q.Completed)})
 	}
 	var err error
-	set, _ := param.ParseSome(sessionSpecs(), only(sessionSpecs(), s.Service().Params().Plain()))
-	if a.Parameters, err = structOf(set.Report()); err != nil {
+	if a.Parameters, err = structOf(dbproxy.LevelSet(s.Levels()).Report()); err != nil {
 		return nil, err
 	}
+	a.Log = info.Log
 	attributes := map[string]any{}
 	for _, kv := range info.Attributes {
 		attributes[kv.Name] = kv.Value
@@ -64,7 +56,7 @@ func (p *Proxy) showSession(ctx context.Context, l linker, s *dbproxy.Session, r
 	if info.Cipher != "" {
 		cipher = info.Cipher
 	}
-	if a.Client, err = structOf(map[string]any{"cipher": cipher, "connection_attributes": attributes}); err != nil {
+	if a.Client, err = structOf(map[string]any{"cipher": cipher, "connection_attributes": attributes, "sescmd_history_len": info.History}); err != nil {
 		return nil, err
 	}
 	if a.Memory, err = structOf(map[string]any{"total": sessionMemory(info)}); err != nil {
@@ -190,7 +182,10 @@ func (p *Proxy) UpdateSession(ctx context.Context, req *proxyv1.UpdateRequest) (
 	if err != nil {
 		return nil, err
 	}
-	if _, faults := param.ParseSome(sessionSpecs(), b.parameters); len(faults) > 0 {
+	levels := dbproxy.LevelSet(s.Levels()).Plain()
+	maps.Copy(levels, b.parameters)
+	set, faults := param.ParseSome(dbproxy.SessionSpecs(), levels)
+	if len(faults) > 0 {
 		return nil, invalid("parameters."+faults[0].Name, faults[0].Message)
 	}
 	names, given := b.relations[filters]
@@ -201,6 +196,7 @@ func (p *Proxy) UpdateSession(ctx context.Context, req *proxyv1.UpdateRequest) (
 		given = true
 	}
 	if !given {
+		s.SetLevels(dbproxy.LevelsOf(set))
 		return &proxyv1.Changed{}, p.recordSession(ctx, "UpdateSession", s)
 	}
 	for _, name := range names {
@@ -211,6 +207,7 @@ func (p *Proxy) UpdateSession(ctx context.Context, req *proxyv1.UpdateRequest) (
 	if err := s.SetFilters(names); err != nil {
 		return nil, invalid("relationships.filters", err.Error())
 	}
+	s.SetLevels(dbproxy.LevelsOf(set))
 	return &proxyv1.Changed{}, p.recordSession(ctx, "UpdateSession", s)
 }
 

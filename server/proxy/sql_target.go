@@ -55,7 +55,7 @@ func (p *Proxy) serverEndpoint(name string) (sqlEndpoint, error) {
 	if err != nil {
 		return sqlEndpoint{}, &errs.Error{Reason: errs.Unavailable, Message: "The certificates of the server " + name + " cannot be read", Err: err}
 	}
-	return sqlEndpoint{network, address, cfg}, nil
+	return sqlEndpoint{network, address, cfg, srv.DialContext}, nil
 }
 
 // listenerEndpoint is how a client in this process reaches a listener that runs.
@@ -68,7 +68,7 @@ func (p *Proxy) listenerEndpoint(name string) (sqlEndpoint, bool) {
 	if addr == nil {
 		return sqlEndpoint{}, false
 	}
-	at := sqlEndpoint{network: addr.Network(), address: addr.String(), tls: listenerTLS(l)}
+	at := sqlEndpoint{network: addr.Network(), address: addr.String(), tls: listenerTLS(l), dial: new(net.Dialer).DialContext}
 	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
 		at.address = (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: tcp.Port}).String()
 	}

@@ -18,6 +18,7 @@ const quitTimeout = time.Second
 type sqlEndpoint struct {
 	network, address string
 	tls              *tls.Config // nil for in clear
+	dial             func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // sqlLogin is where to connect and as whom, for as long as there is a
@@ -41,8 +42,7 @@ type sqlLink struct {
 func dialSQL(ctx context.Context, at sqlEndpoint, l sqlLogin) (*sqlLink, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
-	var d net.Dialer
-	nc, err := d.DialContext(ctx, at.network, at.address)
+	nc, err := at.dial(ctx, at.network, at.address)
 	if err != nil {
 		return nil, err
 	}

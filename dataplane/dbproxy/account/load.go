@@ -44,6 +44,9 @@ const (
 	errUnknownVariable = 1193
 	errPrivilegeNeeded = 1227
 	errNoSuchDatabase  = 1049
+
+	errShutdown         = 1053
+	errConnectionKilled = 1927
 )
 
 func serverError(err error, numbers ...uint16) bool {

@@ -33,6 +33,7 @@ type Refresher struct {
 	current atomic.Pointer[Table]
 	updated atomic.Int64 // when it was loaded, in ns since 1970
 	wake    chan struct{}
+	times   chan struct{} // the times are others now
 	ended   chan struct{}
 	end     sync.Once
 
@@ -40,6 +41,32 @@ type Refresher struct {
 	waiting *flight   // the load that has not started yet
 	running *flight   // the one under way
 	started time.Time // of the last load
+}
+
+// SetTimes changes Interval and AfterFailure.
+func (r *Refresher) SetTimes(interval, afterFailure time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.o.Interval == interval && r.o.AfterFailure == afterFailure {
+		return
+	}
+	r.o.Interval, r.o.AfterFailure = interval, afterFailure
+	select {
+	case r.times <- struct{}{}:
+	default:
+	}
+}
+
+// ticker is one of Interval; its channel is nil where nothing is loaded by the
+// clock.
+func (r *Refresher) ticker() (<-chan time.Time, func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.o.Interval <= 0 {
+		return nil, func() {}
+	}
+	t := time.NewTicker(r.o.Interval)
+	return t.C, t.Stop
 }
 
 // flight is a load that several may wait for.
@@ -56,7 +83,7 @@ func NewRefresher(o RefreshOptions) *Refresher {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	r := &Refresher{o: o, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	r := &Refresher{o: o, wake: make(chan struct{}, 1), times: make(chan struct{}, 1), ended: make(chan struct{})}
 	r.current.Store(Empty())
 	return r
 }
@@ -76,18 +103,22 @@ func (r *Refresher) Updated() time.Time {
 // may be called once.
 func (r *Refresher) Run(ctx context.Context) {
 	defer r.end.Do(func() { close(r.ended) })
-	var tick <-chan time.Time
-	if r.o.Interval > 0 {
-		ticker := time.NewTicker(r.o.Interval)
-		defer ticker.Stop()
-		tick = ticker.C
-	}
+	tick, stop := r.ticker()
+	defer func() { stop() }()
 	for ctx.Err() == nil {
 		r.load(ctx)
-		select {
-		case <-ctx.Done():
-		case <-tick:
-		case <-r.wake:
+		for due := false; !due; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick:
+				due = true
+			case <-r.wake:
+				due = true
+			case <-r.times:
+				stop()
+				tick, stop = r.ticker()
+			}
 		}
 	}
 }
@@ -170,11 +201,12 @@ func (r *Refresher) AfterFailure(ctx context.Context, seen *Table) bool {
 	case r.Table() == seen && time.Since(r.started) >= r.o.AfterFailure:
 		f = r.request()
 	}
+	never := r.o.AfterFailure < 0
 	r.mu.Unlock()
 	if f != nil && r.await(ctx, f) != nil {
 		return false
 	}
-	return r.o.AfterFailure >= 0 && r.Table() != seen
+	return !never && r.Table() != seen
 }
 
 func (r *Refresher) await(ctx context.Context, f *flight) error {

@@ -204,3 +204,33 @@ func TestRefresherEnds(t *testing.T) {
 		}
 	})
 }
+
+// TestTimesAreChanged: a Refresher that runs takes up other times.
+func TestTimesAreChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &loads{}
+		r, _ := refresher(t, l, RefreshOptions{AfterFailure: -1})
+		pass := func(d time.Duration, want int) {
+			t.Helper()
+			<-time.After(d)
+			synctest.Wait()
+			if n := l.n(); n != want {
+				t.Errorf("%d loads, want %d", n, want)
+			}
+		}
+		pass(time.Hour, 1)
+		r.SetTimes(time.Minute, -1)
+		pass(150*time.Second, 3)
+		r.SetTimes(time.Minute, -1) // the same: the clock goes on
+		pass(30*time.Second, 4)
+		if r.AfterFailure(t.Context(), r.Table()) {
+			t.Error("a failure has led to a load")
+		}
+		r.SetTimes(0, 0)
+		pass(time.Hour, 4)
+		if !r.AfterFailure(t.Context(), r.Table()) {
+			t.Error("a failure has led to no load")
+		}
+		pass(time.Hour, 5)
+	})
+}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
+
+	"github.com/backplane/backplane/internal/errs"
 )
 
 // LoadFunc makes a new Table.
@@ -47,6 +50,11 @@ type Source struct {
 	// is tried where a server does not know the new password yet.
 	Logins func() []Login
 	Limits Limits
+	// Retries is how often a server is asked again when a reading was
+	// interrupted, as long as RetryTime has not gone by since it was first
+	// asked (query_retries, query_retry_timeout).
+	Retries   int
+	RetryTime time.Duration
 	// File is user_accounts_file. Its accounts are added to those of the
 	// servers, where these were read, or with FileOnly are all there are.
 	File     string
@@ -96,9 +104,30 @@ func (s Source) fromServers(ctx context.Context) (*Table, error) {
 	return nil, errors.Join(failed...)
 }
 
-// fromServer tries the logins in turn, as long as the server refuses them.
+// fromServer reads a server, and again if that is interrupted.
 func (s Source) fromServer(ctx context.Context, server Server) (*Table, error) {
-	err := errors.New("the service has no user to log in with")
+	begun := time.Now()
+	for tries := 0; ; tries++ {
+		table, err := s.tryServer(ctx, server)
+		if err == nil || !interrupted(err) || tries >= s.Retries || time.Since(begun) >= s.RetryTime || ctx.Err() != nil {
+			return table, err
+		}
+	}
+}
+
+// interrupted tells whether a reading failed on the way, rather than by what
+// the server said or by what was read.
+func interrupted(err error) bool {
+	if _, ok := errors.AsType[*ServerError](err); ok {
+		return serverError(err, errShutdown, errConnectionKilled)
+	}
+	_, judged := errors.AsType[*errs.Error](err)
+	return !judged
+}
+
+// tryServer tries the logins in turn, as long as the server refuses them.
+func (s Source) tryServer(ctx context.Context, server Server) (*Table, error) {
+	var err error = errs.New(errs.ValidationFailed, "the service has no user to log in with")
 	for _, login := range s.Logins() {
 		var session Session
 		session, err = server.Open(ctx, login)

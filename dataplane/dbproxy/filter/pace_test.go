@@ -38,7 +38,7 @@ func throttled(t *testing.T, given map[string]any) (*throttleSession, *clock) {
 func TestThrottleLetsBurstsPass(t *testing.T) {
 	s, k := throttled(t, map[string]any{"max_qps": 400, "throttling_duration": "10s", "sampling_duration": "10s"})
 	for range 4000 { // 2000 per second for two seconds
-		if err := s.throttle(t.Context()); err != nil {
+		if err := s.throttle(t.Context(), here); err != nil {
 			t.Fatal(err)
 		}
 		k.at = k.at.Add(500 * time.Microsecond)
@@ -50,7 +50,7 @@ func TestThrottleLetsBurstsPass(t *testing.T) {
 	// after ten seconds of that.
 	begin, passed := k.at, 0
 	var err error
-	for err = s.throttle(t.Context()); err == nil; err = s.throttle(t.Context()) {
+	for err = s.throttle(t.Context(), here); err == nil; err = s.throttle(t.Context(), here) {
 		passed++
 		k.at = k.at.Add(500 * time.Microsecond)
 	}
@@ -69,7 +69,7 @@ func TestThrottleStreakEnds(t *testing.T) {
 	s, k := throttled(t, map[string]any{"max_qps": 100, "throttling_duration": "1s", "continuous_duration": "500ms"})
 	for range 20 { // each burst is throttled for less than a second, then there is rest
 		for range 80 {
-			if err := s.throttle(t.Context()); err != nil {
+			if err := s.throttle(t.Context(), here); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -83,7 +83,7 @@ func TestThrottleStreakEnds(t *testing.T) {
 func TestThrottleCounts(t *testing.T) {
 	s, k := throttled(t, map[string]any{"max_qps": 1, "throttling_duration": 1000})
 	for range 3 {
-		if err := s.throttle(t.Context()); err != nil {
+		if err := s.throttle(t.Context(), here); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -95,7 +95,7 @@ func TestThrottleCounts(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	reason := errors.New("the session has ended")
 	cancel(reason)
-	if err := s.throttle(ctx); !errors.Is(err, reason) {
+	if err := s.throttle(ctx, here); !errors.Is(err, reason) {
 		t.Error(err)
 	}
 	if err := wait(t.Context(), time.Nanosecond); err != nil {
@@ -208,3 +208,5 @@ func TestCCRTriggers(t *testing.T) {
 		}
 	}
 }
+
+func here(f func()) { f() }

@@ -90,7 +90,7 @@ type throttleSession struct {
 // Handle implements dbproxy.Handler.
 func (s *throttleSession) Handle(r *dbproxy.Request, to dbproxy.Answer) error {
 	if r.Command.Answered() {
-		if err := s.throttle(r.Session().Context()); err != nil {
+		if err := s.throttle(r.Session().Context(), r.Session().Outside); err != nil {
 			return err
 		}
 	}
@@ -101,7 +101,7 @@ func (s *throttleSession) Handle(r *dbproxy.Request, to dbproxy.Answer) error {
 func (s *throttleSession) Close() {}
 
 // throttle waits until the next request may pass.
-func (s *throttleSession) throttle(ctx context.Context) error {
+func (s *throttleSession) throttle(ctx context.Context, outside func(func())) error {
 	f := s.filter
 	for {
 		now := f.now()
@@ -117,7 +117,8 @@ func (s *throttleSession) throttle(ctx context.Context) error {
 		if now.Sub(s.first) >= f.maxThrottling {
 			return &wire.ServerError{Code: wire.ErrCodeUserLimit, State: wire.StateSyntaxOrAccess, Message: "Too many requests for too long"}
 		}
-		if err := f.wait(ctx, s.delay(now)); err != nil {
+		var err error
+		if outside(func() { err = f.wait(ctx, s.delay(now)) }); err != nil {
 			return err
 		}
 		s.last = f.now()

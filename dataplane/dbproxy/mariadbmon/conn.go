@@ -23,6 +23,7 @@ type login struct {
 	user, password   string
 	network, address string
 	extra            string // address to try first
+	local            string // address to connect from
 	tls              *tls.Config
 }
 
@@ -46,6 +47,7 @@ func (c *conn) wanted() (login, error) {
 		l.user, l.password = user, p.String("monitorpw")
 	}
 	l.network, l.address = c.srv.Address()
+	l.local = c.srv.LocalAddress()
 	if extra := p.Int("extra_port"); extra > 0 && l.network == "tcp" {
 		host, _, err := net.SplitHostPort(l.address)
 		if err != nil {
@@ -92,7 +94,7 @@ func (c *conn) dial(ctx context.Context, l login, address string) error {
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Passwd, cfg.Net, cfg.Addr, cfg.TLS = l.user, l.password, l.network, address, l.tls
 	cfg.Timeout, cfg.ReadTimeout, cfg.WriteTimeout = c.params.Duration("backend_connect_timeout"), c.readTimeout(), c.params.Duration("backend_write_timeout")
-	cfg.InterpolateParams, cfg.Logger = true, &mysql.NopLogger{}
+	cfg.InterpolateParams, cfg.Logger, cfg.DialFunc = true, &mysql.NopLogger{}, c.srv.DialContext
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package mariadbmon
 import (
 	"context"
 	"errors"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -39,16 +40,7 @@ type heard struct {
 // look brings what is known about the server up to date.
 func (w *watched) look(ctx context.Context, s *settings) {
 	w.named()
-	old, err := w.open(ctx)
-	if err == nil {
-		err = w.ask(ctx, s)
-		if old && err != nil && !answered(err) && !timedOut(err) && ctx.Err() == nil {
-			// An idle connection may have been cut by anyone.
-			if _, err = w.open(ctx); err == nil {
-				err = w.ask(ctx, s)
-			}
-		}
-	}
+	err := w.inquire(ctx, s)
 	w.obs.maintenance = w.srv.Status().Has(dbproxy.Maintenance)
 	w.obs.up = w.session != nil && (err == nil || answered(err))
 	w.obs.denied = denied(err)
@@ -61,6 +53,33 @@ func (w *watched) look(ctx context.Context, s *settings) {
 	} else {
 		w.locks = serverLocks{}
 	}
+}
+
+// inquire connects and asks, and does so again when the connection breaks on the
+// way. A server that does not answer in time is not asked again: what it is
+// must be known in time.
+func (w *watched) inquire(ctx context.Context, s *settings) error {
+	begun := time.Now()
+	times, within := s.retries()
+	for tries := 0; ; tries++ {
+		old, err := w.open(ctx)
+		if err == nil {
+			err = w.ask(ctx, s)
+		}
+		if err == nil || answered(err) || timedOut(err) || unreachable(err) || ctx.Err() != nil {
+			return err
+		}
+		idle := old && tries == 0 // it may have been cut by anyone
+		if !idle && (tries >= times || time.Since(begun) >= within) {
+			return err
+		}
+	}
+}
+
+// unreachable tells whether there was nobody to connect to.
+func unreachable(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
 }
 
 func timedOut(err error) bool {

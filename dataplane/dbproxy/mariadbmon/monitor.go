@@ -64,6 +64,9 @@ func newMonitor(o dbproxy.MonitorOptions) (*Monitor, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.retries = o.Retries; s.retries == nil {
+		s.retries = func() (int, time.Duration) { return 0, 0 }
+	}
 	m := &Monitor{
 		name: o.Name, options: o, settings: s, log: o.Logger, requests: make(chan request), master: none,
 		past: past{master: none, elsewhere: none}, coop: cooperation{on: s.locks != locksNone},

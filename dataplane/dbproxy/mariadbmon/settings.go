@@ -33,6 +33,7 @@ type settings struct {
 	script          []string
 	scriptEvents    []string
 	scriptTimeout   time.Duration
+	retries         func() (times int, within time.Duration)
 }
 
 // readSettings reads the parameters of a monitor of the named servers.

@@ -35,6 +35,8 @@ func (s *Spec) parse(v any) (any, error) {
 			return o, nil
 		}
 		return nil, errors.New("must be an object")
+	case TypeThrottling:
+		return parseThrottling(v)
 	}
 	text, err := parseText(v)
 	if err != nil || text == "" {
@@ -49,7 +51,21 @@ func (s *Spec) parse(v any) (any, error) {
 	if strings.ContainsRune(text, 0) {
 		return nil, errors.New("must not hold a NUL")
 	}
-	return text, nil
+	return s.renamed(text), nil
+}
+
+// renamed is a list of words with the present ones in place of older ones.
+func (s *Spec) renamed(text string) string {
+	if s.EnumAliases == nil {
+		return text
+	}
+	words := strings.Split(text, ",")
+	for i, word := range words {
+		if other, ok := s.EnumAliases[strings.ToLower(strings.TrimSpace(word))]; ok {
+			words[i] = other
+		}
+	}
+	return strings.Join(words, ",")
 }
 
 // number is a value as a number's text, for what is one.
@@ -178,7 +194,7 @@ func (s *Spec) parseDuration(v any) (any, error) {
 		return nil, errors.New("is too long")
 	}
 	d := time.Duration(n) * unit
-	if s.unit() >= time.Second {
+	if s.unit() >= time.Second && !s.Fine {
 		d = d.Truncate(time.Second) // what is counted in seconds has no finer parts
 	}
 	return d, s.bounded(int64(d))

@@ -25,6 +25,7 @@ const (
 	TypeStringList Type = "stringlist" // []string
 	TypeTarget     Type = "target"     // string, the name of a server or service
 	TypeObject     Type = "object"     // map[string]any, as JSON has it
+	TypeThrottling Type = "throttling" // map[string]any with count, and window and suppress in ms
 )
 
 // Spec describes one parameter.
@@ -40,9 +41,12 @@ type Spec struct {
 	// Unit is what a bare number means, and how fine a duration is kept.
 	// Seconds when zero.
 	Unit time.Duration
+	// Fine keeps parts of seconds also where a bare number means seconds.
+	Fine bool
 	// Enum are the values of Enum and EnumMask.
 	Enum []string
-	// EnumAliases are other words for values of Enum.
+	// EnumAliases are other words for values of Enum, or in a String that lists
+	// words.
 	EnumAliases map[string]string
 	// Min and Max bound numbers, where Max is above Min; durations are bounded
 	// in nanoseconds.

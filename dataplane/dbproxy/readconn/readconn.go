@@ -69,12 +69,37 @@ func (r *router) Session(s *dbproxy.Session) (dbproxy.Handler, error) {
 		}
 		faults = append(faults, err)
 	}
+	if b, err := r.inTurn(s, faults); b != nil || err != nil {
+		if err != nil {
+			return nil, err
+		}
+		return &session{router: r, backend: b}, nil
+	}
 	if len(faults) == 0 {
 		faults = append(faults, fmt.Errorf("no server of the service is %v", r.wanted))
 	}
 	return nil, fmt.Errorf("%w: %w", &wire.ServerError{
 		Code: wire.ErrCodeUnknown, State: wire.StateCommunication, Message: "Could not find a server that the service may use",
 	}, errors.Join(faults...))
+}
+
+// inTurn waits for room at the best server, if that is what all of them lack
+// and the sessions of the service share connections. A session that has one
+// keeps it: what it leaves there is not known.
+func (r *router) inTurn(s *dbproxy.Session, faults []error) (*dbproxy.Backend, error) {
+	until := s.Turn()
+	if until.IsZero() || len(faults) == 0 || slices.ContainsFunc(faults, func(err error) bool { return !errors.Is(err, dbproxy.ErrNoRoom) }) {
+		return nil, nil
+	}
+	servers := r.candidates()
+	if len(servers) == 0 {
+		return nil, nil
+	}
+	b, err := s.Await(s.Context(), servers[0], until)
+	if errors.Is(err, dbproxy.ErrNoRoom) {
+		err = fmt.Errorf("%w: %w", dbproxy.ErrNoTurn, err)
+	}
+	return b, err
 }
 
 // Diagnostics implements dbproxy.Router.

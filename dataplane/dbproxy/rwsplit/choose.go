@@ -12,7 +12,7 @@ import (
 // usable tells whether a server may be used: a connection to it goes on while
 // it is drained, and is made only where it may be.
 func (h *session) usable(c *conn) bool {
-	if c.banned {
+	if c.banned || c.full && c.b == nil {
 		return false
 	}
 	st := c.server.Status()
@@ -29,7 +29,7 @@ func (h *session) choose(maxLag time.Duration) *conn {
 	bestScore := int64(math.MaxInt64)
 	connected := h.replicas()
 	more := connected < h.options.maxReplicas
-	fill := connected < h.options.replicas && !h.options.lazy
+	fill := connected < h.options.replicas && !h.options.lazy && !h.options.share
 	n := len(h.conns)
 	h.next++
 	for i := range n {

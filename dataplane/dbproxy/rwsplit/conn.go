@@ -22,6 +22,9 @@ type conn struct {
 	gtid    coverage
 	banned  bool      // it is not to be used again by this session
 	retry   time.Time // it is not to be tried again before
+	full    bool      // the server had no room for the request
+	fresh   bool      // the connection has not been restored yet
+	warned  bool      // by the history
 
 	// For the statistics.
 	used    bool
@@ -54,10 +57,15 @@ func (h *session) ready(c *conn) error {
 			return err
 		}
 	}
-	if c.applied == h.history.last {
-		return nil
+	if c.applied != h.history.last {
+		if err := h.catchUp(c); err != nil {
+			return err
+		}
 	}
-	return h.catchUp(c)
+	if c.fresh {
+		return h.restore(c)
+	}
+	return nil
 }
 
 // connect makes a connection.
@@ -66,12 +74,21 @@ func (h *session) connect(c *conn) error {
 		return errNoHistory
 	}
 	b, err := h.client.Connect(h.client.Context(), c.server)
-	if err != nil {
+	switch {
+	case err == nil:
+		h.connected(c, b)
+	case h.options.share && errors.Is(err, dbproxy.ErrNoRoom):
+		h.noRoom(c)
+	default:
 		c.retry = time.Now().Add(h.options.retryAfter)
-		return err
 	}
-	c.b, c.applied, c.used, c.seen = b, 0, true, ""
-	return nil
+	return err
+}
+
+// connected notes a new connection.
+func (h *session) connected(c *conn, b *dbproxy.Backend) {
+	c.b, c.applied, c.used, c.seen, c.fresh, c.full = b, 0, true, "", true, false
+	c.warned = false
 }
 
 // catchUp runs the commands that a connection has not had yet.
@@ -86,6 +103,7 @@ func (h *session) catchUp(c *conn) error {
 		if err = h.repeat(c, e); err != nil {
 			break
 		}
+		c.warned = c.warned || c.b.Reply.Warnings() > 0 || c.b.Reply.Failed()
 		closing = closing || e.executes != nil && e.executes.closed
 	}
 	if closing && err == nil {
@@ -94,7 +112,7 @@ func (h *session) catchUp(c *conn) error {
 	if err != nil {
 		var refused *wire.ServerError
 		if errors.As(err, &refused) {
-			h.router.log.Warn("a server is left out of the session", "server", c.server.Name(), "session", h.client.ID(), "error", err)
+			h.client.Logger().Warn("a server is left out of the session", "server", c.server.Name(), "error", err)
 			c.banned = true
 			err = fmt.Errorf("%w: %w", errDiffers, err)
 		}
@@ -172,7 +190,7 @@ func (h *session) drop(c *conn) {
 
 // ban gives a connection up for good.
 func (h *session) ban(c *conn, why string) {
-	h.router.log.Warn("a server is left out of the session", "server", c.server.Name(), "session", h.client.ID(), "reason", why)
+	h.client.Logger().Warn("a server is left out of the session", "server", c.server.Name(), "reason", why)
 	c.banned = true
 	h.drop(c)
 }

@@ -155,6 +155,9 @@ func (k *call) changesSession() bool {
 func (h *session) settled(main *conn, k *call) {
 	h.previous = main
 	h.noteStatus(main, k, true)
+	if h.options.share {
+		h.leaves(main, k, atAll)
+	}
 	if main.b.Reply.Failed() || !k.changesSession() {
 		return
 	}
@@ -182,6 +185,9 @@ func (h *session) settled(main *conn, k *call) {
 func (h *session) changeUser(k *call) error {
 	h.forget()
 	main, err := h.speaker(k)
+	if h.turn.over {
+		return dbproxy.ErrNoTurn
+	}
 	if err != nil || main == nil {
 		return errNoServer
 	}
@@ -221,6 +227,7 @@ func (h *session) forget() {
 	clear(h.named)
 	clear(h.temporary)
 	h.newest, h.trxConn = nil, nil
+	h.traces = traces{}
 	h.trx.reset()
 	h.state = state{masterVariables: h.options.variablesOnMaster, autocommitOff: h.state.autocommitOff, optimism: h.options.optimistic}
 }

@@ -19,6 +19,7 @@ type history struct {
 	// off: disable_sescmd_history, or there were too many. lost: something
 	// was not kept, so that no new connection can be made like the others.
 	off, lost bool
+	pruned    bool // the oldest ones were forgotten
 	once      bool // some entries are for the next transaction only
 }
 
@@ -67,6 +68,7 @@ func (h *history) shorten() {
 		h.entries = slices.DeleteFunc(h.entries, func(e entry) bool { return e.prepares == nil })
 		return
 	}
+	h.pruned = true
 	for i := range h.entries {
 		if h.entries[i].prepares == nil {
 			h.entries = slices.Delete(h.entries, i, i+1)

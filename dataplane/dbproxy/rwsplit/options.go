@@ -20,6 +20,7 @@ type options struct {
 	delayed               bool
 	delay                 time.Duration
 	lazy, optimistic      bool
+	share                 bool // idle sessions give up connections
 	reuse                 bool
 	failureMode           string
 
@@ -57,6 +58,7 @@ func readOptions(p param.Set) *options {
 		safeCommit: p.Bool("transaction_replay_safe_commit"), history: int(p.Int("max_sescmd_history")), prune: p.Bool("prune_sescmd_history"),
 		historyOff: p.Bool("disable_sescmd_history"), retryAfter: time.Second, idleUnproven: 100 * time.Microsecond,
 	}
+	o.share = p.Duration("idle_session_pool_time") >= 0
 	if o.replay {
 		o.delayed, o.reconnect = true, true
 		o.delay = max(o.delay, o.replayTime)

@@ -42,10 +42,13 @@ func (h *session) reader(k *call) (*conn, error) {
 	if len(k.r.Hints) > 0 {
 		limit = h.lagLimit(k)
 	}
-	for range len(h.conns) + 1 {
+	for range 3*len(h.conns) + 1 { // each may be tried, waited for and tried again
 		c := h.choose(limit)
 		if c == nil {
-			break
+			if !h.roomForRead(limit) {
+				break
+			}
+			continue
 		}
 		if h.ready(c) == nil {
 			if h.master == nil && h.isMaster(c) {
@@ -55,7 +58,7 @@ func (h *session) reader(k *call) (*conn, error) {
 		}
 	}
 	c, err := h.writer()
-	if c == nil && err == nil && h.replicas() == 0 {
+	if c == nil && err == nil && h.replicas() == 0 && !h.turn.over {
 		h.rank() // the others may do
 		if c := h.choose(limit); c != nil && h.ready(c) == nil {
 			return c, nil

@@ -36,6 +36,8 @@ type session struct {
 	settings   uint64 // how often the session's settings have changed
 	named      map[string]named
 	temporary  map[string]int // temporary tables, without their databases
+	traces     traces
+	turn       turn
 
 	written  bool   // since the position in replication was last asked for
 	wanted   target // position that reads must find, as far as it is known
@@ -81,7 +83,7 @@ func (h *session) start() error {
 	if master != nil {
 		if err := h.ready(master); err == nil {
 			h.adopt(master)
-		} else if faults = append(faults, err); h.options.failureMode == failInstantly {
+		} else if faults = append(faults, err); h.options.failureMode == failInstantly && !master.full {
 			return refusal(faults)
 		}
 	}
@@ -96,7 +98,7 @@ func (h *session) start() error {
 			faults = append(faults, err)
 		}
 	}
-	if h.master == nil && h.replicas() == 0 {
+	if h.master == nil && h.replicas() == 0 && !h.turn.full {
 		return refusal(faults)
 	}
 	return nil
@@ -144,7 +146,14 @@ func (h *session) Close() {
 
 // Handle implements dbproxy.Handler.
 func (h *session) Handle(r *dbproxy.Request, to dbproxy.Answer) error {
+	err := h.handle(r, to)
+	h.client.SetHistory(len(h.history.entries))
+	return err
+}
+
+func (h *session) handle(r *dbproxy.Request, to dbproxy.Answer) error {
 	h.router.counts.queries.Add(1)
+	h.newTurn()
 	k := &h.call
 	*k = call{r: r, to: to, packet: r.Packet, class: &nothing}
 	switch r.Command {
@@ -205,6 +214,9 @@ func (h *session) released() error {
 
 // route sends a statement to where its class says.
 func (h *session) route(k *call) error {
+	if h.asksInVain(k) {
+		return refuse(k, errGiven)
+	}
 	if c := k.class; (h.state.trx == readOnly || h.state.trx == optimistic) && breaksOff(c.Op) {
 		if err := h.finish(); err != nil {
 			return err

@@ -26,13 +26,14 @@ type statement struct {
 	ids   []uint32 // by the slots of the servers; 0: not prepared there
 	knows []uint32 // which types the servers were told
 
-	cursor *conn // where rows are to be fetched
-	long   *conn // where long data was sent
-	gone   bool  // it was sent to a connection that is lost
-	closed bool  // by the client
-	uses   int   // numbers that the client has for it (reuse_prepared_statements)
-	key    string
-	answer [][]byte // to COM_STMT_PREPARE, to be given again
+	cursor   *conn // where rows are to be fetched
+	long     *conn // where long data was sent
+	gone     bool  // it was sent to a connection that is lost
+	streamed bool  // an execution was too long to be held, so that nothing can be added to it
+	closed   bool  // by the client
+	uses     int   // numbers that the client has for it (reuse_prepared_statements)
+	key      string
+	answer   [][]byte // to COM_STMT_PREPARE, to be given again
 }
 
 // lost forgets what a server had of the statement.
@@ -470,5 +471,11 @@ func (h *session) fetch(k *call) error {
 		return err
 	}
 	k.stmt = nil // its number is there already
-	return h.at(c, k)
+	if err := h.at(c, k); err != nil {
+		return err
+	}
+	if c.b != nil && !c.b.Reply.Failed() && c.b.Reply.Status().Has(wire.StatusLastRowSent) {
+		st.cursor = nil
+	}
+	return nil
 }

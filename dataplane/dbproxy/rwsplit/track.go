@@ -12,6 +12,9 @@ import (
 func (h *session) after(c *conn, k *call, p place) {
 	h.account(c, k)
 	h.noteStatus(c, k, false)
+	if h.options.share {
+		h.leaves(c, k, p)
+	}
 	const plain = sqlclass.TypeRead | sqlclass.TypeUserVarRead | sqlclass.TypeSysVarRead | sqlclass.TypeGSysVarRead | sqlclass.TypeMasterRead
 	if k.class.Type&^plain == 0 && k.class.Type != 0 && k.class.Flags&(sqlclass.FlagMulti|sqlclass.FlagUnknownFunction) == 0 {
 		return

@@ -10,6 +10,7 @@ import (
 // Wake implements dbproxy.Waker: it gives up connections that are not to be
 // used any more, and keeps the others from being idle for too long.
 func (h *session) Wake() error {
+	h.newTurn()
 	keep := h.router.service.Params().Duration("connection_keepalive")
 	for i := range h.conns {
 		c := &h.conns[i]
@@ -25,6 +26,7 @@ func (h *session) Wake() error {
 			return errNoMaster
 		}
 	}
+	h.share()
 	return nil
 }
 

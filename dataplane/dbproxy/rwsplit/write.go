@@ -43,10 +43,13 @@ func (h *session) writer() (*conn, error) {
 	if h.joined && !h.mayReconnect() {
 		return nil, nil
 	}
-	for range len(h.conns) + 1 {
+	for range 3*len(h.conns) + 1 { // each may be tried, waited for and tried again
 		c := h.candidate()
 		if c == nil {
-			break
+			if !h.makeRoom(func(c *conn) bool { return h.isMaster(c) && h.usable(c) }) {
+				break
+			}
+			continue
 		}
 		if h.ready(c) == nil {
 			if h.joined {
@@ -115,6 +118,9 @@ func (h *session) write(k *call) error {
 // withoutMaster answers a request that needs a master when there is none
 // (master_failure_mode).
 func (h *session) withoutMaster(k *call) error {
+	if h.turn.over {
+		return h.inVain(k)
+	}
 	if h.options.failureMode == errorOnWrite && !(h.joined && h.state.temporary && h.options.strictTemporary) {
 		return refuse(k, errReadOnly)
 	}
@@ -123,6 +129,9 @@ func (h *session) withoutMaster(k *call) error {
 
 // withoutServer answers a request for which there is no server at all.
 func (h *session) withoutServer(k *call) error {
+	if h.turn.over {
+		return h.inVain(k)
+	}
 	if h.options.failureMode == errorOnWrite {
 		return refuse(k, errNoServer)
 	}
@@ -149,7 +158,7 @@ const retryInterval = 20 * time.Millisecond
 // wait waits a little, and tells whether to try again.
 func (p *patience) wait() bool {
 	h := p.session
-	if !h.options.delayed {
+	if !h.options.delayed || h.turn.over {
 		return false
 	}
 	now := time.Now()
@@ -161,12 +170,18 @@ func (p *patience) wait() bool {
 
 // pause waits a little, and tells whether the session goes on.
 func (h *session) pause() bool {
-	timer := time.NewTimer(retryInterval)
-	defer timer.Stop()
-	select {
-	case <-h.client.Context().Done():
+	ended := false
+	h.client.Outside(func() {
+		timer := time.NewTimer(retryInterval)
+		defer timer.Stop()
+		select {
+		case <-h.client.Context().Done():
+			ended = true
+		case <-timer.C:
+		}
+	})
+	if ended {
 		return false
-	case <-timer.C:
 	}
 	for i := range h.conns {
 		h.conns[i].retry = time.Time{}

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/backplane/backplane/internal/evloop"
 )
 
 const (
@@ -57,6 +59,7 @@ type Conn struct {
 	seq   byte // of the next packet, in either direction
 	limit int
 
+	loop *evloop.Conn    // base, where that is on an event loop and not under TLS
 	raw  syscall.RawConn // nil where buffers cannot be left away while waiting
 	poll func(fd uintptr) bool
 	n    int // what poll has read
@@ -92,7 +95,9 @@ type Stats struct{ BytesIn, BytesOut, PacketsIn, PacketsOut uint64 }
 // NewConn takes over a connection.
 func NewConn(nc net.Conn, peer Peer) *Conn {
 	c := &Conn{base: nc, nc: nc, peer: peer, limit: DefaultLimit}
-	c.pollable()
+	if c.loop, _ = nc.(*evloop.Conn); c.loop == nil {
+		c.pollable()
+	}
 	return c
 }
 
@@ -112,16 +117,28 @@ func (c *Conn) TLS() (state tls.ConnectionState, ok bool) {
 
 // Private tells whether nobody can listen in: under TLS and on local sockets.
 func (c *Conn) Private() bool {
-	switch c.nc.(type) {
-	case *tls.Conn, *net.UnixConn:
+	if _, ok := c.nc.(*tls.Conn); ok {
 		return true
 	}
-	return false
+	address := c.base.RemoteAddr()
+	return address != nil && address.Network() == "unix"
+}
+
+// Bind makes a connection on an event loop one of a task, or nobody's. It must
+// not be in use. Other connections stay as they are.
+func (c *Conn) Bind(t *evloop.Task) error {
+	if ec, ok := c.base.(*evloop.Conn); ok {
+		return ec.Bind(t)
+	}
+	return nil
 }
 
 // Close closes the connection. What is not flushed is lost.
 func (c *Conn) Close() error {
 	if tc := c.under.Load(); tc != nil {
+		if ec, ok := c.base.(*evloop.Conn); ok {
+			ec.Hurry() // the farewell must not wait where others have to
+		}
 		return tc.Close()
 	}
 	return c.base.Close()

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"slices"
+
+	"github.com/backplane/backplane/internal/evloop"
 )
 
 // release gives the read buffer back.
@@ -40,7 +42,11 @@ func (c *Conn) fill(n int) error {
 // read adds to the buffer what one read from the peer gives.
 func (c *Conn) read() error {
 	c.publish()
-	if c.raw != nil {
+	if c.loop != nil {
+		if err := c.readLoop(); err != nil {
+			return c.unread(err)
+		}
+	} else if c.raw != nil {
 		c.n, c.err = 0, nil
 		if err := c.raw.Read(c.poll); err != nil {
 			return c.unread(err)
@@ -54,6 +60,40 @@ func (c *Conn) read() error {
 	c.w += c.n
 	c.stats.bytesIn.Add(uint64(c.n))
 	return nil
+}
+
+// readLoop reads from a connection on an event loop, which knows whether there
+// is something.
+func (c *Conn) readLoop() error {
+	for {
+		if !c.loop.Readable() {
+			if c.r == c.w {
+				c.release()
+			}
+			if c.wake != nil {
+				if err := c.wake.Flush(); err != nil {
+					return err
+				}
+			}
+			if err := c.loop.WaitRead(); err != nil {
+				return err
+			}
+		}
+		if c.in == nil {
+			c.in = buffers.Get().(*buffer)
+		}
+		n, err := c.loop.TryRead(c.in[c.w:])
+		switch {
+		case err == evloop.ErrAgain:
+			continue
+		case err != nil:
+			return err
+		case n == 0:
+			return io.EOF
+		}
+		c.n = n
+		return nil
+	}
 }
 
 func (c *Conn) unread(err error) error {
@@ -94,7 +134,7 @@ func (c *Conn) readPlain() (err error) {
 // packet of MaxPayload goes on in the next one.
 func (c *Conn) header() (size int, err error) {
 	c.big = nil
-	if c.raw == nil && c.r == c.w {
+	if c.raw == nil && c.loop == nil && c.r == c.w {
 		c.release()
 	}
 	if err := c.fill(headerSize); err != nil {

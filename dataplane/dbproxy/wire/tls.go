@@ -44,7 +44,7 @@ func (c *Conn) startTLS(ctx context.Context, tc *tls.Conn) error {
 	if err := tc.HandshakeContext(ctx); err != nil {
 		return c.fail("TLS handshake", err)
 	}
-	c.nc, c.raw, c.poll = tc, nil, nil
+	c.nc, c.loop, c.raw, c.poll = tc, nil, nil, nil
 	c.under.Store(tc)
 	return nil
 }

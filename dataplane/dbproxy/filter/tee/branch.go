@@ -87,22 +87,37 @@ func (b *branch) note(err error) {
 
 func weight(packet []byte) int64 { return min(int64(len(packet)), maxBytes) }
 
-// add puts a copy into the queue, and waits for room there. What it returns is
-// told when the copy has run.
-func (b *branch) add(ctx context.Context, packet []byte, wait bool) (<-chan error, error) {
-	if err := b.bytes.Acquire(ctx, weight(packet)); err != nil {
-		return nil, errors.Join(context.Cause(ctx), err)
-	}
+// add puts a copy of a session's request into the queue, and waits for room
+// there. What it returns is told when the copy has run.
+func (b *branch) add(s *dbproxy.Session, packet []byte, wait bool) (<-chan error, error) {
 	j := job{packet: packet}
 	if wait {
 		j.done = make(chan error, 1)
 	}
+	if b.bytes.TryAcquire(weight(packet)) {
+		select {
+		case b.queue <- j:
+			return j.done, nil
+		default:
+			b.bytes.Release(weight(packet))
+		}
+	}
+	var err error
+	s.Outside(func() { err = b.squeeze(s.Context(), j) })
+	return j.done, err
+}
+
+// squeeze puts a copy into the queue once there is room.
+func (b *branch) squeeze(ctx context.Context, j job) error {
+	if err := b.bytes.Acquire(ctx, weight(j.packet)); err != nil {
+		return errors.Join(context.Cause(ctx), err)
+	}
 	select {
 	case b.queue <- j:
-		return j.done, nil
+		return nil
 	case <-ctx.Done():
-		b.bytes.Release(weight(packet))
-		return nil, context.Cause(ctx)
+		b.bytes.Release(weight(j.packet))
+		return context.Cause(ctx)
 	}
 }
 

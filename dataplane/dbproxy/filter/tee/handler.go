@@ -29,7 +29,7 @@ func (h *handler) Handle(r *dbproxy.Request, to dbproxy.Answer) error {
 	}
 	if h.branch != nil && !h.tee.disabled.Load() && h.copies(r) {
 		// The router may change the packet.
-		last, err := h.branch.add(h.session.Context(), bytes.Clone(r.Packet), h.tee.sync)
+		last, err := h.branch.add(h.session, bytes.Clone(r.Packet), h.tee.sync)
 		if err != nil {
 			return err
 		}
@@ -45,16 +45,19 @@ func (h *handler) await() error {
 	if h.last == nil {
 		return nil
 	}
-	select {
-	case err := <-h.last:
-		h.last = nil
-		if err != nil {
-			return lost
+	var err error
+	h.session.Outside(func() {
+		select {
+		case e := <-h.last:
+			h.last = nil
+			if e != nil {
+				err = lost
+			}
+		case <-h.session.Context().Done():
+			err = context.Cause(h.session.Context())
 		}
-		return nil
-	case <-h.session.Context().Done():
-		return context.Cause(h.session.Context())
-	}
+	})
+	return err
 }
 
 // changeUser begins another branch for the other user.

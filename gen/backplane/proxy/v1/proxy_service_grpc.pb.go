@@ -299,7 +299,7 @@ type ProxyServiceClient interface {
 	// Follow the log: the lines from now on, or from a cursor. Over REST it is a
 	// WebSocket at `/v1/maxscale/logs/stream`.
 	WatchLogs(ctx context.Context, in *WatchLogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LogLine], error)
-	// Flush the log.
+	// Flush the log, and let filters open their files anew.
 	FlushLogs(ctx context.Context, in *FlushLogsRequest, opts ...grpc.CallOption) (*Changed, error)
 	// Read certificates again, and end the tokens of the API.
 	ReloadTLS(ctx context.Context, in *ReloadTLSRequest, opts ...grpc.CallOption) (*Changed, error)
@@ -1487,7 +1487,7 @@ type ProxyServiceServer interface {
 	// Follow the log: the lines from now on, or from a cursor. Over REST it is a
 	// WebSocket at `/v1/maxscale/logs/stream`.
 	WatchLogs(*WatchLogsRequest, grpc.ServerStreamingServer[LogLine]) error
-	// Flush the log.
+	// Flush the log, and let filters open their files anew.
 	FlushLogs(context.Context, *FlushLogsRequest) (*Changed, error)
 	// Read certificates again, and end the tokens of the API.
 	ReloadTLS(context.Context, *ReloadTLSRequest) (*Changed, error)

@@ -1,0 +1,88 @@
+package evloop
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Group is a number of loops with their connections and tasks. Its methods may
+// be called from anywhere.
+type Group struct {
+	loops       []*loop
+	conns       table
+	next        atomic.Uint32
+	generations atomic.Uint32
+	tasks       sync.WaitGroup
+	running     sync.WaitGroup // loops and the watchdog
+	watch       watchdog
+	once        sync.Once
+}
+
+// New starts n loops, at least one. The owner ends them by Close.
+func New(n int) (*Group, error) { return newGroup(n, 10*time.Millisecond) }
+
+func newGroup(n int, tick time.Duration) (*Group, error) {
+	g := &Group{}
+	g.watch.init(tick)
+	for range max(n, 1) {
+		l, err := newLoop(g)
+		if err != nil {
+			for _, l := range g.loops {
+				l.free()
+			}
+			return nil, err
+		}
+		g.loops = append(g.loops, l)
+	}
+	for _, l := range g.loops {
+		g.running.Go(l.run)
+	}
+	g.running.Go(func() { g.watch.run(g.loops) })
+	return g, nil
+}
+
+// Loops is the number of loops.
+func (g *Group) Loops() int { return len(g.loops) }
+
+// Close closes all connections, waits for the tasks, and ends the loops. No
+// task may be started any more.
+func (g *Group) Close() error {
+	g.once.Do(func() {
+		for _, c := range g.conns.close() {
+			c.Close()
+		}
+		g.tasks.Wait()
+		g.watch.stop()
+		for _, l := range g.loops {
+			l.stop()
+		}
+		g.running.Wait()
+		for _, l := range g.loops {
+			l.free()
+		}
+	})
+	return nil
+}
+
+// Go starts a task on the loop that has the fewest.
+func (g *Group) Go(f func(*Task)) {
+	l := g.quietest()
+	l.tasks.Add(1)
+	g.tasks.Add(1)
+	l.give(newTask(l, f))
+}
+
+func (g *Group) quietest() *loop {
+	from := g.next.Add(1)
+	best := g.loops[int(from)%len(g.loops)]
+	for i := 1; i < len(g.loops); i++ {
+		if l := g.loops[(int(from)+i)%len(g.loops)]; l.tasks.Load() < best.tasks.Load() {
+			best = l
+		}
+	}
+	return best
+}
+
+var errGroupClosed = errors.New("evloop: the group is closed")

@@ -1,0 +1,169 @@
+package evloop
+
+import (
+	"fmt"
+	"iter"
+	"runtime/debug"
+	"sync/atomic"
+)
+
+// What a task may do at most before others of its loop have their turn.
+const (
+	budgetCalls = 64
+	budgetBytes = 1 << 20
+)
+
+// Task is a coroutine on a loop. Its methods are for its own function alone.
+type Task struct {
+	loop  *loop
+	next  func() (struct{}, bool)
+	yield func(struct{}) bool
+
+	state  atomic.Uint32
+	why    reason
+	inside bool // it runs on its loop
+	calls  int  // left of the budget
+	bytes  int
+}
+
+// The states of a task.
+const (
+	running  = iota
+	notified // running, or about to be, and not to wait
+	parked
+)
+
+// reason is why a task yields.
+type reason uint8
+
+const (
+	waits   reason = iota // until it is woken
+	stays                 // it goes on when others had their turn
+	leaves                // it goes on outside the loop
+	returns               // to the loop
+)
+
+func newTask(l *loop, f func(*Task)) *Task {
+	t := &Task{loop: l}
+	t.next, _ = iter.Pull(func(yield func(struct{}) bool) {
+		t.yield = yield
+		t.enter()
+		defer t.trace()
+		f(t)
+	})
+	return t
+}
+
+// trace adds the stack to a panic, which goes on in the goroutine that runs
+// the task.
+func (t *Task) trace() {
+	if v := recover(); v != nil {
+		panic(fmt.Sprintf("%v\n\n%s", v, debug.Stack()))
+	}
+}
+
+// enter begins a turn on the loop.
+func (t *Task) enter() {
+	t.inside = true
+	t.calls, t.bytes = budgetCalls, budgetBytes
+}
+
+// pause yields, and returns when the task is to go on.
+func (t *Task) pause(why reason) {
+	t.why = why
+	t.yield(struct{}{})
+	t.calls, t.bytes = budgetCalls, budgetBytes
+}
+
+// park waits until the task is woken. It may return without that.
+func (t *Task) park() {
+	if t.state.Load() == notified {
+		t.state.Store(running)
+		return
+	}
+	t.pause(waits)
+}
+
+// wake ends the waiting of a task, and tells whether it is for the caller to
+// have it run.
+func (t *Task) wake() bool {
+	for {
+		switch t.state.Load() {
+		case notified:
+			return false
+		case running:
+			if t.state.CompareAndSwap(running, notified) {
+				return false
+			}
+		case parked:
+			if t.state.CompareAndSwap(parked, running) {
+				return true
+			}
+		}
+	}
+}
+
+// spend takes something off the budget of this turn.
+func (t *Task) spend(n int) {
+	t.calls--
+	if t.bytes -= n; t.calls <= 0 || t.bytes <= 0 {
+		t.Yield()
+	}
+}
+
+// Inside tells whether the task runs on its loop, rather than outside.
+func (t *Task) Inside() bool { return t != nil && t.inside }
+
+// Yield lets other tasks of the loop have their turn.
+func (t *Task) Yield() {
+	if t.Inside() {
+		t.pause(stays)
+	}
+}
+
+// Outside runs f off the loop, where it may take its time and wait for
+// whatever it likes. Within f, and where there is no task, it just calls f.
+func (t *Task) Outside(f func()) {
+	if !t.Inside() {
+		f()
+		return
+	}
+	t.inside = false
+	t.pause(leaves)
+	f()
+	t.pause(returns)
+	t.enter()
+}
+
+// aside goes on with a task that has left its loop, on a goroutine of its own.
+func (t *Task) aside() {
+	more := false
+	defer func() { t.settle(more, nil) }()
+	_, more = t.next()
+}
+
+// settle sees to a task that has just yielded or ended, for its loop when that
+// is the caller.
+func (t *Task) settle(more bool, owner *loop) {
+	l := t.loop
+	if !more {
+		l.tasks.Add(-1)
+		l.group.tasks.Done()
+		return
+	}
+	switch t.why {
+	case leaves:
+		go t.aside()
+		return
+	case waits:
+		if t.state.CompareAndSwap(running, parked) {
+			return
+		}
+		t.state.Store(running) // it was woken in between
+	}
+	if owner != nil {
+		owner.ready = append(owner.ready, t)
+		return
+	}
+	l.give(t)
+}

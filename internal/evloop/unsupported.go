@@ -1,0 +1,60 @@
+//go:build !linux
+
+package evloop
+
+import (
+	"net"
+	"syscall"
+)
+
+// Group is a number of loops with their connections and tasks. There is none
+// on this system.
+type Group struct{ _ func() }
+
+// New fails with ErrUnsupported.
+func New(int) (*Group, error) { return nil, ErrUnsupported }
+
+// Loops is the number of loops.
+func (*Group) Loops() int { return 0 }
+
+// Close ends the group.
+func (*Group) Close() error { return nil }
+
+// Go would start a task.
+func (*Group) Go(func(*Task)) { panic(ErrUnsupported) }
+
+// Adopt fails with ErrUnsupported.
+func (*Group) Adopt(net.Conn) (*Conn, error) { return nil, ErrUnsupported }
+
+// Task is a coroutine on a loop. There is none on this system, but nil.
+type Task struct{ _ func() }
+
+// Inside tells whether the task runs on its loop, rather than outside.
+func (*Task) Inside() bool { return false }
+
+// Yield lets other tasks of the loop have their turn.
+func (*Task) Yield() {}
+
+// Outside calls f.
+func (*Task) Outside(f func()) { f() }
+
+// Conn is a connection on a loop. There is none on this system.
+type Conn struct{ net.Conn }
+
+// Bind makes the connection one of a task.
+func (*Conn) Bind(*Task) error { return ErrUnsupported }
+
+// Hurry makes writes fail that would have to wait.
+func (*Conn) Hurry() {}
+
+// Readable tells whether there may be something to read.
+func (*Conn) Readable() bool { return true }
+
+// WaitRead waits until Readable.
+func (*Conn) WaitRead() error { return ErrUnsupported }
+
+// TryRead reads what there is.
+func (*Conn) TryRead([]byte) (int, error) { return 0, ErrUnsupported }
+
+// SyscallConn implements syscall.Conn.
+func (*Conn) SyscallConn() (syscall.RawConn, error) { return nil, ErrUnsupported }
