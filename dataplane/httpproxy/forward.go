@@ -202,7 +202,10 @@ func (x *Exchange) classify(err error) *failure {
 // bodyFailure is how a request is answered that could not be read.
 func bodyFailure(err error) *failure {
 	f := &failure{status: http.StatusBadRequest, message: msgBadRequest, clients: true}
+	var refusal *BodyRefusal
 	switch {
+	case errors.As(err, &refusal):
+		f.status, f.message = refusal.Status, refusal.Message
 	case errors.Is(err, ErrTooLarge):
 		f.status, f.message = http.StatusRequestEntityTooLarge, msgTooLarge
 	case isTimeout(err):

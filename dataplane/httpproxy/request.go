@@ -55,6 +55,16 @@ type Request struct {
 // ErrTooLarge is the error of a body that is longer than may be.
 var ErrTooLarge = errors.New("the body is too large")
 
+// BodyRefusal is an error of a Body that a plugin has put around the client's:
+// the request is answered with it.
+type BodyRefusal struct {
+	Status  int
+	Message string
+}
+
+// Error is the message.
+func (e *BodyRefusal) Error() string { return e.Message }
+
 // ReadBody reads the whole body, which is then kept for who reads it next. The
 // error is ErrTooLarge if it has more than limit bytes: what was read until
 // then is kept as well.
