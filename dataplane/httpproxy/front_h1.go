@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/backplane/backplane/dataplane/httpproxy/h1"
 )
@@ -51,8 +52,6 @@ func (c *h1Conn) next(x *Exchange) bool {
 	if err != nil {
 		return c.unreadable(x, err)
 	}
-	c.p.counts.reading.Add(1)
-	defer c.p.counts.reading.Add(-1)
 	c.take(x)
 	x.begin(c.ctx, c.info, c)
 	err = c.p.serve(x)
@@ -80,7 +79,7 @@ func (c *h1Conn) unreadable(x *Exchange, err error) bool {
 		c.p.front.serve(&prefixedConn{nc, bytes.NewReader(append([]byte(prefaceHead), read...))})
 		return false
 	case !errors.As(err, &protocol):
-		_ = c.server.Close()
+		_ = c.server.Linger() // the last request's body may be still on its way
 		return false
 	}
 	c.take(x)
@@ -135,5 +134,6 @@ func (c *h1Conn) respond(x *Exchange) error {
 	return err
 }
 
-// interrupt implements downstream.
-func (c *h1Conn) interrupt() { _ = c.server.Close() }
+// interrupt implements downstream. The connection stays open, so that the client
+// gets the response.
+func (c *h1Conn) interrupt() { _ = c.nc.SetReadDeadline(time.Unix(1, 0)) }

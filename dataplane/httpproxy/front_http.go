@@ -38,6 +38,14 @@ func newHTTPFront(p *Proxy) *httpFront {
 			return context.WithValue(ctx, connectionKey{}, newConnection(nc))
 		},
 	}
+	f.server.ConnState = func(nc net.Conn, s http.ConnState) {
+		switch s {
+		case http.StateNew:
+			p.counts.active.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			p.counts.active.Add(-1)
+		}
+	}
 	f.server.Protocols.SetHTTP2(true)
 	f.server.Protocols.SetUnencryptedHTTP2(true)
 	p.running.Go(func() { _ = f.server.Serve(f) })

@@ -21,6 +21,10 @@ func (h host) Shared(name string, create func() any) any { return h.p.shared.get
 
 func (h host) Metrics() prometheus.Registerer { return h.p.metrics }
 
+func (h host) Statistics() Statistics { return h.p.Statistics() }
+
+func (h host) Upstreams() []UpstreamHealth { return h.p.Upstreams() }
+
 func (h host) Snapshot() View { return h.p.current.Load() }
 
 // sharedStates are what survives the instances of plugins, by name.

@@ -80,6 +80,8 @@ func newID() string {
 // was not sent the whole response.
 func (p *Proxy) serve(x *Exchange) error {
 	p.counts.requests.Add(1)
+	p.counts.busy.Add(1)
+	defer p.counts.busy.Add(-1)
 	x.match()
 	x.Matched = time.Now()
 	if x.Route != nil && !x.answered {
@@ -102,7 +104,9 @@ func (p *Proxy) serve(x *Exchange) error {
 		}
 	}
 	x.finishHeader()
+	p.counts.writing.Add(1)
 	err := x.down.respond(x)
+	p.counts.writing.Add(-1)
 	x.finish(err)
 	return err
 }

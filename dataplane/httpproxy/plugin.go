@@ -58,6 +58,10 @@ type Host interface {
 	Metrics() prometheus.Registerer
 	// Snapshot is what the gateway is configured with now.
 	Snapshot() View
+	// Statistics are the gateway's numbers, and Upstreams how its upstreams
+	// are, sorted by name.
+	Statistics() Statistics
+	Upstreams() []UpstreamHealth
 }
 
 // View is a part of the configuration as it is at one time.

@@ -66,7 +66,9 @@ type Proxy struct {
 	ctx     context.Context // of everything that lives as long as the Proxy
 	stop    context.CancelFunc
 	running sync.WaitGroup
-	once    sync.Once
+	// accepting ends when no more connections are taken in.
+	accepting sync.WaitGroup
+	once      sync.Once
 
 	updating sync.Mutex
 	config   *configuration
@@ -161,16 +163,14 @@ func (p *Proxy) View() View { return p.current.Load() }
 // Run serves until ctx ends. Then it takes no more requests, and lets those
 // under way end within Options.Drain.
 func (p *Proxy) Run(ctx context.Context) error {
-	var accepting sync.WaitGroup
 	for _, l := range p.listeners {
-		accepting.Go(func() { p.accept(l) })
+		p.accepting.Go(func() { p.accept(l) })
 	}
 	select {
 	case <-ctx.Done():
 	case <-p.ctx.Done():
 	}
 	p.drain()
-	accepting.Wait()
 	return p.Close()
 }
 
@@ -181,6 +181,7 @@ func (p *Proxy) Close() error {
 		for _, l := range p.listeners {
 			l.close()
 		}
+		p.accepting.Wait()
 		p.front.close()
 		p.conns.shutdown(p.ctx)
 		p.transport.close()
