@@ -9,8 +9,9 @@ import (
 // checks are what is asked of a request that was found by host, path and keys.
 type checks struct {
 	methods      uint16 // of commonMethods, by bit
-	otherMethods []string
 	anyMethod    bool
+	simple       bool // there is nothing else
+	otherMethods []string
 	headers      []header
 	snis         []string
 }
@@ -45,8 +46,15 @@ func (c *checks) setMethods(methods []string) {
 	}
 }
 
+func (c *checks) setSimple() {
+	c.simple = len(c.otherMethods) == 0 && len(c.headers) == 0 && len(c.snis) == 0
+}
+
 // fit tells whether a request fits; bit is that of its method.
 func (c *checks) fit(in *Input, bit uint16) bool {
+	if c.simple {
+		return c.anyMethod || c.methods&bit != 0
+	}
 	if !c.anyMethod && c.methods&bit == 0 && (bit != 0 || !slices.Contains(c.otherMethods, in.Method)) {
 		return false
 	}

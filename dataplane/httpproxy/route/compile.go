@@ -18,21 +18,22 @@ import (
 
 // compiled is a route as it is in the index.
 type compiled struct {
-	id        uuid.UUID
-	value     any
-	protocols Protocols
-	hosts     []host // none is any
-	rules     []*rule
-	keys      []key // what a request is looked up by, beside host and path
 	checks    checks
+	protocols Protocols
+	value     any
+	first     rule // what most routes have one of is beside what is asked of it
+	rules     []*rule
+	id        uuid.UUID
+	hosts     []host // none is any
+	keys      []key  // what a request is looked up by, beside host and path
 }
 
 // A rule is a route with one of its paths, or without.
 type rule struct {
-	order order
 	route *compiled
-	path  string         // plain, or what a path that fits re begins with
 	re    *regexp.Regexp // nil for plain paths
+	path  string         // plain, or what a path that fits re begins with
+	order order
 	names []string
 }
 
@@ -85,6 +86,7 @@ func compile(r *entity.Route, value any) (*compiled, error) {
 		return nil, err
 	}
 	c.setSNIs(r.SNIs)
+	c.checks.setSimple()
 	if c.protocols == 0 || attributes == 0 {
 		return c, nil // it matches nothing
 	}
@@ -92,18 +94,23 @@ func compile(r *entity.Route, value any) (*compiled, error) {
 		general: uint64(attributes)<<40 | bit(plain)<<33 | uint64(len(r.Headers))<<1,
 		created: r.CreatedAt, id: r.ID,
 	}
+	c.first = rule{order: o, route: c}
 	if len(r.Paths) == 0 {
-		c.rules = []*rule{{order: o, route: c}}
+		c.rules = []*rule{&c.first}
 	}
 	for i, p := range r.Paths {
-		rule := &rule{order: o, route: c, path: p}
-		rule.order.path, rule.order.fine = i, int64(len(p))
+		next := &c.first
+		if i > 0 {
+			next = &rule{order: o, route: c}
+		}
+		next.path = p
+		next.order.path, next.order.fine = i, int64(len(p))
 		if strings.HasPrefix(p, "~") {
-			if err := rule.setRegexp(p[1:], r.RegexPriority); err != nil {
+			if err := next.setRegexp(p[1:], r.RegexPriority); err != nil {
 				return nil, err
 			}
 		}
-		c.rules = append(c.rules, rule)
+		c.rules = append(c.rules, next)
 	}
 	return c, nil
 }

@@ -46,11 +46,12 @@ func (f *finder) hosts(x *index) {
 }
 
 func (f *finder) ports(p *ports, port int) {
-	for i := range *p {
-		if r := &(*p)[i]; r.port == 0 || r.port == port {
+	for i := range p.others {
+		if r := &p.others[i]; r.port == port {
 			f.paths(r.paths)
 		}
 	}
+	f.paths(p.any)
 }
 
 // paths looks at the rules whose paths the request's begins with.
@@ -61,18 +62,30 @@ func (f *finder) paths(root *node[bucket]) {
 }
 
 func (f *finder) bucket(b *bucket) {
-	for _, r := range b.rules {
-		if f.best != nil && r.order.compare(&f.best.order) >= 0 {
-			break
-		}
-		if r.route.checks.fit(f.in, f.method) && (r.re == nil || r.re.MatchString(f.in.Path)) {
-			f.best = r
-			break
+	// Most buckets have one rule: the list of all is not even looked at.
+	if b.best != nil && !f.try(b.best) {
+		for _, r := range b.rules[1:] {
+			if f.try(r) {
+				break
+			}
 		}
 	}
 	for i := range b.facets {
 		f.facet(&b.facets[i])
 	}
+}
+
+// try takes a rule if it fits and is better than what was found. It tells
+// whether those behind it need not be tried any more.
+func (f *finder) try(r *rule) bool {
+	if f.best != nil && r.order.compare(&f.best.order) >= 0 {
+		return true
+	}
+	if r.route.checks.fit(f.in, f.method) && (r.re == nil || r.re.MatchString(f.in.Path)) {
+		f.best = r
+		return true
+	}
+	return false
 }
 
 func (f *finder) facet(by *facet) {

@@ -20,18 +20,22 @@ type index struct {
 }
 
 // ports are rules by the port of a host entry.
-type ports []portRules
+type ports struct {
+	any    *node[bucket] // by path
+	others []portRules   // by port
+}
 
 type portRules struct {
-	port  int           // 0 is any
-	paths *node[bucket] // by path
+	port  int
+	paths *node[bucket]
 }
 
 // A bucket has the rules of one path and below.
 type bucket struct {
-	by     *edit
-	rules  []*rule // the best first
+	best   *rule // the first of rules, nil without
+	rules  []*rule
 	facets []facet // in the order of names
+	by     *edit
 }
 
 // A key is what a rule is looked up by: a header's value, or, if the name is
@@ -94,21 +98,26 @@ func (x *index) eachRule(c *compiled, by *edit, do change) {
 
 // change puts f's result in the place of the rules of a port.
 func (p *ports) change(port int, f func(*node[bucket]) *node[bucket]) *ports {
-	var all ports
+	var is ports
 	if p != nil {
-		all = slices.Clone(*p)
+		is = *p
 	}
-	i, found := slices.BinarySearchFunc(all, port, func(r portRules, port int) int { return cmp.Compare(r.port, port) })
-	if !found {
-		all = slices.Insert(all, i, portRules{port: port})
+	if port == 0 {
+		is.any = f(is.any)
+	} else {
+		is.others = slices.Clone(is.others)
+		i, found := slices.BinarySearchFunc(is.others, port, func(r portRules, port int) int { return cmp.Compare(r.port, port) })
+		if !found {
+			is.others = slices.Insert(is.others, i, portRules{port: port})
+		}
+		if is.others[i].paths = f(is.others[i].paths); is.others[i].paths == nil {
+			is.others = slices.Delete(is.others, i, i+1)
+		}
 	}
-	if all[i].paths = f(all[i].paths); all[i].paths == nil {
-		all = slices.Delete(all, i, i+1)
-	}
-	if len(all) == 0 {
+	if is.any == nil && len(is.others) == 0 {
 		return nil
 	}
-	return &all
+	return &is
 }
 
 // change does something to the bucket of a rule for each value of the keys.
@@ -141,6 +150,7 @@ func (b *bucket) add(r *rule, by *edit) *bucket {
 	if i, found := b.search(r); !found {
 		b.rules = slices.Insert(b.rules, i, r)
 	}
+	b.best = b.rules[0]
 	return b
 }
 
@@ -167,11 +177,14 @@ func (b *bucket) own(by *edit) *bucket {
 	if b.by == by {
 		return b
 	}
-	return &bucket{by: by, rules: slices.Clone(b.rules), facets: slices.Clone(b.facets)}
+	return &bucket{by: by, best: b.best, rules: slices.Clone(b.rules), facets: slices.Clone(b.facets)}
 }
 
 func (b *bucket) tidy() *bucket {
-	if len(b.rules) == 0 && len(b.facets) == 0 {
+	b.best = nil
+	if len(b.rules) > 0 {
+		b.best = b.rules[0]
+	} else if len(b.facets) == 0 {
 		return nil
 	}
 	return b
