@@ -234,6 +234,7 @@ func (s *Server) wire(ctx context.Context, registry *connectors.Registry) error 
 		AllowPlaintext: s.conf.AllowPlaintext,
 		TrustForwarded: s.conf.TrustForwarded,
 		ProxyForbids:   s.conf.ProxyForbids,
+		PluginKind:     s.gateway.Kind,
 	})
 	if err != nil {
 		return err

@@ -96,6 +96,10 @@ func (g *Gateway) kindOf(c *entity.Collection, doc map[string]any) (*entity.Coll
 	return nil, invalid(entity.NotEnabled(name))
 }
 
+// Kind is the collection of the plugins of one kind; nil if there is none of
+// that name.
+func (g *Gateway) Kind(name string) *entity.Collection { return g.kinds[name] }
+
 // collectionOf is kindOf for a document that is stored.
 func (g *Gateway) collectionOf(c *entity.Collection, doc map[string]any) *entity.Collection {
 	if of, err := g.kindOf(c, doc); err == nil {

@@ -12,13 +12,15 @@ type Dialect int
 
 // The dialects.
 const (
-	// Catalog is that of the catalogue, and of every path that no other has: it
-	// is strict about what it is sent.
+	// Catalog is that of the catalogue, and of every path below /api that no
+	// other has: it is strict about what it is sent.
 	Catalog Dialect = iota
 	// Proxy is that of the proxy's API, JSON:API.
 	Proxy
 	// Databases is that of databases as a service: HAL-like, and lenient.
 	Databases
+	// Gateway is that of the HTTP gateway, and of every path that no other has.
+	Gateway
 )
 
 // DialectOf is the dialect that a path is served in.
@@ -27,8 +29,8 @@ func DialectOf(path string) Dialect {
 		return Proxy
 	}
 	below, ok := strings.CutPrefix(path, "/api")
-	if !ok {
-		return Catalog
+	if !ok || below != "" && below[0] != '/' {
+		return Gateway
 	}
 	if below == "" || below == "/" {
 		return Databases
@@ -36,9 +38,7 @@ func DialectOf(path string) Dialect {
 	collection, _, _ := strings.Cut(below[1:], "/")
 	switch collection {
 	case "database", "credential", "plan", "environment", "project", "engine", "engine_type", "team", "task", "snapshot", "difference":
-		if below[0] == '/' {
-			return Databases
-		}
+		return Databases
 	}
 	return Catalog
 }
@@ -60,6 +60,8 @@ func (d Dialect) speaker() dialect {
 		return proxyDialect{}
 	case Databases:
 		return databaseDialect{}
+	case Gateway:
+		return gatewayDialect{}
 	default:
 		return catalogDialect{}
 	}

@@ -25,6 +25,8 @@ func TestDialectOf(t *testing.T) {
 			want = Databases
 		case r.segments[0] == "v1":
 			want = Proxy
+		case strings.HasPrefix(r.method, "/backplane.gateway."):
+			want = Gateway
 		}
 		if got := DialectOf("/" + strings.Join(r.segments, "/")); got != want {
 			t.Errorf("%s %s is in dialect %d, want %d", r.verb, r.segments, got, want)
@@ -32,7 +34,7 @@ func TestDialectOf(t *testing.T) {
 	}
 	for path, want := range map[string]Dialect{
 		"/api": Databases, "/api/": Databases, "/api/database/": Databases, "/api/plan/1/x": Databases, "/v1/auth": Proxy,
-		"/": Catalog, "/apix": Catalog, "/apidatabase": Catalog, "/api/databases": Catalog, "/api/projects": Catalog, "/api//": Catalog, "/api/nothing": Catalog,
+		"/": Gateway, "/apix": Gateway, "/apidatabase": Gateway, "/nothing": Gateway, "/api/databases": Catalog, "/api/projects": Catalog, "/api//": Catalog, "/api/nothing": Catalog,
 	} {
 		if got := DialectOf(path); got != want {
 			t.Errorf("%s is in dialect %d, want %d", path, got, want)

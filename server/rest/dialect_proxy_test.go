@@ -43,7 +43,7 @@ func TestProxyPaths(t *testing.T) {
 	for path, want := range map[string]Dialect{
 		"/v1": Proxy, "/v1/": Proxy, "/v1/nothing": Proxy, "/v1/services": Proxy, "/servers": Proxy, "/servers/": Proxy, "/servers/a": Proxy,
 		"/listeners": Proxy, "/filters/x": Proxy, "/monitors": Proxy, "/sessions": Proxy, "/users/inet": Proxy, "/maxscale/logs/data": Proxy, "/auth": Proxy, "/sql": Proxy,
-		"/services": Catalog, "/services/x/start": Catalog, "/v1x": Catalog, "/v10/services": Catalog, "/": Catalog, "/serversx": Catalog, "/routes": Catalog,
+		"/services": Gateway, "/services/x/start": Gateway, "/v1x": Gateway, "/v10/services": Gateway, "/": Gateway, "/serversx": Gateway, "/routes": Gateway,
 	} {
 		if got := DialectOf(path); got != want {
 			t.Errorf("%s is in dialect %d, want %d", path, got, want)

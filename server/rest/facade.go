@@ -17,9 +17,9 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
 
+	"github.com/backplane/backplane/dataplane/httpproxy/entity"
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
-	gatewayv1 "github.com/backplane/backplane/gen/backplane/gateway/v1"
 	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
 	proxyv1 "github.com/backplane/backplane/gen/backplane/proxy/v1"
 	"github.com/backplane/backplane/internal/errs"
@@ -50,6 +50,9 @@ type Options struct {
 	// ProxyForbids makes 403 of each 400 that a change through the proxy's API
 	// is refused with, as its first version had it.
 	ProxyForbids bool
+	// PluginKind is the collection of the plugins of one kind; nil if there is
+	// none of that name.
+	PluginKind func(name string) *entity.Collection
 	// Ready says why the program is not ready, or nil.
 	Ready func(ctx context.Context) error
 }
@@ -63,6 +66,7 @@ type facade struct {
 	// patterns in turn.
 	muxes map[string]*runtime.ServeMux
 	watch map[string]watcher
+	conn  grpc.ClientConnInterface
 
 	identities identityv1.IdentityAdminClient
 }
@@ -74,8 +78,7 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 	services, identities := catalogv1.NewServiceCatalogClient(conn), identityv1.NewIdentityAdminClient(conn)
 	databases, credentials := dbaasv1.NewDatabaseAdminClient(conn), dbaasv1.NewCredentialAdminClient(conn)
 	proxies := proxyv1.NewProxyServiceClient(conn)
-	gatewayMux, consumerMux, nodeMux := f.newMux(), f.newMux(), f.newMux()
-	f.identities = identities
+	f.identities, f.conn = identities, conn
 	f.watch = map[string]watcher{
 		catalogv1.ServiceCatalog_WatchServices_FullMethodName: watchServices(services),
 		identityv1.IdentityAdmin_WatchAudit_FullMethodName:    watchAudit(identities),
@@ -84,17 +87,14 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 	}
 	catalogMux, identityMux, databaseMux, credentialMux, proxyMux := f.newMux(), f.newMux(), f.newMux(), f.newMux(), f.newMux()
 	f.muxes = map[string]*runtime.ServeMux{
-		catalogv1.ServiceCatalog_ServiceDesc.ServiceName:  catalogMux,
-		identityv1.IdentityAdmin_ServiceDesc.ServiceName:  identityMux,
-		dbaasv1.DatabaseAdmin_ServiceDesc.ServiceName:     databaseMux,
-		dbaasv1.CredentialAdmin_ServiceDesc.ServiceName:   credentialMux,
-		proxyv1.ProxyService_ServiceDesc.ServiceName:      proxyMux,
-		gatewayv1.GatewayService_ServiceDesc.ServiceName:  gatewayMux,
-		gatewayv1.ConsumerService_ServiceDesc.ServiceName: consumerMux,
-		gatewayv1.NodeService_ServiceDesc.ServiceName:     nodeMux,
+		catalogv1.ServiceCatalog_ServiceDesc.ServiceName: catalogMux,
+		identityv1.IdentityAdmin_ServiceDesc.ServiceName: identityMux,
+		dbaasv1.DatabaseAdmin_ServiceDesc.ServiceName:    databaseMux,
+		dbaasv1.CredentialAdmin_ServiceDesc.ServiceName:  credentialMux,
+		proxyv1.ProxyService_ServiceDesc.ServiceName:     proxyMux,
 	}
 	for _, r := range f.routes {
-		if f.muxes[r.service] == nil {
+		if f.muxes[r.service] == nil && !strings.HasPrefix(r.service, gatewayPackage) {
 			return nil, fmt.Errorf("%s has no handlers", r.service)
 		}
 	}
@@ -104,9 +104,6 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 		dbaasv1.RegisterDatabaseAdminHandlerClient(ctx, databaseMux, databases),
 		dbaasv1.RegisterCredentialAdminHandlerClient(ctx, credentialMux, credentials),
 		proxyv1.RegisterProxyServiceHandlerClient(ctx, proxyMux, proxies),
-		gatewayv1.RegisterGatewayServiceHandlerClient(ctx, gatewayMux, gatewayv1.NewGatewayServiceClient(conn)),
-		gatewayv1.RegisterConsumerServiceHandlerClient(ctx, consumerMux, gatewayv1.NewConsumerServiceClient(conn)),
-		gatewayv1.RegisterNodeServiceHandlerClient(ctx, nodeMux, gatewayv1.NewNodeServiceClient(conn)),
 	)
 	if err != nil {
 		return nil, err

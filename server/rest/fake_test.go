@@ -18,6 +18,7 @@ import (
 
 	"github.com/backplane/backplane/ent/schema"
 	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
+	gatewayv1 "github.com/backplane/backplane/gen/backplane/gateway/v1"
 	proxyv1 "github.com/backplane/backplane/gen/backplane/proxy/v1"
 	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/internal/telemetry"
@@ -166,6 +167,9 @@ func facadeOf(t testing.TB, f *fake, adjust func(*Options)) *httptest.Server {
 	dbaasv1.RegisterDatabaseAdminServer(conn, f)
 	dbaasv1.RegisterCredentialAdminServer(conn, f)
 	proxyv1.RegisterProxyServiceServer(conn, &proxyFake{fake: f})
+	gatewayv1.RegisterGatewayServiceServer(conn, gatewayv1.UnimplementedGatewayServiceServer{})
+	gatewayv1.RegisterConsumerServiceServer(conn, gatewayv1.UnimplementedConsumerServiceServer{})
+	gatewayv1.RegisterNodeServiceServer(conn, gatewayv1.UnimplementedNodeServiceServer{})
 	o := Options{Conn: conn, Gate: gate, Metrics: http.NotFoundHandler(), Ready: func(context.Context) error { return nil }}
 	if adjust != nil {
 		adjust(&o)

@@ -25,6 +25,7 @@ type route struct {
 	query    map[string]bool // parameters that the RPC has
 	fields   protoreflect.FieldDescriptors
 	content  protoreflect.MessageDescriptor // what a body is decoded into; nil without one
+	input    protoreflect.MessageDescriptor
 	output   protoreflect.MessageDescriptor
 }
 
@@ -61,7 +62,7 @@ func bindings(m protoreflect.MethodDescriptor) (out []route) {
 		b := route{
 			verb: verb, segments: split(path), service: service, method: "/" + service + "/" + string(m.Name()),
 			body: r.GetBody() != "", stream: m.IsStreamingServer(), query: map[string]bool{}, fields: m.Input().Fields(),
-			output: m.Output(),
+			input: m.Input(), output: m.Output(),
 		}
 		switch field := b.fields.ByTextName(r.GetBody()); {
 		case field != nil:
