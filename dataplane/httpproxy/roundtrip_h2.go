@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/backplane/backplane/dataplane/httpproxy/urlpath"
@@ -116,7 +117,7 @@ func (x *Exchange) h2Request(ctx context.Context, h *h2Response) *http.Request {
 		b, _ := io.ReadAll(kept)
 		req.Body = io.NopCloser(bytes.NewReader(b))
 	} else if r.Body != nil {
-		req.Body = h2Body{r.Body, h.overdue, h.read}
+		req.Body = &h2Body{Reader: r.Body, overdue: h.overdue, read: h.read, down: x.down}
 	}
 	return req
 }
@@ -126,15 +127,26 @@ type h2Body struct {
 	io.Reader
 	overdue *time.Timer
 	read    time.Duration
+	down    downstream
+	ended   atomic.Bool
 }
 
-func (b h2Body) Read(p []byte) (int, error) {
+func (b *h2Body) Read(p []byte) (int, error) {
 	n, err := b.Reader.Read(p)
 	b.overdue.Reset(b.read)
+	if err != nil {
+		b.ended.Store(true)
+	}
 	return n, err
 }
 
-func (h2Body) Close() error { return nil }
+// Close ends a Read that waits for the client: net/http waits for it.
+func (b *h2Body) Close() error {
+	if !b.ended.Load() {
+		b.down.interrupt()
+	}
+	return nil
+}
 
 // Read reads the body. Its trailers are there when it has ended.
 func (h *h2Response) Read(p []byte) (int, error) {

@@ -15,7 +15,7 @@ import (
 // What Linger waits for.
 const (
 	lingerTime  = 2 * time.Second
-	lingerBytes = 1 << 20
+	lingerBytes = 64 << 20
 )
 
 // States of a Server.
