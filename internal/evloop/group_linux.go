@@ -26,8 +26,8 @@ func New(n int) (*Group, error) { return newGroup(n, 10*time.Millisecond) }
 func newGroup(n int, tick time.Duration) (*Group, error) {
 	g := &Group{}
 	g.watch.init(tick)
-	for range max(n, 1) {
-		l, err := newLoop(g)
+	for i := range max(n, 1) {
+		l, err := newLoop(g, i)
 		if err != nil {
 			for _, l := range g.loops {
 				l.free()

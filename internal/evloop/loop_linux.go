@@ -19,10 +19,11 @@ const (
 // are for. A goroutine runs it; when a task keeps that one for too long
 // another takes the loop over.
 type loop struct {
-	group *Group
-	poll  int // epoll
-	alarm int // eventfd that ends the waiting
-	tasks atomic.Int32
+	group  *Group
+	number int // among the group's
+	poll   int // epoll
+	alarm  int // eventfd that ends the waiting
+	tasks  atomic.Int32
 
 	// phase is odd while a task runs. Who makes it even again has the loop,
 	// with all that follows.
@@ -41,7 +42,7 @@ type loop struct {
 	ending bool
 }
 
-func newLoop(g *Group) (*loop, error) {
+func newLoop(g *Group, number int) (*loop, error) {
 	poll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
@@ -51,7 +52,7 @@ func newLoop(g *Group) (*loop, error) {
 		syscall.Close(poll) //nolint:errcheck // there is nothing in it
 		return nil, os.NewSyscallError("eventfd", errno)
 	}
-	l := &loop{group: g, poll: poll, alarm: int(r)}
+	l := &loop{group: g, number: number, poll: poll, alarm: int(r)}
 	if err := l.add(l.alarm, 0); err != nil {
 		l.free()
 		return nil, err

@@ -11,6 +11,10 @@ func (c *Conn) SyscallConn() (syscall.RawConn, error) { return (*rawConn)(c), ni
 
 type rawConn Conn
 
+// unknownBytes is what a call takes of the budget of bytes of which it is not
+// known how many have passed.
+const unknownBytes = budgetBytes / 8
+
 // Control implements syscall.RawConn.
 func (r *rawConn) Control(f func(fd uintptr)) error {
 	c := (*Conn)(r)
@@ -48,6 +52,9 @@ func (c *Conn) until(f func(fd uintptr) bool, ready, expired, task, channel uint
 		}
 		c.release()
 		if done {
+			if t := c.task.Load(); t.Inside() {
+				t.spend(unknownBytes)
+			}
 			return nil
 		}
 		if s := c.state.Load(); s&expired != 0 {

@@ -121,19 +121,38 @@ func (t *Task) Yield() {
 	}
 }
 
-// Outside runs f off the loop, where it may take its time and wait for
-// whatever it likes. Within f, and where there is no task, it just calls f.
+// Leave has the task go on off its loop, where it may take its time and wait
+// for whatever it likes, until Return. Its connections may be used by other
+// goroutines, too, meanwhile.
+func (t *Task) Leave() {
+	if t.Inside() {
+		t.inside = false
+		t.pause(leaves)
+	}
+}
+
+// Return brings a task back that has left its loop.
+func (t *Task) Return() {
+	if t != nil && !t.inside {
+		t.pause(returns)
+		t.enter()
+	}
+}
+
+// Outside runs f between Leave and Return. Within f, and where there is no task,
+// it just calls f.
 func (t *Task) Outside(f func()) {
 	if !t.Inside() {
 		f()
 		return
 	}
-	t.inside = false
-	t.pause(leaves)
+	t.Leave()
 	f()
-	t.pause(returns)
-	t.enter()
+	t.Return()
 }
+
+// Loop is the number of the task's loop, from 0 on.
+func (t *Task) Loop() int { return t.loop.number }
 
 // aside goes on with a task that has left its loop, on a goroutine of its own.
 func (t *Task) aside() {

@@ -55,6 +55,46 @@ func TestOutsideHoldsNobodyUp(t *testing.T) {
 	first()
 }
 
+// TestLeave has a task read from a connection while another goroutine writes to
+// it, until it returns.
+func TestLeave(t *testing.T) {
+	g := group(t, 1)
+	c, there := pair(t, g)
+	const size = 4 << 20 // more than fits into the kernel's buffers
+	wait := task(t, g, func(task *Task) {
+		bound(t, task, c)
+		task.Return() // it is there
+		task.Leave()
+		task.Leave()
+		var wrote sync.WaitGroup
+		wrote.Go(func() {
+			if _, err := c.Write(make([]byte, size)); err != nil {
+				t.Error(err)
+			}
+		})
+		if _, err := c.Read(make([]byte, 1)); err != nil || task.Inside() {
+			t.Error(err, task.Inside())
+		}
+		wrote.Wait()
+		if task.Return(); !task.Inside() {
+			t.Error("it has not returned")
+		}
+		if _, err := c.Read(make([]byte, 1)); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := io.CopyN(io.Discard, there, size/2); err != nil {
+		t.Fatal(err)
+	}
+	_, err := there.Write([]byte("x"))
+	must(t, err)
+	_, err = io.CopyN(io.Discard, there, size/2)
+	must(t, err)
+	_, err = there.Write([]byte("y"))
+	must(t, err)
+	wait()
+}
+
 // TestStuckTaskIsLeft has a task that blocks its loop: others go on, and it
 // does as well once it can.
 func TestStuckTaskIsLeft(t *testing.T) {

@@ -35,6 +35,15 @@ func (*Task) Inside() bool { return false }
 // Yield lets other tasks of the loop have their turn.
 func (*Task) Yield() {}
 
+// Leave does nothing.
+func (*Task) Leave() {}
+
+// Return does nothing.
+func (*Task) Return() {}
+
+// Loop is the number of the task's loop.
+func (*Task) Loop() int { return 0 }
+
 // Outside calls f.
 func (*Task) Outside(f func()) { f() }
 

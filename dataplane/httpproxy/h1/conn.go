@@ -7,6 +7,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/backplane/backplane/internal/evloop"
 )
 
 // errFull is that a head does not fit the largest buffer.
@@ -31,6 +33,9 @@ type conn struct {
 	n    int // what poll has read
 	err  error
 	seen bool // what look has found
+
+	events *evloop.Conn // beneath, where that is on an event loop
+	loop   *evloop.Conn // the same where there is no TLS
 
 	first [1]byte
 	in    []byte // nil when nothing is buffered
@@ -148,8 +153,11 @@ func (c *conn) room() error {
 
 // readTo reads past the buffer what there is, and waits if there is nothing.
 func (c *conn) readTo(p []byte) (int, error) {
-	if c.raw == nil {
+	switch {
+	case c.raw == nil:
 		return c.plain(p)
+	case c.loop != nil:
+		return c.readLoop(p)
 	}
 	c.dst, c.from, c.to = p, 0, len(p)
 	err := c.raw.Read(c.poll)
@@ -168,6 +176,9 @@ func (c *conn) lend(size, from, to int) (b []byte, n int, err error) {
 		}
 		return b, n, nil
 	}
+	if c.loop != nil {
+		return c.lendLoop(size, from, to)
+	}
 	c.size, c.from, c.to = size, from, to
 	n, err = c.result(c.raw.Read(c.poll))
 	b, c.dst = c.dst, nil
@@ -185,6 +196,46 @@ func (c *conn) result(err error) (int, error) {
 	}
 	c.n, c.err, c.size = 0, nil, 0
 	return n, err
+}
+
+// readLoop is readTo on an event loop.
+func (c *conn) readLoop(p []byte) (int, error) {
+	for {
+		n, err := c.loop.TryRead(p)
+		switch {
+		case err == evloop.ErrAgain:
+			if err = c.loop.WaitRead(); err != nil {
+				return 0, err
+			}
+		case err == nil && n == 0:
+			return 0, io.EOF
+		default:
+			return n, err
+		}
+	}
+}
+
+// lendLoop is lend on an event loop, which knows whether there is something to
+// read.
+func (c *conn) lendLoop(size, from, to int) (b []byte, n int, err error) {
+	for {
+		if err := c.loop.WaitRead(); err != nil {
+			return nil, 0, err
+		}
+		b := take(size)
+		n, err := c.loop.TryRead(b[from:to])
+		if n > 0 {
+			return b, n, nil
+		}
+		give(b)
+		switch err {
+		case evloop.ErrAgain:
+		case nil:
+			return nil, 0, io.EOF
+		default:
+			return nil, 0, err
+		}
+	}
 }
 
 func (c *conn) plain(p []byte) (int, error) {

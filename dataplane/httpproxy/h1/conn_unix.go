@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"github.com/backplane/backplane/internal/evloop"
 )
 
 // pollable arranges for reads that take a buffer only once there is something
@@ -22,6 +24,9 @@ func (c *conn) pollable() {
 		c.base, _ = nc.SyscallConn()
 	case *net.UnixConn:
 		c.base, _ = nc.SyscallConn()
+	case *evloop.Conn:
+		c.base, _ = nc.SyscallConn()
+		c.events = nc
 	}
 	if c.base == nil {
 		return
@@ -29,6 +34,7 @@ func (c *conn) pollable() {
 	c.look = c.tryLook
 	if nc == c.nc {
 		c.raw, c.poll = c.base, c.tryRead
+		c.loop = c.events
 	}
 }
 
@@ -63,7 +69,7 @@ func (c *conn) tryRead(fd uintptr) bool {
 // silent tells, without waiting, whether the peer has neither said anything nor
 // closed the connection.
 func (c *conn) silent() bool {
-	if c.base == nil {
+	if c.base == nil || c.events != nil && !c.events.Readable() {
 		return true
 	}
 	c.seen = true
