@@ -99,6 +99,9 @@ func (e *EntityError) Error() string { return fmt.Sprintf("%s %s: %v", e.Kind, e
 
 func (e *EntityError) Unwrap() error { return e.Err }
 
+// ErrClosed is that the Proxy has ended.
+var ErrClosed = errors.New("the gateway has ended")
+
 // Update changes what is served. It has taken effect when it returns, for all
 // requests that begin afterwards; those under way end as they have begun. An
 // entity that cannot be used is left out, or is served with an error where to
@@ -107,6 +110,9 @@ func (e *EntityError) Unwrap() error { return e.Err }
 func (p *Proxy) Update(u Update) error {
 	p.updating.Lock()
 	defer p.updating.Unlock()
+	if p.ctx.Err() != nil {
+		return ErrClosed
+	}
 	b := p.begin()
 	if u.Reset {
 		b.removeOthers(&u.Put)
