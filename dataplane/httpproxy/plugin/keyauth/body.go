@@ -155,5 +155,6 @@ func (b *body) without(name string) ([]byte, error) {
 		_, err = part.Write(content)
 		return err
 	})
-	return out.Bytes(), errors.Join(err, w.Close())
+	err = errors.Join(err, w.Close())
+	return out.Bytes(), err
 }
