@@ -43,7 +43,7 @@ var services = &Collection{
 		),
 		Checks: []schema.Check{
 			schema.NullIf("protocol", []any{"tcp", "tls", "udp", "grpc", "grpcs"}, "path"),
-			schema.NullUnless("protocol", withTLS, "client_certificate"),
+			schema.NullUnless("protocol", withCertificate, "client_certificate"),
 			schema.NullUnless("protocol", withTLS, "tls_verify"),
 			schema.NullUnless("protocol", withTLS, "tls_verify_depth"),
 			schema.NullUnless("protocol", withTLS, "ca_certificates"),
@@ -54,6 +54,10 @@ var services = &Collection{
 
 // withTLS are the protocols of services that may say how TLS is used.
 var withTLS = []any{"https", "tls"}
+
+// withCertificate are the protocols of services that may have a certificate to
+// show: documents have it before the protocol becomes one with TLS.
+var withCertificate = []any{"http", "https", "tls"}
 
 var (
 	urlScheme = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*):`)
