@@ -7,12 +7,10 @@ import (
 	"fmt"
 
 	"github.com/backplane/backplane/dataplane/httpproxy"
+	"github.com/backplane/backplane/dataplane/httpproxy/builtin"
 	"github.com/backplane/backplane/server/gateway"
 	"github.com/backplane/backplane/server/keys"
 )
-
-// gatewayModules are the plugins of the HTTP gateway.
-func gatewayModules() []httpproxy.PluginModule { return nil }
 
 // newGateway makes the API of the HTTP gateway.
 func (s *Server) newGateway(ctx context.Context) (*gateway.Gateway, error) {
@@ -21,7 +19,7 @@ func (s *Server) newGateway(ctx context.Context) (*gateway.Gateway, error) {
 		return nil, fmt.Errorf("key of the gateway: %w", err)
 	}
 	return gateway.New(gateway.Options{
-		Store: s.store, Keys: s.keys, Catalog: s.catalog, Modules: gatewayModules(), Log: s.log, HashKey: key,
+		Store: s.store, Keys: s.keys, Catalog: s.catalog, Modules: builtin.Modules(), Log: s.log, HashKey: key,
 	}), nil
 }
 
@@ -35,7 +33,7 @@ func newHashKey() []byte {
 // what the store holds.
 func (s *Server) startGateway(ctx context.Context) (*httpproxy.Proxy, error) {
 	plane, err := httpproxy.New(httpproxy.Options{
-		HTTP: s.conf.GatewayHTTP, HTTPS: s.conf.GatewayHTTPS, Modules: gatewayModules(), Logger: s.log, Metrics: s.metrics.Registry,
+		HTTP: s.conf.GatewayHTTP, HTTPS: s.conf.GatewayHTTPS, Modules: builtin.Modules(), Logger: s.log, Metrics: s.metrics.Registry,
 		TrustedIPs: s.conf.TrustedIPs, Drain: drainTimeout,
 	})
 	if err != nil {

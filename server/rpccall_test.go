@@ -109,8 +109,8 @@ func (r *rpc) stream(ctx context.Context, conn *grpc.ClientConn, response proto.
 }
 
 // overREST makes the call and returns the status, "" when the RPC is not
-// reachable that way. What databases as a service answer with 201 or 204 is a
-// mere 200 over gRPC, and so here.
+// reachable that way. What is answered with 201 or 204 is a mere 200 over gRPC,
+// and so here.
 func (r *rpc) overREST(t *testing.T, s *servertest.Server, authorization string) string {
 	t.Helper()
 	verb, path, body := r.http(t)
@@ -132,14 +132,20 @@ func (r *rpc) overREST(t *testing.T, s *servertest.Server, authorization string)
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if (r.ofDatabases() || r.ofProxy()) && (resp.StatusCode == http.StatusCreated || resp.StatusCode == http.StatusNoContent) {
+	if (r.ofDatabases() || r.ofProxy() || r.ofGateway()) && (resp.StatusCode == http.StatusCreated || resp.StatusCode == http.StatusNoContent) {
 		return "200"
 	}
 	if r.ofProxy() {
 		return r.fromProxy(t, resp, verb)
 	}
+	if r.ofGateway() && resp.StatusCode == http.StatusBadRequest {
+		return "422" // as other APIs would have it
+	}
 	return fmt.Sprint(resp.StatusCode)
 }
+
+// ofGateway reports whether the RPC is one of the HTTP gateway.
+func (r *rpc) ofGateway() bool { return r.desc.ParentFile().Package() == "backplane.gateway.v1" }
 
 // ofProxy reports whether the RPC is one of the database proxy.
 func (r *rpc) ofProxy() bool { return r.desc.ParentFile().Package() == "backplane.proxy.v1" }

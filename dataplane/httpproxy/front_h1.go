@@ -83,7 +83,7 @@ func (c *h1Conn) unreadable(x *Exchange, err error) bool {
 		return false
 	}
 	c.take(x)
-	x.Request.Target = "/"
+	x.Request.origin = "/"
 	x.begin(c.ctx, c.info, c)
 	x.refuse(protocol.Status, statusMessage(protocol.Status), FromPlugin)
 	x.finishHeader()
@@ -107,7 +107,7 @@ func statusMessage(status int) string {
 // take hands the request that was read over to the Exchange.
 func (c *h1Conn) take(x *Exchange) {
 	from, to := &c.request, &x.Request
-	to.Method, to.Target, to.Host = from.Method, from.Target, from.Host
+	to.Method, to.Target, to.origin, to.Host = from.Method, from.Target, from.Path, from.Host
 	to.ProtoMajor, to.ProtoMinor = from.ProtoMajor, from.ProtoMinor
 	to.ContentLength, to.Body = from.ContentLength, from.Body
 	to.Upgrade, to.ExpectContinue = from.Upgrade, from.ExpectContinue

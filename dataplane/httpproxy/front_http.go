@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // httpFront is the front end of HTTP/2: net/http's server, which is given
@@ -31,6 +32,7 @@ func newHTTPFront(p *Proxy) *httpFront {
 		ReadHeaderTimeout: p.options.HeadTimeout,
 		IdleTimeout:       p.options.IdleTimeout,
 		MaxHeaderBytes:    maxHead,
+		HTTP2:             &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		// What goes wrong with a client's connection is no news.
 		ErrorLog:  slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 		Protocols: new(http.Protocols),
@@ -51,6 +53,12 @@ func newHTTPFront(p *Proxy) *httpFront {
 	p.running.Go(func() { _ = f.server.Serve(f) })
 	return f
 }
+
+// Connections on which nothing is said are asked whether they are there still.
+const (
+	pingAfter   = 30 * time.Second
+	pingTimeout = 15 * time.Second
+)
 
 // connectionKey is the key of the connection in contexts of requests.
 type connectionKey struct{}
@@ -88,7 +96,11 @@ func (f *httpFront) serve(c net.Conn) {
 // ServeHTTP serves a request.
 func (f *httpFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := f.p.exchanges.take(f.p)
-	fromHTTPRequest(x, r)
+	timeout := f.p.options.BodyTimeout
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+		timeout = 0 // such a stream may be silent for long
+	}
+	fromHTTPRequest(x, w, r, timeout)
 	c, _ := r.Context().Value(connectionKey{}).(*connection)
 	x.begin(r.Context(), c, httpDownstream{w, r})
 	err := f.p.serve(x)
@@ -100,14 +112,33 @@ func (f *httpFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func fromHTTPRequest(x *Exchange, r *http.Request) {
+// httpBody is the body of a request. The client may take a while between two
+// reads, and no longer.
+type httpBody struct {
+	io.Reader
+	stream  *http.ResponseController
+	timeout time.Duration
+}
+
+func (b *httpBody) Read(p []byte) (int, error) {
+	if b.timeout > 0 {
+		_ = b.stream.SetReadDeadline(time.Now().Add(b.timeout)) // what fails here fails again in reading
+	}
+	return b.Reader.Read(p)
+}
+
+// fromHTTPRequest takes over a request. The timeout is that of its body.
+func fromHTTPRequest(x *Exchange, w http.ResponseWriter, r *http.Request, timeout time.Duration) {
 	q := &x.Request
-	q.Method, q.Target, q.Host = r.Method, r.RequestURI, r.Host
+	q.Method, q.Target, q.origin, q.Host = r.Method, r.RequestURI, r.RequestURI, r.Host
 	q.ProtoMajor, q.ProtoMinor = r.ProtoMajor, r.ProtoMinor
 	fromHTTPHeader(&q.Header, r.Header)
-	q.ContentLength, q.Body = r.ContentLength, r.Body
+	q.ContentLength, q.Body = r.ContentLength, &httpBody{r.Body, http.NewResponseController(w), timeout}
 	if q.ContentLength == 0 {
 		q.Body = http.NoBody
+	}
+	if !strings.HasPrefix(q.origin, "/") && q.origin != "*" {
+		q.origin = r.URL.RequestURI()
 	}
 	q.trailers = strings.EqualFold(r.Header.Get("Te"), "trailers")
 }
@@ -166,6 +197,7 @@ func (d httpDownstream) respond(x *Exchange) error {
 	for {
 		n, err := res.Body.Read(buf[:])
 		if n > 0 {
+			_ = flush.SetWriteDeadline(time.Now().Add(x.proxy.options.BodyTimeout)) // what fails here fails again in writing
 			if _, werr := d.w.Write(buf[:n]); werr != nil {
 				return werr
 			}

@@ -256,7 +256,7 @@ func TestStatistics(t *testing.T) {
 
 // TestHost is what plugins may use of the gateway.
 func TestHost(t *testing.T) {
-	type state struct{ n int }
+	type state struct{ _ int }
 	ended := make(chan struct{})
 	var states []*state
 	module := httpproxy.PluginModule{Name: "p", New: func(o httpproxy.PluginOptions) (httpproxy.Plugin, error) {

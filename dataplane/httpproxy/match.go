@@ -1,7 +1,6 @@
 package httpproxy
 
 import (
-	"net"
 	"net/http"
 	"strings"
 
@@ -64,7 +63,7 @@ func (x *Exchange) checkProtocol() {
 	case x.matched.NeedsTLS && x.Route.HTTPSRedirectStatusCode != http.StatusUpgradeRequired &&
 		x.Route.HTTPSRedirectStatusCode != 0:
 		x.Exit(x.Route.HTTPSRedirectStatusCode, "", nil)
-		x.Response.Header.Set("Location", "https://"+hostOnly(x.Request.Host)+originTarget(x.Request.Target))
+		x.Response.Header.Set("Location", "https://"+hostOnly(x.Request.Host)+x.Request.origin)
 	case x.matched.NeedsTLS:
 		x.refuse(http.StatusUpgradeRequired, "Please use HTTPS protocol", FromPlugin)
 		x.upgrade = "TLS/1.2, HTTP/1.1"
@@ -93,19 +92,3 @@ func hostOnly(authority string) string {
 	}
 	return authority[:colon]
 }
-
-// originTarget is the path and query of a target, which may be absolute.
-func originTarget(target string) string {
-	if strings.HasPrefix(target, "/") {
-		return target
-	}
-	if _, rest, ok := strings.Cut(target, "://"); ok {
-		if slash := strings.IndexAny(rest, "/?"); slash >= 0 && rest[slash] == '/' {
-			return rest[slash:]
-		}
-	}
-	return "/"
-}
-
-// dialable is a host with brackets around it if it needs them, and a port.
-func dialable(host, port string) string { return net.JoinHostPort(strings.Trim(host, "[]"), port) }

@@ -35,7 +35,7 @@ func (x *Exchange) begin(ctx context.Context, c *connection, d downstream) {
 	if x.trusted {
 		r.Client = x.proxy.clientOf(r)
 	}
-	path, query, has := strings.Cut(originTarget(r.Target), "?")
+	path, query, has := strings.Cut(r.origin, "?")
 	r.RawPath, r.Query, r.HasQuery = path, query, has
 }
 
@@ -187,6 +187,25 @@ func (x *Exchange) finishHeader() {
 		h.Set("X-Kong-Response-Latency", milliseconds(now.Sub(x.Started)))
 	}
 	h.Set("X-Kong-Request-Id", x.ID)
+	if !h.Has("Date") {
+		h.Add("Date", x.proxy.date(now))
+	}
+}
+
+// second is a time as it is in headers.
+type second struct {
+	unix int64
+	text string
+}
+
+// date is a time as it is in headers.
+func (p *Proxy) date(now time.Time) string {
+	d := p.dated.Load()
+	if d == nil || d.unix != now.Unix() {
+		d = &second{now.Unix(), now.UTC().Format(http.TimeFormat)}
+		p.dated.Store(d)
+	}
+	return d.text
 }
 
 // status is what the client is told.

@@ -20,8 +20,6 @@ type route = func(*entity.Route)
 
 func protocols(p ...string) route { return func(r *entity.Route) { r.Protocols = p } }
 
-func hosts(h ...string) route { return func(r *entity.Route) { r.Hosts = h } }
-
 // wantMessage fails the test unless a response is a local one with a message.
 func wantMessage(t *testing.T, res *gatewaytest.Response, status int, message string) {
 	t.Helper()

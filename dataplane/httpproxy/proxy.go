@@ -87,6 +87,7 @@ type Proxy struct {
 	ownCertificate func() (*tls.Certificate, error)
 	via1           string // what is added to Via, by the version of HTTP
 	via2           string
+	dated     atomic.Pointer[second]
 }
 
 // New makes a Proxy and opens its listeners: clients wait until Run takes them

@@ -40,7 +40,8 @@ type Request struct {
 	// sends the body: it is sent when the body is first read.
 	ExpectContinue bool
 
-	trailers bool // the client accepts them
+	trailers bool   // the client accepts them
+	origin   string // the path and query of the target
 
 	// Scheme is http or https, of the connection.
 	Scheme string

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"github.com/backplane/backplane/dataplane/httpproxy"
 	"github.com/backplane/backplane/dataplane/httpproxy/entity"
 	"github.com/backplane/backplane/dataplane/httpproxy/schema"
 	"github.com/backplane/backplane/ent/gatewaylabel"
@@ -188,4 +189,14 @@ func (g *Gateway) ValidateEntity(_ context.Context, req *gatewayv1.ValidateEntit
 }
 
 // counts are the connections and requests of the data plane.
-func (g *Gateway) counts() *gatewayv1.ServerStatus { return &gatewayv1.ServerStatus{} }
+func (g *Gateway) counts() *gatewayv1.ServerStatus {
+	p, ok := g.plane.(interface{ Statistics() httpproxy.Statistics })
+	if !ok {
+		return &gatewayv1.ServerStatus{}
+	}
+	n := p.Statistics()
+	return &gatewayv1.ServerStatus{
+		ConnectionsAccepted: n.Accepted, ConnectionsHandled: n.Handled, ConnectionsActive: n.Active, TotalRequests: n.Requests,
+		ConnectionsReading: n.Reading, ConnectionsWriting: n.Writing, ConnectionsWaiting: max(0, n.Active-n.Reading-n.Writing),
+	}
+}

@@ -1,0 +1,123 @@
+package gateway_test
+
+import (
+	"fmt"
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/backplane/backplane/connectors"
+	"github.com/backplane/backplane/dataplane/httpproxy"
+	"github.com/backplane/backplane/dataplane/httpproxy/entity"
+	"github.com/backplane/backplane/server/store"
+)
+
+const patience = 20 * time.Second
+
+// eventually waits until something is so.
+func eventually(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !so() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s did not come about", what)
+		}
+		<-tick.C
+	}
+}
+
+// TestProcesses: what one process changes, all serve.
+func TestProcesses(t *testing.T) {
+	t.Parallel()
+	for name, fresh := range stores(t) {
+		if name == "SQLite" {
+			continue // which has one process
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u := fresh(t)
+			a, b := newWorld(t, u, t.TempDir()), newWorld(t, u, t.TempDir())
+			a.follow(t)
+			stop := b.follow(t)
+			same := func() bool { return maps.Equal(a.plane.state(t), b.plane.state(t)) }
+			made(t, a, "CreateService", `{"name":"s","host":"h"}`)
+			made(t, a, "CreateConsumer", `{"username":"ann"}`)
+			must(t, a, "CreateKeyAuth", `{"consumer":"ann","document":{"key":"`+marker+`"}}`)
+			eventually(t, "the first change", same)
+			for i := range 20 {
+				// Both change the same: the last one counts, for both.
+				must(t, []*world{a, b}[i%2], "UpdateService", fmt.Sprintf(`{"id":"s","document":{"port":%d}}`, 1000+i))
+			}
+			eventually(t, "the last of many changes", same)
+			must(t, b, "DeleteConsumer", `{"id":"ann"}`)
+			eventually(t, "a removal", func() bool { return same() && len(a.plane.state(t)) == 1 })
+			stop()
+			told := a.plane.told
+			made(t, a, "CreateRoute", `{"paths":["/"]}`)
+			if a.plane.told != told+1 {
+				t.Errorf("for one change the data plane was told of %d things", a.plane.told-told)
+			}
+			if err := a.store.Change(t.Context(), func(tx *store.Tx) error {
+				_, err := tx.Change.Delete().Exec(t.Context()) // as if it were long ago
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			b.follow(t)
+			made(t, a, "CreateRoute", `{"paths":["/"]}`)
+			eventually(t, "what was missed", func() bool { return same() && len(b.plane.state(t)) == 3 })
+		})
+	}
+}
+
+// TestServicesOfTheCatalogue: a host that is a service of the catalogue is its
+// address, and follows it.
+func TestServicesOfTheCatalogue(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", t.TempDir())
+	w.follow(t)
+	of := uuid.New()
+	put := func(config connectors.Config) {
+		w.catalog.mu.Lock()
+		w.catalog.id, w.catalog.config = of, config
+		w.catalog.mu.Unlock()
+		if err := w.store.Change(t.Context(), func(tx *store.Tx) error {
+			tx.Emit(store.Event{Kind: "updated", ServiceID: of, Project: store.DefaultProject, Payload: []byte{}})
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	host := of.String() + ".catalog"
+	o := must(t, w, "CreateService", `{"document":{"name":"s","port":5,"host":"`+host+`"}}`)
+	id := o["id"].(string)
+	address := func() string {
+		s := w.plane.of(httpproxy.Services, id).(*entity.Service)
+		return fmt.Sprint(s.Host, ":", s.Port)
+	}
+	if got := address(); got != host+":5" || o["host"] != host {
+		t.Errorf("before it is there: %s", got)
+	}
+	for _, tt := range []struct {
+		config connectors.Config
+		want   string
+	}{
+		{connectors.Config{"host": "db.test", "port": int64(5432)}, "db.test:5432"},
+		{connectors.Config{"host": "db.test"}, "db.test:5"},
+		{connectors.Config{"endpoint": "store.test:9000"}, "store.test:9000"},
+		{connectors.Config{"endpoint": "https://store.test"}, "store.test:443"},
+	} {
+		put(tt.config)
+		eventually(t, tt.want, func() bool { return address() == tt.want })
+	}
+	must(t, w, "UpdateService", `{"id":"s","document":{"host":"plain.test"}}`)
+	put(connectors.Config{"host": "later.test"})
+	made(t, w, "CreateRoute", `{"paths":["/"]}`)
+	if got := address(); got != "plain.test:5" {
+		t.Errorf("a host that is no service any more: %s", got)
+	}
+}
