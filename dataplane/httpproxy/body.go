@@ -83,6 +83,21 @@ func (x *Exchange) bufferBody() error {
 		r.Body, r.ContentLength = &b.reader, n
 		return nil
 	}
+	return x.bufferOutside(n)
+}
+
+func (x *Exchange) bufferOutside(n int64) (err error) {
+	x.Outside(func() { err = x.bufferFile(n) })
+	if err != nil {
+		return err
+	}
+	return x.rewindBody()
+}
+
+// bufferFile reads what follows the first n bytes of a body, and puts all of it
+// into a file.
+func (x *Exchange) bufferFile(n int64) (err error) {
+	r, b := &x.Request, &x.up.body
 	if b.file, err = os.CreateTemp(x.proxy.options.BufferDir, "backplane-body-"); err != nil {
 		return err
 	}
@@ -95,7 +110,7 @@ func (x *Exchange) bufferBody() error {
 		return err
 	}
 	r.Body, r.ContentLength = b.file, n+more
-	return x.rewindBody()
+	return nil
 }
 
 // rewindBody makes the body begin anew.

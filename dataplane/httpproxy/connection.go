@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+
+	"github.com/backplane/backplane/internal/evloop"
 )
 
 // connection is what the requests of one connection have in common.
@@ -14,6 +16,7 @@ type connection struct {
 	peerText, portText string               // the peer's address, and the port that was listened at
 	tls                *tls.ConnectionState // nil without TLS
 	port               int
+	task               *evloop.Task // that the connection is; nil where it has a goroutine
 }
 
 func newConnection(nc net.Conn) *connection {

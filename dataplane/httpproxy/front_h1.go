@@ -25,6 +25,7 @@ type h1Conn struct {
 
 // serveH1 serves a connection until it ends.
 func (p *Proxy) serveH1(nc net.Conn, info *connection) {
+	defer p.counts.active.Add(-1)
 	ctx, cancel := context.WithCancel(p.ctx)
 	defer cancel()
 	c := &h1Conn{p: p, nc: nc, info: info, ctx: ctx, server: h1.NewServer(nc, h1.Options{
@@ -76,6 +77,7 @@ func (c *h1Conn) unreadable(x *Exchange, err error) bool {
 	case errors.Is(err, h1.ErrHTTP2) && c.info.tls == nil:
 		nc, read := c.server.Hijack()
 		c.p.conns.remove(nc)
+		c.info.task.Leave() // others use the connection from now on
 		c.p.front.serve(&prefixedConn{nc, bytes.NewReader(append([]byte(prefaceHead), read...))})
 		return false
 	case !errors.As(err, &protocol):

@@ -39,7 +39,12 @@ func (p *Proxy) accept(l *listener) {
 		c, err := l.socket.Accept()
 		if err == nil {
 			p.counts.accepted.Add(1)
-			p.running.Go(func() { p.serveConn(l, c) })
+			p.counts.active.Add(1)
+			if l.secure {
+				p.running.Go(func() { p.serveTLS(c) })
+			} else {
+				p.carry(c)
+			}
 			continue
 		}
 		if errors.Is(err, net.ErrClosed) {
@@ -56,26 +61,24 @@ func (p *Proxy) accept(l *listener) {
 	}
 }
 
-// serveConn serves a connection until it ends.
-func (p *Proxy) serveConn(l *listener, nc net.Conn) {
-	p.counts.active.Add(1)
-	defer p.counts.active.Add(-1)
-	if l.secure {
-		tc := tls.Server(nc, p.tls)
-		ctx, cancel := context.WithTimeout(p.ctx, p.options.HeadTimeout)
-		err := tc.HandshakeContext(ctx)
-		cancel()
-		if err != nil {
-			_ = nc.Close()
-			return
-		}
-		nc = tc
-		if tc.ConnectionState().NegotiatedProtocol == "h2" {
-			p.front.serve(nc)
-			return
-		}
+// serveTLS serves a connection with TLS, or hands it over once it is known what
+// is spoken.
+func (p *Proxy) serveTLS(nc net.Conn) {
+	beneath := &beneathTLS{nc}
+	tc := tls.Server(beneath, p.tls)
+	ctx, cancel := context.WithTimeout(p.ctx, p.options.HeadTimeout)
+	err := tc.HandshakeContext(ctx)
+	cancel()
+	switch {
+	case err != nil:
+		p.counts.active.Add(-1)
+		_ = nc.Close()
+	case tc.ConnectionState().NegotiatedProtocol == "h2":
+		p.counts.active.Add(-1) // it is counted there
+		p.front.serve(tc)
+	default:
+		p.carryTLS(tc, beneath)
 	}
-	p.serveH1(nc, newConnection(nc))
 }
 
 // drain ends all connections, those with requests under way after a while.

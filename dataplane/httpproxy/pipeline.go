@@ -115,6 +115,7 @@ func (p *Proxy) serve(x *Exchange) error {
 func (x *Exchange) finish(err error) {
 	x.Ended = time.Now()
 	x.releaseUpstream()
+	x.conn.task.Return()
 	for _, i := range x.used {
 		if i.logger != nil {
 			x.call(i, "log", func(x *Exchange) error { i.logger.Log(x); return nil })

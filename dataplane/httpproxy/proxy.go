@@ -16,6 +16,7 @@ import (
 
 	"github.com/backplane/backplane/dataplane/httpproxy/balance"
 	"github.com/backplane/backplane/dataplane/httpproxy/route"
+	"github.com/backplane/backplane/internal/evloop"
 )
 
 // Options are what a Proxy is made from. Zero values are defaults.
@@ -53,6 +54,9 @@ type Options struct {
 	// KeepAlive is how many connections to one address are kept when no request
 	// needs them: 512 by default.
 	KeepAlive int
+	// Loops is how many event loops carry connections: half as many as there
+	// are processors by default, none if it is negative.
+	Loops int
 }
 
 // Proxy is a gateway. Its methods may be called from anywhere.
@@ -80,14 +84,15 @@ type Proxy struct {
 	retired   retirement
 	shared    sharedStates
 	transport *transport
+	loops     *evloop.Group // nil where there are none
 	front     *httpFront
 	counts    counts
+	dated     atomic.Pointer[second]
 	tls       *tls.Config // of listeners
 	// ownCertificate is shown under names that have none.
 	ownCertificate func() (*tls.Certificate, error)
 	via1           string // what is added to Via, by the version of HTTP
 	via2           string
-	dated     atomic.Pointer[second]
 }
 
 // New makes a Proxy and opens its listeners: clients wait until Run takes them
@@ -104,6 +109,7 @@ func New(o Options) (*Proxy, error) {
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.ownCertificate = sync.OnceValues(newOwnCertificate)
 	p.tls = p.listenerTLS()
+	p.startLoops()
 	p.transport = newTransport(p)
 	p.balancers = balance.NewPool(balance.Options{Resolver: o.Resolver, Certificate: p.checkCertificate, Log: p.log})
 	p.front = newHTTPFront(p)
@@ -187,6 +193,7 @@ func (p *Proxy) Close() error {
 		p.conns.shutdown(p.ctx)
 		p.transport.close()
 		p.running.Wait()
+		p.endLoops()
 		p.updating.Lock()
 		defer p.updating.Unlock()
 		for _, i := range p.retired.waiting {

@@ -16,7 +16,7 @@ func (t *transport) roundTrip(x *Exchange) error {
 	}
 	p := t.pool(x, false)
 	again := x.resendable()
-	if c := p.take(x.up.began, !again); c != nil {
+	if c := p.take(x.conn.task, x.up.began, !again); c != nil {
 		err := c.roundTrip(x)
 		if err == nil || !again || !closedEarly(err) {
 			return err
@@ -43,11 +43,15 @@ func closedEarly(err error) bool {
 }
 
 func (t *transport) connect(x *Exchange, p *pool) (*upstreamConn, error) {
-	nc, err := t.dial(x.ctx, p, x.service.connect)
+	task := x.conn.task
+	c := &upstreamConn{t: t, pool: p, lane: &p.lanes[laneOf(task)]}
+	var err error // a new connection is rare enough for what this allocates
+	task.Outside(func() { c.nc, c.events, err = t.dial(x.ctx, p, x.service.connect, task) })
 	if err != nil {
 		return nil, err
 	}
-	return &upstreamConn{t: t, pool: p, nc: nc, client: h1.NewClient(nc, h1.Options{MaxHead: maxHead})}, nil
+	c.client = h1.NewClient(c.nc, h1.Options{MaxHead: maxHead})
+	return c, nil
 }
 
 // roundTrip sends the request on a connection. After an error it is closed.
@@ -68,6 +72,7 @@ func (c *upstreamConn) exchange(x *Exchange) error {
 	x.upstreamRequest()
 	sent := c.client.WriteRequest(&x.up.request)
 	if errors.Is(sent, h1.ErrResponding) {
+		x.conn.task.Leave() // the connections are used by two goroutines now
 		c.sendRest()
 		sent = nil
 	}

@@ -28,7 +28,8 @@ func newH2Pool(t *transport, p *pool) *h2Pool {
 	}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		timeout, _ := ctx.Value(connectTimeout{}).(time.Duration)
-		return t.dial(ctx, p, timeout)
+		nc, _, err := t.dial(ctx, p, timeout, nil)
+		return nc, err
 	}
 	if p.tls != nil {
 		made.Protocols.SetHTTP2(true)
@@ -61,10 +62,9 @@ func (overdueError) Error() string { return "the upstream took too long" }
 func (overdueError) Timeout() bool { return true }
 
 func (t *transport) roundTripH2(x *Exchange) error {
+	x.conn.task.Leave() // net/http has goroutines of its own
 	p := t.pool(x, true)
-	p.mu.Lock()
-	p.used = x.up.began
-	p.mu.Unlock()
+	p.used.Store(x.up.began.Unix())
 	ctx, cancel := context.WithCancelCause(context.WithValue(x.ctx, connectTimeout{}, x.service.connect))
 	h := &h2Response{cancel: cancel, read: x.service.read, x: x}
 	// The response may take the time for connecting besides. Whatever passes in

@@ -7,9 +7,10 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/backplane/backplane/dataplane/httpproxy/h1"
+	"github.com/backplane/backplane/internal/evloop"
 )
 
 // How long connections to upstreams are kept, and how often that is looked at.
@@ -44,25 +45,11 @@ type poolKey struct {
 
 // pool is the connections to one address.
 type pool struct {
-	key  poolKey
-	tls  *tls.Config // nil without TLS
-	h2   *h2Pool     // for HTTP/2, which has its own connections
-	mu   sync.Mutex
-	idle []*upstreamConn // the one used last is at the end
-	used time.Time       // when the pool was last asked for one, for h2
-}
-
-// upstreamConn is a connection to an upstream.
-type upstreamConn struct {
-	client *h1.Client
-	t      *transport
-	pool   *pool
-	nc     net.Conn
-	uses   int
-	since  time.Time // when it was last used
-	// rest ends when the rest of a body was sent that is still being sent while
-	// the response is read; nil if there is none.
-	rest chan struct{}
+	key   poolKey
+	tls   *tls.Config  // nil without TLS
+	h2    *h2Pool      // for HTTP/2, which has its own connections
+	lanes []lane       // that of goroutines, and those of the event loops
+	used  atomic.Int64 // when the pool was last asked for one, for h2; Unix seconds
 }
 
 func newTransport(p *Proxy) *transport {
@@ -86,7 +73,7 @@ func (t *transport) pool(x *Exchange, h2 bool) *pool {
 	if p := t.pools[k]; p != nil {
 		return p
 	}
-	p = &pool{key: k}
+	p = &pool{key: k, lanes: make([]lane, 1+t.p.loops.Loops())}
 	protocol := "http/1.1"
 	if h2 {
 		protocol = "h2"
@@ -101,63 +88,38 @@ func (t *transport) pool(x *Exchange, h2 bool) *pool {
 	return p
 }
 
-// take gives a connection that was used before, nil if there is none.
-func (p *pool) take(now time.Time, check bool) *upstreamConn {
-	for {
-		p.mu.Lock()
-		n := len(p.idle)
-		if n == 0 {
-			p.mu.Unlock()
-			return nil
-		}
-		c := p.idle[n-1]
-		p.idle[n-1] = nil
-		p.idle = p.idle[:n-1]
-		p.mu.Unlock()
-		if (!check && now.Sub(c.since) < surelyAlive) || c.client.Alive() {
-			return c
-		}
-		c.close()
-	}
-}
-
-// give takes a connection back.
-func (p *pool) give(c *upstreamConn) {
-	p.mu.Lock()
-	full := len(p.idle) >= c.t.p.options.KeepAlive
-	if !full {
-		p.idle = append(p.idle, c)
-	}
-	p.mu.Unlock()
-	if full {
-		c.close()
-	}
-}
-
-// dial makes a connection. The timeout is for all of it, TLS included.
-func (t *transport) dial(ctx context.Context, p *pool, timeout time.Duration) (net.Conn, error) {
+// dial makes a connection, of the task if there is one. The timeout is for all of
+// it, TLS included.
+func (t *transport) dial(ctx context.Context, p *pool, timeout time.Duration, task *evloop.Task) (nc net.Conn, c *evloop.Conn, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	nc, err := new(net.Dialer).DialContext(ctx, "tcp", p.key.addr.String())
-	if err != nil {
-		return nil, err
+	if nc, err = new(net.Dialer).DialContext(ctx, "tcp", p.key.addr.String()); err != nil {
+		return nil, nil, err
+	}
+	if task != nil {
+		if c, err = t.p.loops.Adopt(nc); err != nil {
+			_ = nc.Close()
+			return nil, nil, err
+		}
+		_ = c.Bind(task) // what fails here fails again when it is used
+		nc = c
 	}
 	if !t.opened(nc) {
-		return nil, net.ErrClosed
+		return nil, nil, net.ErrClosed
 	}
 	if p.h2 != nil {
 		nc = &trackedConn{nc, t} // net/http closes it
 	}
 	if p.tls == nil {
-		return nc, nil
+		return nc, c, nil
 	}
 	tc := tls.Client(nc, p.tls)
 	if err := tc.HandshakeContext(ctx); err != nil {
 		_ = nc.Close()
 		t.forget(nc)
-		return nil, err
+		return nil, nil, err
 	}
-	return tc, nil
+	return tc, c, nil
 }
 
 // trackedConn is forgotten when it is closed.
@@ -194,11 +156,6 @@ func (t *transport) forget(nc net.Conn) {
 	delete(t.open, nc)
 }
 
-func (c *upstreamConn) close() {
-	_ = c.nc.Close()
-	c.t.forget(c.nc)
-}
-
 // sweep closes connections that were not used for long, until the Proxy ends.
 func (t *transport) sweep() {
 	tick := time.NewTicker(sweepPause)
@@ -218,18 +175,10 @@ func (t *transport) closeIdle(since time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for k, p := range t.pools {
-		p.mu.Lock()
-		old := 0
-		for old < len(p.idle) && p.idle[old].since.Before(since) {
-			p.idle[old].close()
-			old++
-		}
-		p.idle = append(p.idle[:0:0], p.idle[old:]...)
-		unused := len(p.idle) == 0
+		unused := p.closeIdle(since)
 		if p.h2 != nil {
-			unused = p.used.Before(since)
+			unused = p.used.Load() < since.Unix()
 		}
-		p.mu.Unlock()
 		if !unused {
 			continue
 		}

@@ -16,6 +16,7 @@ import (
 // when nothing has passed for as long as the service's answers may take.
 func (x *Exchange) tunnel(client net.Conn, read []byte) {
 	x.up.tunnelled = true
+	x.conn.task.Leave() // each way has a goroutine
 	c, ok := x.up.held.(*upstreamConn)
 	if !ok {
 		return

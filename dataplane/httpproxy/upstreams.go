@@ -70,11 +70,15 @@ func (x *Exchange) pick() error {
 	var err error
 	if !ok {
 		x.up.tls = x.upstreamTLS(nil)
-		x.up.peer, err = x.proxy.balancers.PickHost(x.ctx, strings.Trim(u.Host, "[]"), uint16(u.Port))
+		err = x.pickHost(strings.Trim(u.Host, "[]"), uint16(u.Port))
 	} else {
 		x.up.tls = x.upstreamTLS(up.client)
 		x.up.input.Request = (*hashed)(x)
-		x.up.peer, err = up.balancer.Pick(x.ctx, &x.up.input)
+		if up.balancer.Pending() {
+			err = x.awaitPeer(up.balancer)
+		} else {
+			x.up.peer, err = up.balancer.Pick(x.ctx, &x.up.input)
+		}
 	}
 	if err != nil {
 		return err
@@ -92,6 +96,25 @@ func (x *Exchange) pick() error {
 		x.up.host = authorityOf(u.Host, u.Port, u.Scheme)
 	}
 	return nil
+}
+
+// pickHost picks the peer where the host is no upstream.
+func (x *Exchange) pickHost(host string, port uint16) error {
+	var ok bool
+	if x.up.peer, ok = x.proxy.balancers.KnownHost(host, port); ok {
+		return nil
+	}
+	return x.awaitHost(host, port)
+}
+
+func (x *Exchange) awaitPeer(b *balance.Balancer) (err error) {
+	x.Outside(func() { x.up.peer, err = b.Pick(x.ctx, &x.up.input) })
+	return err
+}
+
+func (x *Exchange) awaitHost(host string, port uint16) (err error) {
+	x.Outside(func() { x.up.peer, err = x.proxy.balancers.PickHost(x.ctx, host, port) })
+	return err
 }
 
 // upstreamTLS is how to speak with the upstream, nil without TLS.

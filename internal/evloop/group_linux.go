@@ -43,8 +43,13 @@ func newGroup(n int, tick time.Duration) (*Group, error) {
 	return g, nil
 }
 
-// Loops is the number of loops.
-func (g *Group) Loops() int { return len(g.loops) }
+// Loops is the number of loops; nil has none.
+func (g *Group) Loops() int {
+	if g == nil {
+		return 0
+	}
+	return len(g.loops)
+}
 
 // Close closes all connections, waits for the tasks, and ends the loops. No
 // task may be started any more.

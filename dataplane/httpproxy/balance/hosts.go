@@ -77,25 +77,41 @@ const (
 // time. It waits for the name to be looked up, no longer than the context, if it
 // was not before.
 func (p *Pool) PickHost(ctx context.Context, host string, port uint16) (Peer, error) {
+	if peer, ok := p.KnownHost(host, port); ok {
+		return peer, nil
+	}
 	key := hostKey{host, port}
 	h := p.hosts.get(key)
+	s := p.firstPeers(ctx, h, key)
+	if len(s.peers) == 0 {
+		if err := ctx.Err(); err != nil {
+			return Peer{}, err
+		}
+		return Peer{}, ErrName
+	}
+	return h.next(s), nil
+}
+
+// KnownHost is PickHost for those that need not wait: whether it is one of them
+// is the second result.
+func (p *Pool) KnownHost(host string, port uint16) (Peer, bool) {
+	h := p.hosts.get(hostKey{host, port})
 	now := p.since()
 	if h.used.Load() < int64(now-time.Second) {
 		h.used.Store(int64(now))
 	}
 	s := h.current.Load()
 	if s == nil || len(s.peers) == 0 {
-		if s = p.firstPeers(ctx, h, key); len(s.peers) == 0 {
-			if err := ctx.Err(); err != nil {
-				return Peer{}, err
-			}
-			return Peer{}, ErrName
-		}
+		return Peer{}, false
 	}
+	return h.next(s), true
+}
+
+func (h *plainHost) next(s *hostState) Peer {
 	if len(s.peers) == 1 {
-		return s.peers[0], nil
+		return s.peers[0]
 	}
-	return s.peers[(h.turn.Add(1)-1)%uint64(len(s.peers))], nil
+	return s.peers[(h.turn.Add(1)-1)%uint64(len(s.peers))]
 }
 
 // firstPeers looks a host up while requests wait for it.

@@ -49,6 +49,9 @@ type Peer struct {
 	address  *address
 }
 
+// Pending tells whether Pick would wait now.
+func (b *Balancer) Pending() bool { return b.current.Load().pending != nil }
+
 // Pick picks an address. It is called again, with the same Input, for each try
 // of a request. It waits for names only while no address is known, no longer
 // than the context.
