@@ -8,11 +8,18 @@ import (
 	"github.com/backplane/backplane/dataplane/httpproxy/plugin/botdetection"
 	"github.com/backplane/backplane/dataplane/httpproxy/plugin/correlationid"
 	"github.com/backplane/backplane/dataplane/httpproxy/plugin/cors"
+	"github.com/backplane/backplane/dataplane/httpproxy/plugin/filelog"
+	"github.com/backplane/backplane/dataplane/httpproxy/plugin/httplog"
 	"github.com/backplane/backplane/dataplane/httpproxy/plugin/iprestriction"
 	"github.com/backplane/backplane/dataplane/httpproxy/plugin/jwt"
 	"github.com/backplane/backplane/dataplane/httpproxy/plugin/keyauth"
+	"github.com/backplane/backplane/dataplane/httpproxy/plugin/prometheus"
+	"github.com/backplane/backplane/dataplane/httpproxy/plugin/proxycache"
+	"github.com/backplane/backplane/dataplane/httpproxy/plugin/ratelimiting"
 	"github.com/backplane/backplane/dataplane/httpproxy/plugin/requestsizelimiting"
 	"github.com/backplane/backplane/dataplane/httpproxy/plugin/requesttermination"
+	"github.com/backplane/backplane/dataplane/httpproxy/plugin/requesttransformer"
+	"github.com/backplane/backplane/dataplane/httpproxy/plugin/responsetransformer"
 )
 
 // Modules are the plugins, in the order in which they are run.
@@ -27,6 +34,13 @@ func Modules() []httpproxy.PluginModule {
 		iprestriction.Module(),
 		requestsizelimiting.Module(),
 		acl.Module(),
+		ratelimiting.Module(),
+		requesttransformer.Module(),
+		responsetransformer.Module(),
+		proxycache.Module(),
+		prometheus.Module(),
+		httplog.Module(),
+		filelog.Module(),
 		requesttermination.Module(),
 	}
 }

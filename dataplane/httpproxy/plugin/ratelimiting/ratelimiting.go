@@ -1,0 +1,237 @@
+// Package ratelimiting is the plugin rate-limiting: it bounds how many requests
+// a client may make in windows of the calendar.
+package ratelimiting
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/backplane/backplane/dataplane/httpproxy"
+)
+
+// Module is the kind of plugin.
+func Module() httpproxy.PluginModule {
+	return httpproxy.PluginModule{
+		Name: "rate-limiting", Version: "3.10.0", Priority: 910, Config: configSchema(), New: newPlugin,
+	}
+}
+
+// store counts requests.
+type store interface {
+	// take counts a request unless a limit is reached, which it tells, and
+	// gives the counts before it, in step with the limits.
+	take(ctx context.Context, k *key, now time.Time, limits []limit, used *usage) (full bool, err error)
+}
+
+// usage is how many requests there were, in step with limits.
+type usage [windowCount]int64
+
+// plugin is an instance.
+type plugin struct {
+	limits     []limit
+	store      store
+	release    func() // of the store
+	identify   func(x *httpproxy.Exchange, k *key)
+	scope      key
+	tolerant   bool
+	hide       bool
+	code       int
+	message    string
+	verdicts   sync.Pool
+	limitNames [windowCount]string
+	leftNames  [windowCount]string
+}
+
+// verdict is what was found out about a request, for the head of its response.
+type verdict struct {
+	used  usage
+	now   time.Time
+	full  bool
+	known bool
+}
+
+func newPlugin(o httpproxy.PluginOptions) (httpproxy.Plugin, error) {
+	c, limits, err := readConfig(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	p := &plugin{
+		limits: limits, tolerant: c.FaultTolerant, hide: c.HideClientHeaders, code: int(c.ErrorCode), message: c.ErrorMessage,
+		identify: identifier(c), release: func() {},
+		verdicts: sync.Pool{New: func() any { return new(verdict) }},
+	}
+	if p.code == 0 {
+		p.code = 429
+	}
+	if o.Entity.Route != nil {
+		p.scope.route = o.Entity.Route.ID
+	}
+	if o.Entity.Service != nil {
+		p.scope.service = o.Entity.Service.ID
+	}
+	for i, l := range limits {
+		name := windowNames[l.window]
+		name = string(name[0]-'a'+'A') + name[1:]
+		p.limitNames[i], p.leftNames[i] = "X-RateLimit-Limit-"+name, "X-RateLimit-Remaining-"+name
+	}
+	// Nodes that share their counts do so in Redis: without one, each of them
+	// counts for itself.
+	if c.Policy == "redis" || c.Policy == "cluster" && c.Redis.Host != "" {
+		p.store, p.release = redisOf(o.Host).open(o.Host, o.Log, c.Redis, c.SyncRate)
+	} else {
+		p.store = o.Host.Shared("rate-limiting: counters", func() any {
+			c := newCounters()
+			o.Host.Go(c.run)
+			return c
+		}).(*counters)
+	}
+	return p, nil
+}
+
+// Close implements io.Closer.
+func (p *plugin) Close() error {
+	p.release()
+	return nil
+}
+
+// Access implements httpproxy.Accesser.
+func (p *plugin) Access(x *httpproxy.Exchange) error {
+	v := p.verdicts.Get().(*verdict)
+	*v = verdict{now: x.Started}
+	x.SetValue(p, v)
+	k := p.scope
+	p.identify(x, &k)
+	full, err := p.store.take(x.Context(), &k, v.now, p.limits, &v.used)
+	if err != nil {
+		if !p.tolerant {
+			return fmt.Errorf("requests cannot be counted: %w", err)
+		}
+		x.Log().Warn("a request is not counted", "plugin", "rate-limiting", "request_id", x.ID, "error", err)
+		return nil
+	}
+	v.full, v.known = full, true
+	if full {
+		x.Refuse(p.code, p.message)
+	}
+	return nil
+}
+
+// Respond implements httpproxy.Responder.
+func (p *plugin) Respond(x *httpproxy.Exchange) error {
+	v, _ := x.Value(p).(*verdict)
+	if v == nil || !v.known || p.hide {
+		return nil
+	}
+	h := &x.Response.Header
+	tightest, least := 0, int64(math.MaxInt64)
+	for i := range p.limits {
+		l := &p.limits[i]
+		left := l.most - v.used[i]
+		if !v.full {
+			left--
+		}
+		left = max(left, 0)
+		if left <= least {
+			tightest, least = i, left
+		}
+		h.Set(p.limitNames[i], l.text)
+		h.Set(p.leftNames[i], strconv.FormatInt(left, 10))
+	}
+	l := &p.limits[tightest]
+	reset := strconv.FormatInt(max(1, spanAt(l.window, v.now).end-v.now.Unix()), 10)
+	h.Set("RateLimit-Limit", l.text)
+	h.Set("RateLimit-Remaining", strconv.FormatInt(least, 10))
+	h.Set("RateLimit-Reset", reset)
+	if v.full {
+		h.Set("Retry-After", reset)
+	}
+	return nil
+}
+
+// Log implements httpproxy.Logger.
+func (p *plugin) Log(x *httpproxy.Exchange) {
+	if v, _ := x.Value(p).(*verdict); v != nil {
+		x.SetValue(p, nil)
+		p.verdicts.Put(v)
+	}
+}
+
+// identity is what a client is told apart by.
+type identity uint8
+
+const (
+	byAddress identity = iota
+	byConsumer
+	byCredential
+	byService
+	byHeader
+	byPath
+)
+
+// identifier is how clients are told apart, by their addresses if they cannot
+// be otherwise.
+func identifier(c *config) func(x *httpproxy.Exchange, k *key) {
+	address := func(x *httpproxy.Exchange, k *key) { k.kind, k.id = byAddress, x.Request.Client.As16() }
+	entity := func(kind identity, find func(x *httpproxy.Exchange) *uuid.UUID) func(x *httpproxy.Exchange, k *key) {
+		return func(x *httpproxy.Exchange, k *key) {
+			if id := find(x); id != nil {
+				k.kind, k.id = kind, *id
+			} else {
+				address(x, k)
+			}
+		}
+	}
+	switch c.LimitBy {
+	case "consumer":
+		return entity(byConsumer, consumerID)
+	case "credential":
+		return entity(byCredential, credentialID)
+	case "service":
+		return entity(byService, serviceID)
+	case "header":
+		return func(x *httpproxy.Exchange, k *key) {
+			if value := x.Request.Header.Get(c.HeaderName); value != "" {
+				k.kind, k.text = byHeader, value
+			} else {
+				address(x, k)
+			}
+		}
+	case "path":
+		return func(x *httpproxy.Exchange, k *key) {
+			if x.Request.Path == c.Path {
+				k.kind, k.text = byPath, c.Path
+			} else {
+				address(x, k)
+			}
+		}
+	default:
+		return address
+	}
+}
+
+func consumerID(x *httpproxy.Exchange) *uuid.UUID {
+	if x.Consumer != nil {
+		return &x.Consumer.ID
+	}
+	return credentialID(x)
+}
+
+func credentialID(x *httpproxy.Exchange) *uuid.UUID {
+	if x.Credential != nil {
+		return &x.Credential.ID
+	}
+	return nil
+}
+
+func serviceID(x *httpproxy.Exchange) *uuid.UUID {
+	if x.Service != nil {
+		return &x.Service.ID
+	}
+	return nil
+}
