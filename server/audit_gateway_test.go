@@ -72,11 +72,11 @@ func gatewayScript(t *testing.T) []gatewayChange {
 		{"ConsumerService/UpsertJwt", `{"consumer":"ann","id":"j","document":{"secret":"Zebra9"}}`, one("UpsertJwt gateway_jwt j")},
 		{"ConsumerService/UpdateJwt", `{"id":"j","document":{"tags":["x"]}}`, one("UpdateJwt gateway_jwt j")},
 		{"ConsumerService/DeleteJwt", `{"id":"j"}`, one("DeleteJwt gateway_jwt j")},
-		{"ConsumerService/CreateAcl", `{"consumer":"ann","document":{"group":"g"}}`, one("CreateAcl gateway_acl g")},
-		{"ConsumerService/UpsertAcl", `{"consumer":"ann","id":"g","document":{}}`, one("UpsertAcl gateway_acl g")},
-		{"ConsumerService/UpdateAcl", `{"consumer":"ann","id":"g","document":{"tags":["x"]}}`, one("UpdateAcl gateway_acl g")},
-		{"ConsumerService/DeleteAcl", `{"consumer":"ann","id":"g"}`, one("DeleteAcl gateway_acl g")},
-		{"ConsumerService/CreateAcl", `{"consumer":"ann","document":{"group":"g"}}`, one("CreateAcl gateway_acl g")},
+		{"ConsumerService/CreateACL", `{"consumer":"ann","document":{"group":"g"}}`, one("CreateACL gateway_acl g")},
+		{"ConsumerService/UpsertACL", `{"consumer":"ann","id":"g","document":{}}`, one("UpsertACL gateway_acl g")},
+		{"ConsumerService/UpdateACL", `{"consumer":"ann","id":"g","document":{"tags":["x"]}}`, one("UpdateACL gateway_acl g")},
+		{"ConsumerService/DeleteACL", `{"consumer":"ann","id":"g"}`, one("DeleteACL gateway_acl g")},
+		{"ConsumerService/CreateACL", `{"consumer":"ann","document":{"group":"g"}}`, one("CreateACL gateway_acl g")},
 		{"ConsumerService/DeleteConsumer", `{"id":"ann"}`, []string{"DeleteConsumer gateway_acl g", "DeleteConsumer gateway_consumer ann"}},
 	}
 }

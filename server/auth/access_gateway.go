@@ -84,12 +84,12 @@ func consumerAccess() map[string]Rule {
 		gatewayv1.ConsumerService_UpsertJwt_FullMethodName:       rule,
 		gatewayv1.ConsumerService_UpdateJwt_FullMethodName:       rule,
 		gatewayv1.ConsumerService_DeleteJwt_FullMethodName:       rule,
-		gatewayv1.ConsumerService_ListAcls_FullMethodName:        observe,
-		gatewayv1.ConsumerService_GetAcl_FullMethodName:          observe,
-		gatewayv1.ConsumerService_CreateAcl_FullMethodName:       rule,
-		gatewayv1.ConsumerService_UpsertAcl_FullMethodName:       rule,
-		gatewayv1.ConsumerService_UpdateAcl_FullMethodName:       rule,
-		gatewayv1.ConsumerService_DeleteAcl_FullMethodName:       rule,
+		gatewayv1.ConsumerService_ListACLs_FullMethodName:        observe,
+		gatewayv1.ConsumerService_GetACL_FullMethodName:          observe,
+		gatewayv1.ConsumerService_CreateACL_FullMethodName:       rule,
+		gatewayv1.ConsumerService_UpsertACL_FullMethodName:       rule,
+		gatewayv1.ConsumerService_UpdateACL_FullMethodName:       rule,
+		gatewayv1.ConsumerService_DeleteACL_FullMethodName:       rule,
 	}
 }
 

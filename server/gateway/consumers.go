@@ -146,37 +146,37 @@ func (g *Gateway) DeleteJwt(ctx context.Context, req *gatewayv1.DeleteJwtRequest
 	return &gatewayv1.Deleted{}, g.delete(ctx, "DeleteJwt", about(jwts, req))
 }
 
-// ListAcls implements the RPC.
-func (g *Gateway) ListAcls(ctx context.Context, req *gatewayv1.ListAclsRequest) (*gatewayv1.ListAclsResponse, error) {
+// ListACLs implements the RPC.
+func (g *Gateway) ListACLs(ctx context.Context, req *gatewayv1.ListACLsRequest) (*gatewayv1.ListACLsResponse, error) {
 	p, err := g.list(ctx, about(acls, req))
 	if err != nil {
 		return nil, err
 	}
-	data, err := showAll[gatewayv1.Acl](p)
-	return &gatewayv1.ListAclsResponse{Data: data, Next: p.next, Offset: p.offset}, err
+	data, err := showAll[gatewayv1.ACL](p)
+	return &gatewayv1.ListACLsResponse{Data: data, Next: p.next, Offset: p.offset}, err
 }
 
-// CreateAcl implements the RPC.
-func (g *Gateway) CreateAcl(ctx context.Context, req *gatewayv1.CreateAclRequest) (*gatewayv1.Acl, error) {
-	return show[gatewayv1.Acl](g.create(ctx, "CreateAcl", about(acls, req)))
+// CreateACL implements the RPC.
+func (g *Gateway) CreateACL(ctx context.Context, req *gatewayv1.CreateACLRequest) (*gatewayv1.ACL, error) {
+	return show[gatewayv1.ACL](g.create(ctx, "CreateACL", about(acls, req)))
 }
 
-// GetAcl implements the RPC.
-func (g *Gateway) GetAcl(ctx context.Context, req *gatewayv1.GetAclRequest) (*gatewayv1.Acl, error) {
-	return show[gatewayv1.Acl](g.get(ctx, about(acls, req)))
+// GetACL implements the RPC.
+func (g *Gateway) GetACL(ctx context.Context, req *gatewayv1.GetACLRequest) (*gatewayv1.ACL, error) {
+	return show[gatewayv1.ACL](g.get(ctx, about(acls, req)))
 }
 
-// UpsertAcl implements the RPC.
-func (g *Gateway) UpsertAcl(ctx context.Context, req *gatewayv1.UpsertAclRequest) (*gatewayv1.Acl, error) {
-	return show[gatewayv1.Acl](g.upsert(ctx, "UpsertAcl", about(acls, req)))
+// UpsertACL implements the RPC.
+func (g *Gateway) UpsertACL(ctx context.Context, req *gatewayv1.UpsertACLRequest) (*gatewayv1.ACL, error) {
+	return show[gatewayv1.ACL](g.upsert(ctx, "UpsertACL", about(acls, req)))
 }
 
-// UpdateAcl implements the RPC.
-func (g *Gateway) UpdateAcl(ctx context.Context, req *gatewayv1.UpdateAclRequest) (*gatewayv1.Acl, error) {
-	return show[gatewayv1.Acl](g.update(ctx, "UpdateAcl", about(acls, req)))
+// UpdateACL implements the RPC.
+func (g *Gateway) UpdateACL(ctx context.Context, req *gatewayv1.UpdateACLRequest) (*gatewayv1.ACL, error) {
+	return show[gatewayv1.ACL](g.update(ctx, "UpdateACL", about(acls, req)))
 }
 
-// DeleteAcl implements the RPC.
-func (g *Gateway) DeleteAcl(ctx context.Context, req *gatewayv1.DeleteAclRequest) (*gatewayv1.Deleted, error) {
-	return &gatewayv1.Deleted{}, g.delete(ctx, "DeleteAcl", about(acls, req))
+// DeleteACL implements the RPC.
+func (g *Gateway) DeleteACL(ctx context.Context, req *gatewayv1.DeleteACLRequest) (*gatewayv1.Deleted, error) {
+	return &gatewayv1.Deleted{}, g.delete(ctx, "DeleteACL", about(acls, req))
 }

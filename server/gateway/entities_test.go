@@ -72,7 +72,7 @@ func everyEntity(t *testing.T, w *world) {
 		{"KeyAuth", "KeyAuths", "key-auths", `"consumer":"parent"`, `{"key":"life"}`, `{}`, "life", `{"ttl":5}`, `{"ttl":"5"}`, `{"ttl":6}`},
 		{"BasicAuth", "BasicAuths", "basic-auths", `"consumer":"parent"`, `{"username":"life","password":"p"}`, `{"username":"life"}`, "life", `{"tags":["x"]}`, `{"tags":["x"]}`, `{"password":"q"}`},
 		{"Jwt", "Jwts", "jwts", `"consumer":"parent"`, `{"key":"life"}`, `{"algorithm":"HS256","key":"life"}`, "life", `{"algorithm":"HS512"}`, `{"algorithm":"HS512"}`, `{"algorithm":"HS384"}`},
-		{"Acl", "Acls", "acls", `"consumer":"parent"`, `{"group":"life"}`, `{"group":"life"}`, "life", `{"tags":["x"]}`, `{"tags":["x"]}`, `{"tags":["y"]}`},
+		{"ACL", "ACLs", "acls", `"consumer":"parent"`, `{"group":"life"}`, `{"group":"life"}`, "life", `{"tags":["x"]}`, `{"tags":["x"]}`, `{"tags":["y"]}`},
 	} {
 		t.Run(l.collection, func(t *testing.T) { live(t, w, l) })
 	}
@@ -139,7 +139,7 @@ func upserts(t *testing.T, w *world) {
 	o = must(t, w, "UpsertService", `{"id":"named","document":{"host":"h","name":"other"}}`)
 	holds(t, "made by name", o, `{"name":"named"}`)
 	holds(t, "replaced by name", must(t, w, "UpsertService", `{"id":"named","document":{"host":"g","retries":1}}`), `{"name":"named","host":"g","retries":1,"id":"`+o["id"].(string)+`"}`)
-	holds(t, "a group by name", must(t, w, "UpsertAcl", `{"consumer":"parent","id":"group","document":{}}`), `{"group":"group"}`)
+	holds(t, "a group by name", must(t, w, "UpsertACL", `{"consumer":"parent","id":"group","document":{}}`), `{"group":"group"}`)
 	// Over gRPC, by message.
 	holds(t, "by message", must(t, w, "UpsertService", `{"id":"named","service":{"url":"https://h.test/p"}}`), `{"protocol":"https","host":"h.test","port":443,"path":"/p"}`)
 }

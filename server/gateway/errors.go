@@ -78,8 +78,6 @@ func invalidField(field, message string) error { return invalid(schema.Violation
 // absent is the error for what a path names and is not there.
 func absent() error { return errs.New(errs.NotFound, nothingThere) }
 
-func notAllowed() error { return errs.New(errs.MethodNotAllowed, "Method not allowed") }
-
 // notFound is the error for what is to be changed and is not there.
 func notFound(field, value string) error {
 	shown := pairs(map[string]any{field: value})

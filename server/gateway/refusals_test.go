@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -10,23 +11,16 @@ const (
 	notThere = "NotFound: Not found"
 )
 
-// TestRefusals is what is refused, and in which words.
-func TestRefusals(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, "", t.TempDir())
-	service := made(t, w, "CreateService", `{"name":"s","host":"h"}`)
-	route := made(t, w, "CreateRoute", `{"name":"r","paths":["/"],"service":{"name":"s"}}`)
-	made(t, w, "CreateRoute", `{"name":"grpc","protocols":["grpc"],"hosts":["h"]}`)
-	consumer := made(t, w, "CreateConsumer", `{"username":"ann","custom_id":"a"}`)
-	made(t, w, "CreateUpstream", `{"name":"u"}`)
-	must(t, w, "CreateTarget", `{"upstream":"u","document":{"target":"h:1"}}`)
-	plugin := made(t, w, "CreatePlugin", `{"name":"limiter","instance_name":"one","service":{"id":"`+service+`"}}`)
-	made(t, w, "CreateKeyAuth", `{"consumer":{"id":"`+consumer+`"},"key":"Zebra9"}`)
-	made(t, w, "CreateAcl", `{"consumer":{"id":"`+consumer+`"},"group":"g"}`)
-	words := strings.NewReplacer("$service", service, "$route", route, "$consumer", consumer, "$plugin", plugin, "$absent", absentID)
-	for _, tt := range []struct{ method, request, want string }{
+// refusal is a call that is refused.
+type refusal struct{ method, request, want string }
+
+// refused is what is refused, and in which words.
+func refused() []refusal { return slices.Concat(refusedWrites(), refusedReads(), nothingThere()) }
+
+func refusedWrites() []refusal {
+	return []refusal{
 		{"GetCaCertificate", `{"id":"x"}`, `InvalidArgument 1 invalid primary key: `},
-		{"GetAcl", `{"id":"g"}`, `InvalidArgument 1 invalid primary key: `},
+		{"GetACL", `{"id":"g"}`, `InvalidArgument 1 invalid primary key: `},
 		{"CreateService", `{"document":{}}`, `InvalidArgument 2 schema violation: schema violation (host: required field missing)`},
 		{"CreateService", `{}`, `InvalidArgument 2 schema violation: schema violation (host: required field missing)`},
 		{"CreateService", `{"document":{"host":"h","port":"80","nonsense":1}}`, `InvalidArgument 2 schema violation: 2 schema violations (nonsense: unknown field; port: expected an integer)`},
@@ -48,10 +42,15 @@ func TestRefusals(t *testing.T) {
 		{"CreateTarget", `{"upstream":"u","document":{"target":"h:1"}}`, `AlreadyExists 5 unique constraint violation: UNIQUE violation detected on '{target="h:1",upstream={id=`},
 		{"CreatePlugin", `{"service":"s","document":{"name":"limiter"}}`, `AlreadyExists 5 unique constraint violation: UNIQUE violation detected on '{consumer=null,name="limiter",route=null,service={id="$service"}}'`},
 		{"CreateKeyAuth", `{"consumer":"ann","document":{"key":"Zebra9"}}`, `AlreadyExists 5 unique constraint violation: UNIQUE violation detected on '{key="***"}'`},
-		{"CreateAcl", `{"consumer":"ann","document":{"group":"g"}}`, `AlreadyExists 5 unique constraint violation: UNIQUE violation detected on '{consumer={id="$consumer"},group="g"}'`},
+		{"CreateACL", `{"consumer":"ann","document":{"group":"g"}}`, `AlreadyExists 5 unique constraint violation: UNIQUE violation detected on '{consumer={id="$consumer"},group="g"}'`},
 		{"UpdateService", `{"id":"$absent","document":{}}`, `NotFound 6 not found: could not find the entity with primary key '{id="$absent"}'`},
 		{"UpdateService", `{"id":"none","document":{}}`, `NotFound 6 not found: could not find the entity with '{name="none"}'`},
 		{"UpdateKeyAuth", `{"id":"Zebra8","document":{}}`, `NotFound 6 not found: could not find the entity with '{key="***"}'`},
+	}
+}
+
+func refusedReads() []refusal {
+	return []refusal{
 		{"GetCertificate", `{"id":"$absent"}`, `NotFound 6 not found: could not find the entity with primary key '{id="$absent"}'`},
 		{"ListServices", `{"offset":"x"}`, `InvalidArgument 7 invalid offset: 'x' is not a valid offset`},
 		{"ListTargets", `{"upstream":"u","offset":"$absent"}`, `InvalidArgument 7 invalid offset: `},
@@ -64,7 +63,13 @@ func TestRefusals(t *testing.T) {
 		{"ListServices", `{"tags":"a,b,c,d,e,f"}`, `InvalidArgument 11 invalid options: invalid option (tags: `},
 		{"CreateRoute", `{"document":{"paths":["/"],"service":{"name":"none"}}}`, `InvalidArgument 13 foreign keys unresolved: foreign key unresolved (service.name: the foreign key cannot be resolved with '{name="none"}' for an existing 'services' entity)`},
 		{"CreateKeyAuth", `{"document":{"consumer":{"username":"none"}}}`, `InvalidArgument 13 foreign keys unresolved: foreign key unresolved (consumer.username: `},
+	}
+}
 
+// nothingThere is what names something that is not there, or not where it is
+// looked for.
+func nothingThere() []refusal {
+	return []refusal{
 		{"GetService", `{"id":"none"}`, notThere},
 		{"GetService", `{"id":"$absent"}`, notThere},
 		{"GetService", `{"id":""}`, notThere},
@@ -85,7 +90,23 @@ func TestRefusals(t *testing.T) {
 		{"GetPluginSchema", `{"name":"x"}`, "NotFound: No plugin named 'x'"},
 		{"ValidateEntity", `{"entity":"services","document":{"port":-1,"host":"h"}}`, `InvalidArgument 2 schema violation: schema violation (port: value should be between 0 and 65535)`},
 		{"ValidateEntity", `{"entity":"x","document":{}}`, "NotFound: No entity named 'x'"},
-	} {
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", t.TempDir())
+	service := made(t, w, "CreateService", `{"name":"s","host":"h"}`)
+	route := made(t, w, "CreateRoute", `{"name":"r","paths":["/"],"service":{"name":"s"}}`)
+	made(t, w, "CreateRoute", `{"name":"grpc","protocols":["grpc"],"hosts":["h"]}`)
+	consumer := made(t, w, "CreateConsumer", `{"username":"ann","custom_id":"a"}`)
+	made(t, w, "CreateUpstream", `{"name":"u"}`)
+	must(t, w, "CreateTarget", `{"upstream":"u","document":{"target":"h:1"}}`)
+	plugin := made(t, w, "CreatePlugin", `{"name":"limiter","instance_name":"one","service":{"id":"`+service+`"}}`)
+	made(t, w, "CreateKeyAuth", `{"consumer":{"id":"`+consumer+`"},"key":"Zebra9"}`)
+	made(t, w, "CreateACL", `{"consumer":{"id":"`+consumer+`"},"group":"g"}`)
+	words := strings.NewReplacer("$service", service, "$route", route, "$consumer", consumer, "$plugin", plugin, "$absent", absentID)
+	for _, tt := range refused() {
 		before := w.plane.told
 		got := said(call(t, w, tt.method, words.Replace(tt.request)))
 		if !strings.HasPrefix(got, words.Replace(tt.want)) {

@@ -47,9 +47,9 @@ func nestedForms(t *testing.T, w *world) {
 	must(t, w, "CreateConsumer", `{"document":{"username":"nest-one"}}`)
 	must(t, w, "CreateConsumer", `{"document":{"username":"nest-two"}}`)
 	for _, consumer := range []string{"nest-one", "nest-two"} {
-		must(t, w, "CreateAcl", `{"consumer":"`+consumer+`","document":{"group":"same"}}`)
+		must(t, w, "CreateACL", `{"consumer":"`+consumer+`","document":{"group":"same"}}`)
 	}
-	one, two := must(t, w, "GetAcl", `{"consumer":"nest-one","id":"same"}`), must(t, w, "GetAcl", `{"consumer":"nest-two","id":"same"}`)
+	one, two := must(t, w, "GetACL", `{"consumer":"nest-one","id":"same"}`), must(t, w, "GetACL", `{"consumer":"nest-two","id":"same"}`)
 	if one["id"] == two["id"] {
 		t.Error("the group of one consumer is that of another")
 	}
@@ -110,7 +110,7 @@ func cascades(t *testing.T, w *world) {
 		`CreatePlugin {"service":"casc","document":{"name":"limiter"}}`, `CreatePlugin {"route":"casc","document":{"name":"limiter"}}`,
 		`CreatePlugin {"consumer":"casc","document":{"name":"limiter","route":{"name":"casc"}}}`,
 		`CreateKeyAuth {"consumer":"casc","document":{}}`, `CreateBasicAuth {"consumer":"casc","document":{"username":"casc","password":"p"}}`,
-		`CreateJwt {"consumer":"casc","document":{}}`, `CreateAcl {"consumer":"casc","document":{"group":"g","tags":["casc"]}}`,
+		`CreateJwt {"consumer":"casc","document":{}}`, `CreateACL {"consumer":"casc","document":{"group":"g","tags":["casc"]}}`,
 		`CreateUpstream {"document":{"name":"casc"}}`, `CreateTarget {"upstream":"casc","document":{"target":"h"}}`, `CreateTarget {"upstream":"casc","document":{"target":"h:2"}}`,
 	} {
 		method, request, _ := strings.Cut(c, " ")

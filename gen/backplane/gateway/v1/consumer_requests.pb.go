@@ -2000,8 +2000,8 @@ func (x *DeleteJwtRequest) GetConsumer() string {
 	return ""
 }
 
-// ListAclsRequest asks for a page of a list.
-type ListAclsRequest struct {
+// ListACLsRequest asks for a page of a list.
+type ListACLsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How many at most, 1 to 1000. Default 100.
 	Size *int32 `protobuf:"varint,1,opt,name=size,proto3,oneof" json:"size,omitempty"`
@@ -2016,20 +2016,20 @@ type ListAclsRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListAclsRequest) Reset() {
-	*x = ListAclsRequest{}
+func (x *ListACLsRequest) Reset() {
+	*x = ListACLsRequest{}
 	mi := &file_backplane_gateway_v1_consumer_requests_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListAclsRequest) String() string {
+func (x *ListACLsRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListAclsRequest) ProtoMessage() {}
+func (*ListACLsRequest) ProtoMessage() {}
 
-func (x *ListAclsRequest) ProtoReflect() protoreflect.Message {
+func (x *ListACLsRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_backplane_gateway_v1_consumer_requests_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -2041,44 +2041,44 @@ func (x *ListAclsRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListAclsRequest.ProtoReflect.Descriptor instead.
-func (*ListAclsRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use ListACLsRequest.ProtoReflect.Descriptor instead.
+func (*ListACLsRequest) Descriptor() ([]byte, []int) {
 	return file_backplane_gateway_v1_consumer_requests_proto_rawDescGZIP(), []int{28}
 }
 
-func (x *ListAclsRequest) GetSize() int32 {
+func (x *ListACLsRequest) GetSize() int32 {
 	if x != nil && x.Size != nil {
 		return *x.Size
 	}
 	return 0
 }
 
-func (x *ListAclsRequest) GetOffset() string {
+func (x *ListACLsRequest) GetOffset() string {
 	if x != nil && x.Offset != nil {
 		return *x.Offset
 	}
 	return ""
 }
 
-func (x *ListAclsRequest) GetTags() string {
+func (x *ListACLsRequest) GetTags() string {
 	if x != nil && x.Tags != nil {
 		return *x.Tags
 	}
 	return ""
 }
 
-func (x *ListAclsRequest) GetConsumer() string {
+func (x *ListACLsRequest) GetConsumer() string {
 	if x != nil {
 		return x.Consumer
 	}
 	return ""
 }
 
-// ListAclsResponse is a page of a list.
-type ListAclsResponse struct {
+// ListACLsResponse is a page of a list.
+type ListACLsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What is on the page.
-	Data []*Acl `protobuf:"bytes,1,rep,name=data,proto3" json:"data,omitempty"`
+	Data []*ACL `protobuf:"bytes,1,rep,name=data,proto3" json:"data,omitempty"`
 	// Where the page after is; null on the last.
 	Next *string `protobuf:"bytes,2,opt,name=next,proto3,oneof" json:"next,omitempty"`
 	// The offset of the page after; absent on the last.
@@ -2087,20 +2087,20 @@ type ListAclsResponse struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListAclsResponse) Reset() {
-	*x = ListAclsResponse{}
+func (x *ListACLsResponse) Reset() {
+	*x = ListACLsResponse{}
 	mi := &file_backplane_gateway_v1_consumer_requests_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListAclsResponse) String() string {
+func (x *ListACLsResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListAclsResponse) ProtoMessage() {}
+func (*ListACLsResponse) ProtoMessage() {}
 
-func (x *ListAclsResponse) ProtoReflect() protoreflect.Message {
+func (x *ListACLsResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_backplane_gateway_v1_consumer_requests_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -2112,37 +2112,37 @@ func (x *ListAclsResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListAclsResponse.ProtoReflect.Descriptor instead.
-func (*ListAclsResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use ListACLsResponse.ProtoReflect.Descriptor instead.
+func (*ListACLsResponse) Descriptor() ([]byte, []int) {
 	return file_backplane_gateway_v1_consumer_requests_proto_rawDescGZIP(), []int{29}
 }
 
-func (x *ListAclsResponse) GetData() []*Acl {
+func (x *ListACLsResponse) GetData() []*ACL {
 	if x != nil {
 		return x.Data
 	}
 	return nil
 }
 
-func (x *ListAclsResponse) GetNext() string {
+func (x *ListACLsResponse) GetNext() string {
 	if x != nil && x.Next != nil {
 		return *x.Next
 	}
 	return ""
 }
 
-func (x *ListAclsResponse) GetOffset() string {
+func (x *ListACLsResponse) GetOffset() string {
 	if x != nil && x.Offset != nil {
 		return *x.Offset
 	}
 	return ""
 }
 
-// CreateAclRequest describes a group of a consumer to make.
-type CreateAclRequest struct {
+// CreateACLRequest describes a group of a consumer to make.
+type CreateACLRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What it is to be.
-	Acl *Acl `protobuf:"bytes,1,opt,name=acl,proto3" json:"acl,omitempty"`
+	Acl *ACL `protobuf:"bytes,1,opt,name=acl,proto3" json:"acl,omitempty"`
 	// The same as JSON, where null differs from what is absent. It counts before
 	// the message.
 	Document *structpb.Value `protobuf:"bytes,2,opt,name=document,proto3" json:"document,omitempty"`
@@ -2152,20 +2152,20 @@ type CreateAclRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *CreateAclRequest) Reset() {
-	*x = CreateAclRequest{}
+func (x *CreateACLRequest) Reset() {
+	*x = CreateACLRequest{}
 	mi := &file_backplane_gateway_v1_consumer_requests_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *CreateAclRequest) String() string {
+func (x *CreateACLRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*CreateAclRequest) ProtoMessage() {}
+func (*CreateACLRequest) ProtoMessage() {}
 
-func (x *CreateAclRequest) ProtoReflect() protoreflect.Message {
+func (x *CreateACLRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_backplane_gateway_v1_consumer_requests_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -2177,34 +2177,34 @@ func (x *CreateAclRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use CreateAclRequest.ProtoReflect.Descriptor instead.
-func (*CreateAclRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use CreateACLRequest.ProtoReflect.Descriptor instead.
+func (*CreateACLRequest) Descriptor() ([]byte, []int) {
 	return file_backplane_gateway_v1_consumer_requests_proto_rawDescGZIP(), []int{30}
 }
 
-func (x *CreateAclRequest) GetAcl() *Acl {
+func (x *CreateACLRequest) GetAcl() *ACL {
 	if x != nil {
 		return x.Acl
 	}
 	return nil
 }
 
-func (x *CreateAclRequest) GetDocument() *structpb.Value {
+func (x *CreateACLRequest) GetDocument() *structpb.Value {
 	if x != nil {
 		return x.Document
 	}
 	return nil
 }
 
-func (x *CreateAclRequest) GetConsumer() string {
+func (x *CreateACLRequest) GetConsumer() string {
 	if x != nil {
 		return x.Consumer
 	}
 	return ""
 }
 
-// GetAclRequest names a group of a consumer.
-type GetAclRequest struct {
+// GetACLRequest names a group of a consumer.
+type GetACLRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its id; below a consumer also the group.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -2214,20 +2214,20 @@ type GetAclRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *GetAclRequest) Reset() {
-	*x = GetAclRequest{}
+func (x *GetACLRequest) Reset() {
+	*x = GetACLRequest{}
 	mi := &file_backplane_gateway_v1_consumer_requests_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *GetAclRequest) String() string {
+func (x *GetACLRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*GetAclRequest) ProtoMessage() {}
+func (*GetACLRequest) ProtoMessage() {}
 
-func (x *GetAclRequest) ProtoReflect() protoreflect.Message {
+func (x *GetACLRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_backplane_gateway_v1_consumer_requests_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -2239,32 +2239,32 @@ func (x *GetAclRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use GetAclRequest.ProtoReflect.Descriptor instead.
-func (*GetAclRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use GetACLRequest.ProtoReflect.Descriptor instead.
+func (*GetACLRequest) Descriptor() ([]byte, []int) {
 	return file_backplane_gateway_v1_consumer_requests_proto_rawDescGZIP(), []int{31}
 }
 
-func (x *GetAclRequest) GetId() string {
+func (x *GetACLRequest) GetId() string {
 	if x != nil {
 		return x.Id
 	}
 	return ""
 }
 
-func (x *GetAclRequest) GetConsumer() string {
+func (x *GetACLRequest) GetConsumer() string {
 	if x != nil {
 		return x.Consumer
 	}
 	return ""
 }
 
-// UpsertAclRequest says what a group of a consumer is to be.
-type UpsertAclRequest struct {
+// UpsertACLRequest says what a group of a consumer is to be.
+type UpsertACLRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its id; below a consumer also the group.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// What it is to be.
-	Acl *Acl `protobuf:"bytes,2,opt,name=acl,proto3" json:"acl,omitempty"`
+	Acl *ACL `protobuf:"bytes,2,opt,name=acl,proto3" json:"acl,omitempty"`
 	// The same as JSON, where null differs from what is absent. It counts before
 	// the message.
 	Document *structpb.Value `protobuf:"bytes,3,opt,name=document,proto3" json:"document,omitempty"`
@@ -2274,20 +2274,20 @@ type UpsertAclRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *UpsertAclRequest) Reset() {
-	*x = UpsertAclRequest{}
+func (x *UpsertACLRequest) Reset() {
+	*x = UpsertACLRequest{}
 	mi := &file_backplane_gateway_v1_consumer_requests_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *UpsertAclRequest) String() string {
+func (x *UpsertACLRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*UpsertAclRequest) ProtoMessage() {}
+func (*UpsertACLRequest) ProtoMessage() {}
 
-func (x *UpsertAclRequest) ProtoReflect() protoreflect.Message {
+func (x *UpsertACLRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_backplane_gateway_v1_consumer_requests_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -2299,46 +2299,46 @@ func (x *UpsertAclRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use UpsertAclRequest.ProtoReflect.Descriptor instead.
-func (*UpsertAclRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use UpsertACLRequest.ProtoReflect.Descriptor instead.
+func (*UpsertACLRequest) Descriptor() ([]byte, []int) {
 	return file_backplane_gateway_v1_consumer_requests_proto_rawDescGZIP(), []int{32}
 }
 
-func (x *UpsertAclRequest) GetId() string {
+func (x *UpsertACLRequest) GetId() string {
 	if x != nil {
 		return x.Id
 	}
 	return ""
 }
 
-func (x *UpsertAclRequest) GetAcl() *Acl {
+func (x *UpsertACLRequest) GetAcl() *ACL {
 	if x != nil {
 		return x.Acl
 	}
 	return nil
 }
 
-func (x *UpsertAclRequest) GetDocument() *structpb.Value {
+func (x *UpsertACLRequest) GetDocument() *structpb.Value {
 	if x != nil {
 		return x.Document
 	}
 	return nil
 }
 
-func (x *UpsertAclRequest) GetConsumer() string {
+func (x *UpsertACLRequest) GetConsumer() string {
 	if x != nil {
 		return x.Consumer
 	}
 	return ""
 }
 
-// UpdateAclRequest says what to change of a group of a consumer.
-type UpdateAclRequest struct {
+// UpdateACLRequest says what to change of a group of a consumer.
+type UpdateACLRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its id; below a consumer also the group.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// What changes.
-	Acl *Acl `protobuf:"bytes,2,opt,name=acl,proto3" json:"acl,omitempty"`
+	Acl *ACL `protobuf:"bytes,2,opt,name=acl,proto3" json:"acl,omitempty"`
 	// The same as JSON, where null differs from what is absent. It counts before
 	// the message.
 	Document *structpb.Value `protobuf:"bytes,3,opt,name=document,proto3" json:"document,omitempty"`
@@ -2351,20 +2351,20 @@ type UpdateAclRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *UpdateAclRequest) Reset() {
-	*x = UpdateAclRequest{}
+func (x *UpdateACLRequest) Reset() {
+	*x = UpdateACLRequest{}
 	mi := &file_backplane_gateway_v1_consumer_requests_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *UpdateAclRequest) String() string {
+func (x *UpdateACLRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*UpdateAclRequest) ProtoMessage() {}
+func (*UpdateACLRequest) ProtoMessage() {}
 
-func (x *UpdateAclRequest) ProtoReflect() protoreflect.Message {
+func (x *UpdateACLRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_backplane_gateway_v1_consumer_requests_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -2376,48 +2376,48 @@ func (x *UpdateAclRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use UpdateAclRequest.ProtoReflect.Descriptor instead.
-func (*UpdateAclRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use UpdateACLRequest.ProtoReflect.Descriptor instead.
+func (*UpdateACLRequest) Descriptor() ([]byte, []int) {
 	return file_backplane_gateway_v1_consumer_requests_proto_rawDescGZIP(), []int{33}
 }
 
-func (x *UpdateAclRequest) GetId() string {
+func (x *UpdateACLRequest) GetId() string {
 	if x != nil {
 		return x.Id
 	}
 	return ""
 }
 
-func (x *UpdateAclRequest) GetAcl() *Acl {
+func (x *UpdateACLRequest) GetAcl() *ACL {
 	if x != nil {
 		return x.Acl
 	}
 	return nil
 }
 
-func (x *UpdateAclRequest) GetDocument() *structpb.Value {
+func (x *UpdateACLRequest) GetDocument() *structpb.Value {
 	if x != nil {
 		return x.Document
 	}
 	return nil
 }
 
-func (x *UpdateAclRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+func (x *UpdateACLRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 	if x != nil {
 		return x.UpdateMask
 	}
 	return nil
 }
 
-func (x *UpdateAclRequest) GetConsumer() string {
+func (x *UpdateACLRequest) GetConsumer() string {
 	if x != nil {
 		return x.Consumer
 	}
 	return ""
 }
 
-// DeleteAclRequest names a group of a consumer to remove.
-type DeleteAclRequest struct {
+// DeleteACLRequest names a group of a consumer to remove.
+type DeleteACLRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its id; below a consumer also the group.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -2427,20 +2427,20 @@ type DeleteAclRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *DeleteAclRequest) Reset() {
-	*x = DeleteAclRequest{}
+func (x *DeleteACLRequest) Reset() {
+	*x = DeleteACLRequest{}
 	mi := &file_backplane_gateway_v1_consumer_requests_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *DeleteAclRequest) String() string {
+func (x *DeleteACLRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*DeleteAclRequest) ProtoMessage() {}
+func (*DeleteACLRequest) ProtoMessage() {}
 
-func (x *DeleteAclRequest) ProtoReflect() protoreflect.Message {
+func (x *DeleteACLRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_backplane_gateway_v1_consumer_requests_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -2452,19 +2452,19 @@ func (x *DeleteAclRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use DeleteAclRequest.ProtoReflect.Descriptor instead.
-func (*DeleteAclRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use DeleteACLRequest.ProtoReflect.Descriptor instead.
+func (*DeleteACLRequest) Descriptor() ([]byte, []int) {
 	return file_backplane_gateway_v1_consumer_requests_proto_rawDescGZIP(), []int{34}
 }
 
-func (x *DeleteAclRequest) GetId() string {
+func (x *DeleteACLRequest) GetId() string {
 	if x != nil {
 		return x.Id
 	}
 	return ""
 }
 
-func (x *DeleteAclRequest) GetConsumer() string {
+func (x *DeleteACLRequest) GetConsumer() string {
 	if x != nil {
 		return x.Consumer
 	}
@@ -2640,7 +2640,7 @@ const file_backplane_gateway_v1_consumer_requests_proto_rawDesc = "" +
 	"\x10DeleteJwtRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bconsumer\x18\x02 \x01(\tR\bconsumer\"\x99\x01\n" +
-	"\x0fListAclsRequest\x12\x17\n" +
+	"\x0fListACLsRequest\x12\x17\n" +
 	"\x04size\x18\x01 \x01(\x05H\x00R\x04size\x88\x01\x01\x12\x1b\n" +
 	"\x06offset\x18\x02 \x01(\tH\x01R\x06offset\x88\x01\x01\x12\x17\n" +
 	"\x04tags\x18\x03 \x01(\tH\x02R\x04tags\x88\x01\x01\x12\x1a\n" +
@@ -2648,31 +2648,31 @@ const file_backplane_gateway_v1_consumer_requests_proto_rawDesc = "" +
 	"\x05_sizeB\t\n" +
 	"\a_offsetB\a\n" +
 	"\x05_tags\"\x91\x01\n" +
-	"\x10ListAclsResponse\x12-\n" +
-	"\x04data\x18\x01 \x03(\v2\x19.backplane.gateway.v1.AclR\x04data\x12\x1d\n" +
+	"\x10ListACLsResponse\x12-\n" +
+	"\x04data\x18\x01 \x03(\v2\x19.backplane.gateway.v1.ACLR\x04data\x12\x1d\n" +
 	"\x04next\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01H\x00R\x04next\x88\x01\x01\x12\x1b\n" +
 	"\x06offset\x18\x03 \x01(\tH\x01R\x06offset\x88\x01\x01B\a\n" +
 	"\x05_nextB\t\n" +
 	"\a_offset\"\x8f\x01\n" +
-	"\x10CreateAclRequest\x12+\n" +
-	"\x03acl\x18\x01 \x01(\v2\x19.backplane.gateway.v1.AclR\x03acl\x122\n" +
+	"\x10CreateACLRequest\x12+\n" +
+	"\x03acl\x18\x01 \x01(\v2\x19.backplane.gateway.v1.ACLR\x03acl\x122\n" +
 	"\bdocument\x18\x02 \x01(\v2\x16.google.protobuf.ValueR\bdocument\x12\x1a\n" +
 	"\bconsumer\x18\x03 \x01(\tR\bconsumer\";\n" +
-	"\rGetAclRequest\x12\x0e\n" +
+	"\rGetACLRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bconsumer\x18\x02 \x01(\tR\bconsumer\"\x9f\x01\n" +
-	"\x10UpsertAclRequest\x12\x0e\n" +
+	"\x10UpsertACLRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12+\n" +
-	"\x03acl\x18\x02 \x01(\v2\x19.backplane.gateway.v1.AclR\x03acl\x122\n" +
+	"\x03acl\x18\x02 \x01(\v2\x19.backplane.gateway.v1.ACLR\x03acl\x122\n" +
 	"\bdocument\x18\x03 \x01(\v2\x16.google.protobuf.ValueR\bdocument\x12\x1a\n" +
 	"\bconsumer\x18\x04 \x01(\tR\bconsumer\"\xdd\x01\n" +
-	"\x10UpdateAclRequest\x12\x0e\n" +
+	"\x10UpdateACLRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12+\n" +
-	"\x03acl\x18\x02 \x01(\v2\x19.backplane.gateway.v1.AclR\x03acl\x122\n" +
+	"\x03acl\x18\x02 \x01(\v2\x19.backplane.gateway.v1.ACLR\x03acl\x122\n" +
 	"\bdocument\x18\x03 \x01(\v2\x16.google.protobuf.ValueR\bdocument\x12<\n" +
 	"\vupdate_mask\x18\x04 \x01(\v2\x1a.google.protobuf.FieldMaskR\vupdate_mask\x12\x1a\n" +
 	"\bconsumer\x18\x05 \x01(\tR\bconsumer\">\n" +
-	"\x10DeleteAclRequest\x12\x0e\n" +
+	"\x10DeleteACLRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bconsumer\x18\x02 \x01(\tR\bconsumerB\xe6\x01\n" +
 	"\x18com.backplane.gateway.v1B\x15ConsumerRequestsProtoP\x01ZAgithub.com/backplane/backplane/gen/backplane/gateway/v1;gatewayv1\xa2\x02\x03BGX\xaa\x02\x14Backplane.Gateway.V1\xca\x02\x14Backplane\\Gateway\\V1\xe2\x02 Backplane\\Gateway\\V1\\GPBMetadata\xea\x02\x16Backplane::Gateway::V1b\x06proto3"
@@ -2719,20 +2719,20 @@ var file_backplane_gateway_v1_consumer_requests_proto_goTypes = []any{
 	(*UpsertJwtRequest)(nil),       // 25: backplane.gateway.v1.UpsertJwtRequest
 	(*UpdateJwtRequest)(nil),       // 26: backplane.gateway.v1.UpdateJwtRequest
 	(*DeleteJwtRequest)(nil),       // 27: backplane.gateway.v1.DeleteJwtRequest
-	(*ListAclsRequest)(nil),        // 28: backplane.gateway.v1.ListAclsRequest
-	(*ListAclsResponse)(nil),       // 29: backplane.gateway.v1.ListAclsResponse
-	(*CreateAclRequest)(nil),       // 30: backplane.gateway.v1.CreateAclRequest
-	(*GetAclRequest)(nil),          // 31: backplane.gateway.v1.GetAclRequest
-	(*UpsertAclRequest)(nil),       // 32: backplane.gateway.v1.UpsertAclRequest
-	(*UpdateAclRequest)(nil),       // 33: backplane.gateway.v1.UpdateAclRequest
-	(*DeleteAclRequest)(nil),       // 34: backplane.gateway.v1.DeleteAclRequest
+	(*ListACLsRequest)(nil),        // 28: backplane.gateway.v1.ListACLsRequest
+	(*ListACLsResponse)(nil),       // 29: backplane.gateway.v1.ListACLsResponse
+	(*CreateACLRequest)(nil),       // 30: backplane.gateway.v1.CreateACLRequest
+	(*GetACLRequest)(nil),          // 31: backplane.gateway.v1.GetACLRequest
+	(*UpsertACLRequest)(nil),       // 32: backplane.gateway.v1.UpsertACLRequest
+	(*UpdateACLRequest)(nil),       // 33: backplane.gateway.v1.UpdateACLRequest
+	(*DeleteACLRequest)(nil),       // 34: backplane.gateway.v1.DeleteACLRequest
 	(*Consumer)(nil),               // 35: backplane.gateway.v1.Consumer
 	(*structpb.Value)(nil),         // 36: google.protobuf.Value
 	(*fieldmaskpb.FieldMask)(nil),  // 37: google.protobuf.FieldMask
 	(*KeyAuth)(nil),                // 38: backplane.gateway.v1.KeyAuth
 	(*BasicAuth)(nil),              // 39: backplane.gateway.v1.BasicAuth
 	(*Jwt)(nil),                    // 40: backplane.gateway.v1.Jwt
-	(*Acl)(nil),                    // 41: backplane.gateway.v1.Acl
+	(*ACL)(nil),                    // 41: backplane.gateway.v1.ACL
 }
 var file_backplane_gateway_v1_consumer_requests_proto_depIdxs = []int32{
 	35, // 0: backplane.gateway.v1.ListConsumersResponse.data:type_name -> backplane.gateway.v1.Consumer
@@ -2767,14 +2767,14 @@ var file_backplane_gateway_v1_consumer_requests_proto_depIdxs = []int32{
 	40, // 29: backplane.gateway.v1.UpdateJwtRequest.jwt:type_name -> backplane.gateway.v1.Jwt
 	36, // 30: backplane.gateway.v1.UpdateJwtRequest.document:type_name -> google.protobuf.Value
 	37, // 31: backplane.gateway.v1.UpdateJwtRequest.update_mask:type_name -> google.protobuf.FieldMask
-	41, // 32: backplane.gateway.v1.ListAclsResponse.data:type_name -> backplane.gateway.v1.Acl
-	41, // 33: backplane.gateway.v1.CreateAclRequest.acl:type_name -> backplane.gateway.v1.Acl
-	36, // 34: backplane.gateway.v1.CreateAclRequest.document:type_name -> google.protobuf.Value
-	41, // 35: backplane.gateway.v1.UpsertAclRequest.acl:type_name -> backplane.gateway.v1.Acl
-	36, // 36: backplane.gateway.v1.UpsertAclRequest.document:type_name -> google.protobuf.Value
-	41, // 37: backplane.gateway.v1.UpdateAclRequest.acl:type_name -> backplane.gateway.v1.Acl
-	36, // 38: backplane.gateway.v1.UpdateAclRequest.document:type_name -> google.protobuf.Value
-	37, // 39: backplane.gateway.v1.UpdateAclRequest.update_mask:type_name -> google.protobuf.FieldMask
+	41, // 32: backplane.gateway.v1.ListACLsResponse.data:type_name -> backplane.gateway.v1.ACL
+	41, // 33: backplane.gateway.v1.CreateACLRequest.acl:type_name -> backplane.gateway.v1.ACL
+	36, // 34: backplane.gateway.v1.CreateACLRequest.document:type_name -> google.protobuf.Value
+	41, // 35: backplane.gateway.v1.UpsertACLRequest.acl:type_name -> backplane.gateway.v1.ACL
+	36, // 36: backplane.gateway.v1.UpsertACLRequest.document:type_name -> google.protobuf.Value
+	41, // 37: backplane.gateway.v1.UpdateACLRequest.acl:type_name -> backplane.gateway.v1.ACL
+	36, // 38: backplane.gateway.v1.UpdateACLRequest.document:type_name -> google.protobuf.Value
+	37, // 39: backplane.gateway.v1.UpdateACLRequest.update_mask:type_name -> google.protobuf.FieldMask
 	40, // [40:40] is the sub-list for method output_type
 	40, // [40:40] is the sub-list for method input_type
 	40, // [40:40] is the sub-list for extension type_name

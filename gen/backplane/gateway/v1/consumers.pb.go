@@ -68,15 +68,15 @@ const file_backplane_gateway_v1_consumers_proto_rawDesc = "" +
 	"/jwts/{id}\x12\x88\x01\n" +
 	"\tDeleteJwt\x12&.backplane.gateway.v1.DeleteJwtRequest\x1a\x1d.backplane.gateway.v1.Deleted\"4\x82\xd3\xe4\x93\x02.Z *\x1e/consumers/{consumer}/jwt/{id}*\n" +
 	"/jwts/{id}\x12\x86\x01\n" +
-	"\bListAcls\x12%.backplane.gateway.v1.ListAclsRequest\x1a&.backplane.gateway.v1.ListAclsResponse\"+\x82\xd3\xe4\x93\x02%Z\x1c\x12\x1a/consumers/{consumer}/acls\x12\x05/acls\x12\x85\x01\n" +
-	"\tCreateAcl\x12&.backplane.gateway.v1.CreateAclRequest\x1a\x19.backplane.gateway.v1.Acl\"5\x82\xd3\xe4\x93\x02/:\x03aclZ!:\x03acl\"\x1a/consumers/{consumer}/acls\"\x05/acls\x12\x7f\n" +
-	"\x06GetAcl\x12#.backplane.gateway.v1.GetAclRequest\x1a\x19.backplane.gateway.v1.Acl\"5\x82\xd3\xe4\x93\x02/Z!\x12\x1f/consumers/{consumer}/acls/{id}\x12\n" +
+	"\bListACLs\x12%.backplane.gateway.v1.ListACLsRequest\x1a&.backplane.gateway.v1.ListACLsResponse\"+\x82\xd3\xe4\x93\x02%Z\x1c\x12\x1a/consumers/{consumer}/acls\x12\x05/acls\x12\x85\x01\n" +
+	"\tCreateACL\x12&.backplane.gateway.v1.CreateACLRequest\x1a\x19.backplane.gateway.v1.ACL\"5\x82\xd3\xe4\x93\x02/:\x03aclZ!:\x03acl\"\x1a/consumers/{consumer}/acls\"\x05/acls\x12\x7f\n" +
+	"\x06GetACL\x12#.backplane.gateway.v1.GetACLRequest\x1a\x19.backplane.gateway.v1.ACL\"5\x82\xd3\xe4\x93\x02/Z!\x12\x1f/consumers/{consumer}/acls/{id}\x12\n" +
 	"/acls/{id}\x12\x8f\x01\n" +
-	"\tUpsertAcl\x12&.backplane.gateway.v1.UpsertAclRequest\x1a\x19.backplane.gateway.v1.Acl\"?\x82\xd3\xe4\x93\x029:\x03aclZ&:\x03acl\x1a\x1f/consumers/{consumer}/acls/{id}\x1a\n" +
+	"\tUpsertACL\x12&.backplane.gateway.v1.UpsertACLRequest\x1a\x19.backplane.gateway.v1.ACL\"?\x82\xd3\xe4\x93\x029:\x03aclZ&:\x03acl\x1a\x1f/consumers/{consumer}/acls/{id}\x1a\n" +
 	"/acls/{id}\x12\x8f\x01\n" +
-	"\tUpdateAcl\x12&.backplane.gateway.v1.UpdateAclRequest\x1a\x19.backplane.gateway.v1.Acl\"?\x82\xd3\xe4\x93\x029:\x03aclZ&:\x03acl2\x1f/consumers/{consumer}/acls/{id}2\n" +
+	"\tUpdateACL\x12&.backplane.gateway.v1.UpdateACLRequest\x1a\x19.backplane.gateway.v1.ACL\"?\x82\xd3\xe4\x93\x029:\x03aclZ&:\x03acl2\x1f/consumers/{consumer}/acls/{id}2\n" +
 	"/acls/{id}\x12\x89\x01\n" +
-	"\tDeleteAcl\x12&.backplane.gateway.v1.DeleteAclRequest\x1a\x1d.backplane.gateway.v1.Deleted\"5\x82\xd3\xe4\x93\x02/Z!*\x1f/consumers/{consumer}/acls/{id}*\n" +
+	"\tDeleteACL\x12&.backplane.gateway.v1.DeleteACLRequest\x1a\x1d.backplane.gateway.v1.Deleted\"5\x82\xd3\xe4\x93\x02/Z!*\x1f/consumers/{consumer}/acls/{id}*\n" +
 	"/acls/{id}B\xdf\x01\n" +
 	"\x18com.backplane.gateway.v1B\x0eConsumersProtoP\x01ZAgithub.com/backplane/backplane/gen/backplane/gateway/v1;gatewayv1\xa2\x02\x03BGX\xaa\x02\x14Backplane.Gateway.V1\xca\x02\x14Backplane\\Gateway\\V1\xe2\x02 Backplane\\Gateway\\V1\\GPBMetadata\xea\x02\x16Backplane::Gateway::V1b\x06proto3"
 
@@ -105,12 +105,12 @@ var file_backplane_gateway_v1_consumers_proto_goTypes = []any{
 	(*UpsertJwtRequest)(nil),       // 21: backplane.gateway.v1.UpsertJwtRequest
 	(*UpdateJwtRequest)(nil),       // 22: backplane.gateway.v1.UpdateJwtRequest
 	(*DeleteJwtRequest)(nil),       // 23: backplane.gateway.v1.DeleteJwtRequest
-	(*ListAclsRequest)(nil),        // 24: backplane.gateway.v1.ListAclsRequest
-	(*CreateAclRequest)(nil),       // 25: backplane.gateway.v1.CreateAclRequest
-	(*GetAclRequest)(nil),          // 26: backplane.gateway.v1.GetAclRequest
-	(*UpsertAclRequest)(nil),       // 27: backplane.gateway.v1.UpsertAclRequest
-	(*UpdateAclRequest)(nil),       // 28: backplane.gateway.v1.UpdateAclRequest
-	(*DeleteAclRequest)(nil),       // 29: backplane.gateway.v1.DeleteAclRequest
+	(*ListACLsRequest)(nil),        // 24: backplane.gateway.v1.ListACLsRequest
+	(*CreateACLRequest)(nil),       // 25: backplane.gateway.v1.CreateACLRequest
+	(*GetACLRequest)(nil),          // 26: backplane.gateway.v1.GetACLRequest
+	(*UpsertACLRequest)(nil),       // 27: backplane.gateway.v1.UpsertACLRequest
+	(*UpdateACLRequest)(nil),       // 28: backplane.gateway.v1.UpdateACLRequest
+	(*DeleteACLRequest)(nil),       // 29: backplane.gateway.v1.DeleteACLRequest
 	(*ListConsumersResponse)(nil),  // 30: backplane.gateway.v1.ListConsumersResponse
 	(*Consumer)(nil),               // 31: backplane.gateway.v1.Consumer
 	(*Deleted)(nil),                // 32: backplane.gateway.v1.Deleted
@@ -120,8 +120,8 @@ var file_backplane_gateway_v1_consumers_proto_goTypes = []any{
 	(*BasicAuth)(nil),              // 36: backplane.gateway.v1.BasicAuth
 	(*ListJwtsResponse)(nil),       // 37: backplane.gateway.v1.ListJwtsResponse
 	(*Jwt)(nil),                    // 38: backplane.gateway.v1.Jwt
-	(*ListAclsResponse)(nil),       // 39: backplane.gateway.v1.ListAclsResponse
-	(*Acl)(nil),                    // 40: backplane.gateway.v1.Acl
+	(*ListACLsResponse)(nil),       // 39: backplane.gateway.v1.ListACLsResponse
+	(*ACL)(nil),                    // 40: backplane.gateway.v1.ACL
 }
 var file_backplane_gateway_v1_consumers_proto_depIdxs = []int32{
 	0,  // 0: backplane.gateway.v1.ConsumerService.ListConsumers:input_type -> backplane.gateway.v1.ListConsumersRequest
@@ -148,12 +148,12 @@ var file_backplane_gateway_v1_consumers_proto_depIdxs = []int32{
 	21, // 21: backplane.gateway.v1.ConsumerService.UpsertJwt:input_type -> backplane.gateway.v1.UpsertJwtRequest
 	22, // 22: backplane.gateway.v1.ConsumerService.UpdateJwt:input_type -> backplane.gateway.v1.UpdateJwtRequest
 	23, // 23: backplane.gateway.v1.ConsumerService.DeleteJwt:input_type -> backplane.gateway.v1.DeleteJwtRequest
-	24, // 24: backplane.gateway.v1.ConsumerService.ListAcls:input_type -> backplane.gateway.v1.ListAclsRequest
-	25, // 25: backplane.gateway.v1.ConsumerService.CreateAcl:input_type -> backplane.gateway.v1.CreateAclRequest
-	26, // 26: backplane.gateway.v1.ConsumerService.GetAcl:input_type -> backplane.gateway.v1.GetAclRequest
-	27, // 27: backplane.gateway.v1.ConsumerService.UpsertAcl:input_type -> backplane.gateway.v1.UpsertAclRequest
-	28, // 28: backplane.gateway.v1.ConsumerService.UpdateAcl:input_type -> backplane.gateway.v1.UpdateAclRequest
-	29, // 29: backplane.gateway.v1.ConsumerService.DeleteAcl:input_type -> backplane.gateway.v1.DeleteAclRequest
+	24, // 24: backplane.gateway.v1.ConsumerService.ListACLs:input_type -> backplane.gateway.v1.ListACLsRequest
+	25, // 25: backplane.gateway.v1.ConsumerService.CreateACL:input_type -> backplane.gateway.v1.CreateACLRequest
+	26, // 26: backplane.gateway.v1.ConsumerService.GetACL:input_type -> backplane.gateway.v1.GetACLRequest
+	27, // 27: backplane.gateway.v1.ConsumerService.UpsertACL:input_type -> backplane.gateway.v1.UpsertACLRequest
+	28, // 28: backplane.gateway.v1.ConsumerService.UpdateACL:input_type -> backplane.gateway.v1.UpdateACLRequest
+	29, // 29: backplane.gateway.v1.ConsumerService.DeleteACL:input_type -> backplane.gateway.v1.DeleteACLRequest
 	30, // 30: backplane.gateway.v1.ConsumerService.ListConsumers:output_type -> backplane.gateway.v1.ListConsumersResponse
 	31, // 31: backplane.gateway.v1.ConsumerService.CreateConsumer:output_type -> backplane.gateway.v1.Consumer
 	31, // 32: backplane.gateway.v1.ConsumerService.GetConsumer:output_type -> backplane.gateway.v1.Consumer
@@ -178,12 +178,12 @@ var file_backplane_gateway_v1_consumers_proto_depIdxs = []int32{
 	38, // 51: backplane.gateway.v1.ConsumerService.UpsertJwt:output_type -> backplane.gateway.v1.Jwt
 	38, // 52: backplane.gateway.v1.ConsumerService.UpdateJwt:output_type -> backplane.gateway.v1.Jwt
 	32, // 53: backplane.gateway.v1.ConsumerService.DeleteJwt:output_type -> backplane.gateway.v1.Deleted
-	39, // 54: backplane.gateway.v1.ConsumerService.ListAcls:output_type -> backplane.gateway.v1.ListAclsResponse
-	40, // 55: backplane.gateway.v1.ConsumerService.CreateAcl:output_type -> backplane.gateway.v1.Acl
-	40, // 56: backplane.gateway.v1.ConsumerService.GetAcl:output_type -> backplane.gateway.v1.Acl
-	40, // 57: backplane.gateway.v1.ConsumerService.UpsertAcl:output_type -> backplane.gateway.v1.Acl
-	40, // 58: backplane.gateway.v1.ConsumerService.UpdateAcl:output_type -> backplane.gateway.v1.Acl
-	32, // 59: backplane.gateway.v1.ConsumerService.DeleteAcl:output_type -> backplane.gateway.v1.Deleted
+	39, // 54: backplane.gateway.v1.ConsumerService.ListACLs:output_type -> backplane.gateway.v1.ListACLsResponse
+	40, // 55: backplane.gateway.v1.ConsumerService.CreateACL:output_type -> backplane.gateway.v1.ACL
+	40, // 56: backplane.gateway.v1.ConsumerService.GetACL:output_type -> backplane.gateway.v1.ACL
+	40, // 57: backplane.gateway.v1.ConsumerService.UpsertACL:output_type -> backplane.gateway.v1.ACL
+	40, // 58: backplane.gateway.v1.ConsumerService.UpdateACL:output_type -> backplane.gateway.v1.ACL
+	32, // 59: backplane.gateway.v1.ConsumerService.DeleteACL:output_type -> backplane.gateway.v1.Deleted
 	30, // [30:60] is the sub-list for method output_type
 	0,  // [0:30] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name

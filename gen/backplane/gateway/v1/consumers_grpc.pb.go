@@ -45,12 +45,12 @@ const (
 	ConsumerService_UpsertJwt_FullMethodName       = "/backplane.gateway.v1.ConsumerService/UpsertJwt"
 	ConsumerService_UpdateJwt_FullMethodName       = "/backplane.gateway.v1.ConsumerService/UpdateJwt"
 	ConsumerService_DeleteJwt_FullMethodName       = "/backplane.gateway.v1.ConsumerService/DeleteJwt"
-	ConsumerService_ListAcls_FullMethodName        = "/backplane.gateway.v1.ConsumerService/ListAcls"
-	ConsumerService_CreateAcl_FullMethodName       = "/backplane.gateway.v1.ConsumerService/CreateAcl"
-	ConsumerService_GetAcl_FullMethodName          = "/backplane.gateway.v1.ConsumerService/GetAcl"
-	ConsumerService_UpsertAcl_FullMethodName       = "/backplane.gateway.v1.ConsumerService/UpsertAcl"
-	ConsumerService_UpdateAcl_FullMethodName       = "/backplane.gateway.v1.ConsumerService/UpdateAcl"
-	ConsumerService_DeleteAcl_FullMethodName       = "/backplane.gateway.v1.ConsumerService/DeleteAcl"
+	ConsumerService_ListACLs_FullMethodName        = "/backplane.gateway.v1.ConsumerService/ListACLs"
+	ConsumerService_CreateACL_FullMethodName       = "/backplane.gateway.v1.ConsumerService/CreateACL"
+	ConsumerService_GetACL_FullMethodName          = "/backplane.gateway.v1.ConsumerService/GetACL"
+	ConsumerService_UpsertACL_FullMethodName       = "/backplane.gateway.v1.ConsumerService/UpsertACL"
+	ConsumerService_UpdateACL_FullMethodName       = "/backplane.gateway.v1.ConsumerService/UpdateACL"
+	ConsumerService_DeleteACL_FullMethodName       = "/backplane.gateway.v1.ConsumerService/DeleteACL"
 )
 
 // ConsumerServiceClient is the client API for ConsumerService service.
@@ -111,18 +111,18 @@ type ConsumerServiceClient interface {
 	// Delete a key of tokens.
 	DeleteJwt(ctx context.Context, in *DeleteJwtRequest, opts ...grpc.CallOption) (*Deleted, error)
 	// List the groups of consumers, by id.
-	ListAcls(ctx context.Context, in *ListAclsRequest, opts ...grpc.CallOption) (*ListAclsResponse, error)
+	ListACLs(ctx context.Context, in *ListACLsRequest, opts ...grpc.CallOption) (*ListACLsResponse, error)
 	// Create a group of a consumer.
-	CreateAcl(ctx context.Context, in *CreateAclRequest, opts ...grpc.CallOption) (*Acl, error)
+	CreateACL(ctx context.Context, in *CreateACLRequest, opts ...grpc.CallOption) (*ACL, error)
 	// Get one group of a consumer.
-	GetAcl(ctx context.Context, in *GetAclRequest, opts ...grpc.CallOption) (*Acl, error)
+	GetACL(ctx context.Context, in *GetACLRequest, opts ...grpc.CallOption) (*ACL, error)
 	// Replace a group of a consumer, or create it: what is not given is the default.
-	UpsertAcl(ctx context.Context, in *UpsertAclRequest, opts ...grpc.CallOption) (*Acl, error)
+	UpsertACL(ctx context.Context, in *UpsertACLRequest, opts ...grpc.CallOption) (*ACL, error)
 	// Change a group of a consumer. Fields replace what there is, records in them
 	// are merged.
-	UpdateAcl(ctx context.Context, in *UpdateAclRequest, opts ...grpc.CallOption) (*Acl, error)
+	UpdateACL(ctx context.Context, in *UpdateACLRequest, opts ...grpc.CallOption) (*ACL, error)
 	// Delete a group of a consumer.
-	DeleteAcl(ctx context.Context, in *DeleteAclRequest, opts ...grpc.CallOption) (*Deleted, error)
+	DeleteACL(ctx context.Context, in *DeleteACLRequest, opts ...grpc.CallOption) (*Deleted, error)
 }
 
 type consumerServiceClient struct {
@@ -373,60 +373,60 @@ func (c *consumerServiceClient) DeleteJwt(ctx context.Context, in *DeleteJwtRequ
 	return out, nil
 }
 
-func (c *consumerServiceClient) ListAcls(ctx context.Context, in *ListAclsRequest, opts ...grpc.CallOption) (*ListAclsResponse, error) {
+func (c *consumerServiceClient) ListACLs(ctx context.Context, in *ListACLsRequest, opts ...grpc.CallOption) (*ListACLsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ListAclsResponse)
-	err := c.cc.Invoke(ctx, ConsumerService_ListAcls_FullMethodName, in, out, cOpts...)
+	out := new(ListACLsResponse)
+	err := c.cc.Invoke(ctx, ConsumerService_ListACLs_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *consumerServiceClient) CreateAcl(ctx context.Context, in *CreateAclRequest, opts ...grpc.CallOption) (*Acl, error) {
+func (c *consumerServiceClient) CreateACL(ctx context.Context, in *CreateACLRequest, opts ...grpc.CallOption) (*ACL, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(Acl)
-	err := c.cc.Invoke(ctx, ConsumerService_CreateAcl_FullMethodName, in, out, cOpts...)
+	out := new(ACL)
+	err := c.cc.Invoke(ctx, ConsumerService_CreateACL_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *consumerServiceClient) GetAcl(ctx context.Context, in *GetAclRequest, opts ...grpc.CallOption) (*Acl, error) {
+func (c *consumerServiceClient) GetACL(ctx context.Context, in *GetACLRequest, opts ...grpc.CallOption) (*ACL, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(Acl)
-	err := c.cc.Invoke(ctx, ConsumerService_GetAcl_FullMethodName, in, out, cOpts...)
+	out := new(ACL)
+	err := c.cc.Invoke(ctx, ConsumerService_GetACL_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *consumerServiceClient) UpsertAcl(ctx context.Context, in *UpsertAclRequest, opts ...grpc.CallOption) (*Acl, error) {
+func (c *consumerServiceClient) UpsertACL(ctx context.Context, in *UpsertACLRequest, opts ...grpc.CallOption) (*ACL, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(Acl)
-	err := c.cc.Invoke(ctx, ConsumerService_UpsertAcl_FullMethodName, in, out, cOpts...)
+	out := new(ACL)
+	err := c.cc.Invoke(ctx, ConsumerService_UpsertACL_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *consumerServiceClient) UpdateAcl(ctx context.Context, in *UpdateAclRequest, opts ...grpc.CallOption) (*Acl, error) {
+func (c *consumerServiceClient) UpdateACL(ctx context.Context, in *UpdateACLRequest, opts ...grpc.CallOption) (*ACL, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(Acl)
-	err := c.cc.Invoke(ctx, ConsumerService_UpdateAcl_FullMethodName, in, out, cOpts...)
+	out := new(ACL)
+	err := c.cc.Invoke(ctx, ConsumerService_UpdateACL_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *consumerServiceClient) DeleteAcl(ctx context.Context, in *DeleteAclRequest, opts ...grpc.CallOption) (*Deleted, error) {
+func (c *consumerServiceClient) DeleteACL(ctx context.Context, in *DeleteACLRequest, opts ...grpc.CallOption) (*Deleted, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Deleted)
-	err := c.cc.Invoke(ctx, ConsumerService_DeleteAcl_FullMethodName, in, out, cOpts...)
+	err := c.cc.Invoke(ctx, ConsumerService_DeleteACL_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -491,18 +491,18 @@ type ConsumerServiceServer interface {
 	// Delete a key of tokens.
 	DeleteJwt(context.Context, *DeleteJwtRequest) (*Deleted, error)
 	// List the groups of consumers, by id.
-	ListAcls(context.Context, *ListAclsRequest) (*ListAclsResponse, error)
+	ListACLs(context.Context, *ListACLsRequest) (*ListACLsResponse, error)
 	// Create a group of a consumer.
-	CreateAcl(context.Context, *CreateAclRequest) (*Acl, error)
+	CreateACL(context.Context, *CreateACLRequest) (*ACL, error)
 	// Get one group of a consumer.
-	GetAcl(context.Context, *GetAclRequest) (*Acl, error)
+	GetACL(context.Context, *GetACLRequest) (*ACL, error)
 	// Replace a group of a consumer, or create it: what is not given is the default.
-	UpsertAcl(context.Context, *UpsertAclRequest) (*Acl, error)
+	UpsertACL(context.Context, *UpsertACLRequest) (*ACL, error)
 	// Change a group of a consumer. Fields replace what there is, records in them
 	// are merged.
-	UpdateAcl(context.Context, *UpdateAclRequest) (*Acl, error)
+	UpdateACL(context.Context, *UpdateACLRequest) (*ACL, error)
 	// Delete a group of a consumer.
-	DeleteAcl(context.Context, *DeleteAclRequest) (*Deleted, error)
+	DeleteACL(context.Context, *DeleteACLRequest) (*Deleted, error)
 	mustEmbedUnimplementedConsumerServiceServer()
 }
 
@@ -585,23 +585,23 @@ func (UnimplementedConsumerServiceServer) UpdateJwt(context.Context, *UpdateJwtR
 func (UnimplementedConsumerServiceServer) DeleteJwt(context.Context, *DeleteJwtRequest) (*Deleted, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteJwt not implemented")
 }
-func (UnimplementedConsumerServiceServer) ListAcls(context.Context, *ListAclsRequest) (*ListAclsResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ListAcls not implemented")
+func (UnimplementedConsumerServiceServer) ListACLs(context.Context, *ListACLsRequest) (*ListACLsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListACLs not implemented")
 }
-func (UnimplementedConsumerServiceServer) CreateAcl(context.Context, *CreateAclRequest) (*Acl, error) {
-	return nil, status.Error(codes.Unimplemented, "method CreateAcl not implemented")
+func (UnimplementedConsumerServiceServer) CreateACL(context.Context, *CreateACLRequest) (*ACL, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateACL not implemented")
 }
-func (UnimplementedConsumerServiceServer) GetAcl(context.Context, *GetAclRequest) (*Acl, error) {
-	return nil, status.Error(codes.Unimplemented, "method GetAcl not implemented")
+func (UnimplementedConsumerServiceServer) GetACL(context.Context, *GetACLRequest) (*ACL, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetACL not implemented")
 }
-func (UnimplementedConsumerServiceServer) UpsertAcl(context.Context, *UpsertAclRequest) (*Acl, error) {
-	return nil, status.Error(codes.Unimplemented, "method UpsertAcl not implemented")
+func (UnimplementedConsumerServiceServer) UpsertACL(context.Context, *UpsertACLRequest) (*ACL, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpsertACL not implemented")
 }
-func (UnimplementedConsumerServiceServer) UpdateAcl(context.Context, *UpdateAclRequest) (*Acl, error) {
-	return nil, status.Error(codes.Unimplemented, "method UpdateAcl not implemented")
+func (UnimplementedConsumerServiceServer) UpdateACL(context.Context, *UpdateACLRequest) (*ACL, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateACL not implemented")
 }
-func (UnimplementedConsumerServiceServer) DeleteAcl(context.Context, *DeleteAclRequest) (*Deleted, error) {
-	return nil, status.Error(codes.Unimplemented, "method DeleteAcl not implemented")
+func (UnimplementedConsumerServiceServer) DeleteACL(context.Context, *DeleteACLRequest) (*Deleted, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteACL not implemented")
 }
 func (UnimplementedConsumerServiceServer) mustEmbedUnimplementedConsumerServiceServer() {}
 func (UnimplementedConsumerServiceServer) testEmbeddedByValue()                         {}
@@ -1056,110 +1056,110 @@ func _ConsumerService_DeleteJwt_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
-func _ConsumerService_ListAcls_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ListAclsRequest)
+func _ConsumerService_ListACLs_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListACLsRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(ConsumerServiceServer).ListAcls(ctx, in)
+		return srv.(ConsumerServiceServer).ListACLs(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: ConsumerService_ListAcls_FullMethodName,
+		FullMethod: ConsumerService_ListACLs_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(ConsumerServiceServer).ListAcls(ctx, req.(*ListAclsRequest))
+		return srv.(ConsumerServiceServer).ListACLs(ctx, req.(*ListACLsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-func _ConsumerService_CreateAcl_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(CreateAclRequest)
+func _ConsumerService_CreateACL_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateACLRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(ConsumerServiceServer).CreateAcl(ctx, in)
+		return srv.(ConsumerServiceServer).CreateACL(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: ConsumerService_CreateAcl_FullMethodName,
+		FullMethod: ConsumerService_CreateACL_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(ConsumerServiceServer).CreateAcl(ctx, req.(*CreateAclRequest))
+		return srv.(ConsumerServiceServer).CreateACL(ctx, req.(*CreateACLRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-func _ConsumerService_GetAcl_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(GetAclRequest)
+func _ConsumerService_GetACL_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetACLRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(ConsumerServiceServer).GetAcl(ctx, in)
+		return srv.(ConsumerServiceServer).GetACL(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: ConsumerService_GetAcl_FullMethodName,
+		FullMethod: ConsumerService_GetACL_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(ConsumerServiceServer).GetAcl(ctx, req.(*GetAclRequest))
+		return srv.(ConsumerServiceServer).GetACL(ctx, req.(*GetACLRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-func _ConsumerService_UpsertAcl_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(UpsertAclRequest)
+func _ConsumerService_UpsertACL_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpsertACLRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(ConsumerServiceServer).UpsertAcl(ctx, in)
+		return srv.(ConsumerServiceServer).UpsertACL(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: ConsumerService_UpsertAcl_FullMethodName,
+		FullMethod: ConsumerService_UpsertACL_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(ConsumerServiceServer).UpsertAcl(ctx, req.(*UpsertAclRequest))
+		return srv.(ConsumerServiceServer).UpsertACL(ctx, req.(*UpsertACLRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-func _ConsumerService_UpdateAcl_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(UpdateAclRequest)
+func _ConsumerService_UpdateACL_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateACLRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(ConsumerServiceServer).UpdateAcl(ctx, in)
+		return srv.(ConsumerServiceServer).UpdateACL(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: ConsumerService_UpdateAcl_FullMethodName,
+		FullMethod: ConsumerService_UpdateACL_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(ConsumerServiceServer).UpdateAcl(ctx, req.(*UpdateAclRequest))
+		return srv.(ConsumerServiceServer).UpdateACL(ctx, req.(*UpdateACLRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-func _ConsumerService_DeleteAcl_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(DeleteAclRequest)
+func _ConsumerService_DeleteACL_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteACLRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(ConsumerServiceServer).DeleteAcl(ctx, in)
+		return srv.(ConsumerServiceServer).DeleteACL(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: ConsumerService_DeleteAcl_FullMethodName,
+		FullMethod: ConsumerService_DeleteACL_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(ConsumerServiceServer).DeleteAcl(ctx, req.(*DeleteAclRequest))
+		return srv.(ConsumerServiceServer).DeleteACL(ctx, req.(*DeleteACLRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1268,28 +1268,28 @@ var ConsumerService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _ConsumerService_DeleteJwt_Handler,
 		},
 		{
-			MethodName: "ListAcls",
-			Handler:    _ConsumerService_ListAcls_Handler,
+			MethodName: "ListACLs",
+			Handler:    _ConsumerService_ListACLs_Handler,
 		},
 		{
-			MethodName: "CreateAcl",
-			Handler:    _ConsumerService_CreateAcl_Handler,
+			MethodName: "CreateACL",
+			Handler:    _ConsumerService_CreateACL_Handler,
 		},
 		{
-			MethodName: "GetAcl",
-			Handler:    _ConsumerService_GetAcl_Handler,
+			MethodName: "GetACL",
+			Handler:    _ConsumerService_GetACL_Handler,
 		},
 		{
-			MethodName: "UpsertAcl",
-			Handler:    _ConsumerService_UpsertAcl_Handler,
+			MethodName: "UpsertACL",
+			Handler:    _ConsumerService_UpsertACL_Handler,
 		},
 		{
-			MethodName: "UpdateAcl",
-			Handler:    _ConsumerService_UpdateAcl_Handler,
+			MethodName: "UpdateACL",
+			Handler:    _ConsumerService_UpdateACL_Handler,
 		},
 		{
-			MethodName: "DeleteAcl",
-			Handler:    _ConsumerService_DeleteAcl_Handler,
+			MethodName: "DeleteACL",
+			Handler:    _ConsumerService_DeleteACL_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

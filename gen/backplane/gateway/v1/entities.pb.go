@@ -2144,8 +2144,8 @@ func (x *Jwt) GetTags() []string {
 	return nil
 }
 
-// Acl is a group that a consumer is in.
-type Acl struct {
+// ACL is a group that a consumer is in.
+type ACL struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its id, a UUID. One that is not given is made.
 	Id *string `protobuf:"bytes,1,opt,name=id,proto3,oneof" json:"id,omitempty"`
@@ -2161,20 +2161,20 @@ type Acl struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Acl) Reset() {
-	*x = Acl{}
+func (x *ACL) Reset() {
+	*x = ACL{}
 	mi := &file_backplane_gateway_v1_entities_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Acl) String() string {
+func (x *ACL) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Acl) ProtoMessage() {}
+func (*ACL) ProtoMessage() {}
 
-func (x *Acl) ProtoReflect() protoreflect.Message {
+func (x *ACL) ProtoReflect() protoreflect.Message {
 	mi := &file_backplane_gateway_v1_entities_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -2186,40 +2186,40 @@ func (x *Acl) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Acl.ProtoReflect.Descriptor instead.
-func (*Acl) Descriptor() ([]byte, []int) {
+// Deprecated: Use ACL.ProtoReflect.Descriptor instead.
+func (*ACL) Descriptor() ([]byte, []int) {
 	return file_backplane_gateway_v1_entities_proto_rawDescGZIP(), []int{19}
 }
 
-func (x *Acl) GetId() string {
+func (x *ACL) GetId() string {
 	if x != nil && x.Id != nil {
 		return *x.Id
 	}
 	return ""
 }
 
-func (x *Acl) GetCreatedAt() int64 {
+func (x *ACL) GetCreatedAt() int64 {
 	if x != nil && x.CreatedAt != nil {
 		return *x.CreatedAt
 	}
 	return 0
 }
 
-func (x *Acl) GetConsumer() *Reference {
+func (x *ACL) GetConsumer() *Reference {
 	if x != nil {
 		return x.Consumer
 	}
 	return nil
 }
 
-func (x *Acl) GetGroup() string {
+func (x *ACL) GetGroup() string {
 	if x != nil && x.Group != nil {
 		return *x.Group
 	}
 	return ""
 }
 
-func (x *Acl) GetTags() []string {
+func (x *ACL) GetTags() []string {
 	if x != nil {
 		return x.Tags
 	}
@@ -2591,7 +2591,7 @@ const file_backplane_gateway_v1_entities_proto_rawDesc = "" +
 	"\x0f_rsa_public_keyB\f\n" +
 	"\n" +
 	"_algorithm\"\xe9\x01\n" +
-	"\x03Acl\x12\x19\n" +
+	"\x03ACL\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01H\x00R\x02id\x88\x01\x01\x12)\n" +
 	"\n" +
 	"created_at\x18\x02 \x01(\x03B\x04\x88\xb5\x18\x01H\x01R\n" +
@@ -2637,7 +2637,7 @@ var file_backplane_gateway_v1_entities_proto_goTypes = []any{
 	(*KeyAuth)(nil),            // 16: backplane.gateway.v1.KeyAuth
 	(*BasicAuth)(nil),          // 17: backplane.gateway.v1.BasicAuth
 	(*Jwt)(nil),                // 18: backplane.gateway.v1.Jwt
-	(*Acl)(nil),                // 19: backplane.gateway.v1.Acl
+	(*ACL)(nil),                // 19: backplane.gateway.v1.ACL
 	nil,                        // 20: backplane.gateway.v1.Route.HeadersEntry
 	nil,                        // 21: backplane.gateway.v1.ActiveCheck.HeadersEntry
 	(*structpb.Struct)(nil),    // 22: google.protobuf.Struct
@@ -2667,7 +2667,7 @@ var file_backplane_gateway_v1_entities_proto_depIdxs = []int32{
 	0,  // 20: backplane.gateway.v1.KeyAuth.consumer:type_name -> backplane.gateway.v1.Reference
 	0,  // 21: backplane.gateway.v1.BasicAuth.consumer:type_name -> backplane.gateway.v1.Reference
 	0,  // 22: backplane.gateway.v1.Jwt.consumer:type_name -> backplane.gateway.v1.Reference
-	0,  // 23: backplane.gateway.v1.Acl.consumer:type_name -> backplane.gateway.v1.Reference
+	0,  // 23: backplane.gateway.v1.ACL.consumer:type_name -> backplane.gateway.v1.Reference
 	23, // 24: backplane.gateway.v1.Route.HeadersEntry.value:type_name -> google.protobuf.ListValue
 	23, // 25: backplane.gateway.v1.ActiveCheck.HeadersEntry.value:type_name -> google.protobuf.ListValue
 	26, // [26:26] is the sub-list for method output_type
