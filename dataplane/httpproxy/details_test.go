@@ -1,7 +1,9 @@
 package httpproxy_test
 
 import (
+	"context"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -93,4 +95,60 @@ func TestClientsThatGo(t *testing.T) {
 		_ = res.Body.Close()
 	}
 	waitFor(t, func() bool { n := g.Statistics(); return n.Writing == 0 && n.Reading == 0 })
+}
+
+// TestCancelledStreams is that the upstream is let go when a client of HTTP/2
+// does not want the response any more.
+func TestCancelledStreams(t *testing.T) {
+	asked, left := make(chan struct{}), make(chan struct{})
+	url, _ := script(t, func(nc net.Conn, r *http.Request) {
+		close(asked)
+		hang(nc, r)
+		close(left)
+	})
+	s := gatewaytest.Service(url)
+	g := gatewaytest.Start(t, httpproxy.Options{}, gatewaytest.All(s, gatewaytest.Route(s, "/")))
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-asked
+		cancel()
+	}()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.SecureURL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res, err := g.Client.Do(req); err == nil {
+		t.Errorf("there is a response: %s", res.Status)
+		_ = res.Body.Close()
+	}
+	<-left
+}
+
+type panicking struct{}
+
+func (panicking) Read([]byte) (int, error) { panic("oh") }
+
+// TestPanicElsewhere is that a fault which is no plugin's call costs its request
+// and nothing else.
+func TestPanicElsewhere(t *testing.T) {
+	s := gatewaytest.Service(gatewaytest.Echo(t, "a"))
+	g := gatewaytest.Start(t, httpproxy.Options{Modules: []httpproxy.PluginModule{
+		responder("body", 1, func(x *httpproxy.Exchange) error {
+			if x.Request.HasQuery {
+				x.Response.Body, x.Response.ContentLength = panicking{}, -1
+			}
+			return nil
+		}),
+	}}, gatewaytest.All(s, gatewaytest.Route(s, "/"), gatewaytest.Plugin("body", "{}")))
+	for _, base := range []string{g.URL, g.SecureURL} {
+		if res, err := g.Client.Get(base + "/?"); err == nil {
+			if b, err := io.ReadAll(res.Body); err == nil {
+				t.Errorf("%s %q", res.Status, b)
+			}
+			_ = res.Body.Close()
+		}
+		if res := g.Do(http.MethodGet, base+"/", ""); res.StatusCode != http.StatusOK {
+			t.Errorf("the next request: %s", res.Status)
+		}
+	}
 }

@@ -61,6 +61,7 @@ type exchangeState struct {
 	used       []*instance // the plugins that were come to
 	trusted    bool        // that the peer is believed
 	stripped   string      // what was taken from the path
+	cancels    bool        // that the context ends when the client goes
 	wireStatus int         // in the place of the response's, 0 for that
 	upgrade    string      // what the response offers
 	up         upstreamSide

@@ -24,6 +24,9 @@ type upstreamSide struct {
 	tls   *upstreamTLS // nil without TLS
 	host  string       // the Host field
 	began time.Time
+	// uncancel ends looking out for the end of the Exchange's context; nil if
+	// nobody does.
+	uncancel func() bool
 	// tunnelled tells that the connections were used for another protocol.
 	tunnelled bool
 

@@ -103,6 +103,7 @@ func (f *httpFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fromHTTPRequest(x, w, r, timeout)
 	c, _ := r.Context().Value(connectionKey{}).(*connection)
 	x.begin(r.Context(), c, httpDownstream{w, r})
+	x.cancels = true
 	err := f.p.serve(x)
 	x.reset()
 	f.p.exchanges.give(x)

@@ -136,8 +136,8 @@ func byPriority(a, b *instance) int {
 		bytes.Compare(a.entity.ID[:], b.entity.ID[:]))
 }
 
-// errPanic is what a plugin that panics is answered like.
-var errPanic = errors.New("the plugin has panicked")
+// errPanic is in the errors of what has panicked.
+var errPanic = errors.New("it has panicked")
 
 // byName orders instances by what they have in common with those for others.
 func byName(a, b *instance) int {

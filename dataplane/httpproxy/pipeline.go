@@ -78,7 +78,16 @@ func newID() string {
 
 // serve takes a request through all its steps. The error is that the client
 // was not sent the whole response.
-func (p *Proxy) serve(x *Exchange) error {
+func (p *Proxy) serve(x *Exchange) (err error) {
+	defer func() {
+		// A fault in the gateway costs this request, not all of them.
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", errPanic, r)
+			x.log.Error("the gateway has panicked", "request_id", x.ID, "panic", r, "stack", string(debug.Stack()))
+			x.up.held = nil // in what state its connection is nobody knows
+			x.leave()
+		}
+	}()
 	p.counts.requests.Add(1)
 	p.counts.busy.Add(1)
 	defer p.counts.busy.Add(-1)
@@ -105,7 +114,7 @@ func (p *Proxy) serve(x *Exchange) error {
 	}
 	x.finishHeader()
 	p.counts.writing.Add(1)
-	err := x.down.respond(x)
+	err = x.down.respond(x)
 	p.counts.writing.Add(-1)
 	x.finish(err)
 	return err

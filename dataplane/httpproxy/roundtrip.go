@@ -1,6 +1,7 @@
 package httpproxy
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -58,9 +59,13 @@ func (t *transport) connect(x *Exchange, p *pool) (*upstreamConn, error) {
 func (c *upstreamConn) roundTrip(x *Exchange) error {
 	c.uses++
 	c.client.SetTimeouts(x.service.read, x.service.write)
+	if x.cancels {
+		x.up.uncancel = context.AfterFunc(x.ctx, func() { _ = c.nc.SetDeadline(time.Unix(1, 0)) })
+	}
 	err := c.exchange(x)
 	if err != nil {
 		c.stopRest(x)
+		c.cancelled(x)
 		c.close()
 		return err
 	}
@@ -171,10 +176,18 @@ func (c *upstreamConn) stopRest(x *Exchange) {
 	c.rest = nil
 }
 
+// cancelled tells whether the client has gone while the connection was used,
+// and ends looking out for that.
+func (c *upstreamConn) cancelled(x *Exchange) bool {
+	stop := x.up.uncancel
+	x.up.uncancel = nil
+	return stop != nil && !stop()
+}
+
 // release implements holder.
 func (c *upstreamConn) release(x *Exchange) {
 	c.stopRest(x)
-	if !c.client.Reusable() || c.uses >= maxUses || c.t.p.ctx.Err() != nil {
+	if c.cancelled(x) || !c.client.Reusable() || c.uses >= maxUses || c.t.p.ctx.Err() != nil {
 		c.close()
 		return
 	}
