@@ -60,6 +60,21 @@ func (o *original) value(from source, name string, number int) (string, bool) {
 	return "", false
 }
 
+// inPath gives values that go into a path: what would end it is escaped.
+// Captures are of a path themselves.
+type inPath struct{ *original }
+
+var pathEscapes = strings.NewReplacer("%", "%25", "?", "%3F", "#", "%23")
+
+// value implements values.
+func (v inPath) value(from source, name string, number int) (string, bool) {
+	s, ok := v.original.value(from, name, number)
+	if from != fromCaptures {
+		s = pathEscapes.Replace(s)
+	}
+	return s, ok
+}
+
 // headerValue finds a field by its name, in which "_" may stand for "-".
 func headerValue(x *httpproxy.Exchange, name string) (string, bool) {
 	h := &x.Request.Header
@@ -82,7 +97,7 @@ func (p *plugin) Access(x *httpproxy.Exchange) error {
 	headers, query, body := p.headers.with(from), p.query.with(from), p.body.with(from)
 	path := ""
 	if p.uri != nil {
-		path = p.uri.render(from)
+		path = p.uri.render(inPath{from})
 	}
 	if !validHeaders(headers) {
 		x.Refuse(http.StatusBadRequest, "Bad request")
@@ -146,6 +161,9 @@ func (p *plugin) changeMethod(x *httpproxy.Exchange) bool {
 	if p.method == "" {
 		return true
 	}
+	if p.method == http.MethodHead && x.Request.Method != http.MethodHead {
+		x.SetValue(p, madeHead{})
+	}
 	x.Request.Method = p.method
 	if p.method != http.MethodGet && p.method != http.MethodHead && p.method != http.MethodTrace ||
 		kindOf(x.Request.Header.Get("Content-Type")) != formBody {
@@ -159,6 +177,18 @@ func (p *plugin) changeMethod(x *httpproxy.Exchange) bool {
 		setQuery(x, append(parseArguments(x.Upstream.Query), form...))
 	}
 	return true
+}
+
+// madeHead is the value of an Exchange whose client has not asked with HEAD.
+type madeHead struct{}
+
+// Respond implements httpproxy.Responder. A client that has not asked with HEAD
+// waits for a body, which upstreams only tell the length of.
+func (p *plugin) Respond(x *httpproxy.Exchange) error {
+	if x.Value(p) != nil && x.Response.Source == httpproxy.FromService {
+		x.Response.SetBody(nil)
+	}
+	return nil
 }
 
 // headerTarget is the fields of a request. Host is not among them.
