@@ -13,6 +13,9 @@ import (
 // host is what plugins see of a Proxy.
 type host struct{ p *Proxy }
 
+// Host is what plugins see of the Proxy: for who looks after what they share.
+func (p *Proxy) Host() Host { return host{p} }
+
 func (h host) Context() context.Context { return h.p.ctx }
 
 func (h host) Go(f func(context.Context)) { h.p.running.Go(func() { f(h.p.ctx) }) }
