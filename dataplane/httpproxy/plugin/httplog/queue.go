@@ -39,6 +39,7 @@ func (q *queue) configure(c queueConfig, s *sender) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.config, q.sender = c, s
+	q.signal() // what waits may not have to any more
 }
 
 // add takes an entry, which it keeps.
