@@ -47,7 +47,10 @@ func TestUpstream(t *testing.T) {
 	g.Remove(httpproxy.Key{Kind: httpproxy.Targets, ID: light.ID})
 	wantMessage(t, g.Get("/", "Accept", "*/*"), http.StatusServiceUnavailable, "failure to get a peer from the ring-balancer")
 	g.Remove(httpproxy.Key{Kind: httpproxy.Upstreams, ID: u.ID})
-	if _, err := g.UpstreamStatus(u.ID); err != httpproxy.ErrNoUpstream {
+	if _, ok := g.UpstreamStatus(u.ID); ok {
+		t.Error("an upstream that is gone has a status")
+	}
+	if err := g.SetTargetHealth(u.ID, light.Target, netip.AddrPort{}, true); err != httpproxy.ErrNoUpstream {
 		t.Error(err)
 	}
 }
@@ -101,12 +104,12 @@ func TestPassiveChecks(t *testing.T) {
 	if n := asked.Load(); n != 2 {
 		t.Errorf("the bad target was asked %d times", n)
 	}
-	status, err := g.UpstreamStatus(u.ID)
-	if err != nil || status.Weight.Available != 100 {
-		t.Errorf("%+v %v", status, err)
+	status, ok := g.UpstreamStatus(u.ID)
+	if !ok || status.Weight.Available != 100 {
+		t.Errorf("%+v", status)
 	}
 	bad := entities[1].(*entity.Target)
-	if err := g.SetHealth(u.ID, bad.Target, netip.AddrPort{}, true); err != nil {
+	if err := g.SetTargetHealth(u.ID, bad.Target, netip.AddrPort{}, true); err != nil {
 		t.Error(err)
 	}
 	if all := g.Upstreams(); len(all) != 1 || all[0].Name != "pool" || all[0].Health != balance.Healthy {

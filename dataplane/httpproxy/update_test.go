@@ -197,7 +197,7 @@ func BenchmarkUpdate(b *testing.B) {
 		},
 		"plugin": func(i int) httpproxy.Entities {
 			p := *plugin
-			p.ID, p.Config = uuid.UUID{byte(i), byte(i >> 8)}, []byte(fmt.Sprintf(`{"label":"%d"}`, i))
+			p.ID, p.Config = uuid.UUID{byte(i % 16)}, []byte(fmt.Sprintf(`{"label":"%d"}`, i))
 			return gatewaytest.All(&p)
 		},
 		"consumer": func(i int) httpproxy.Entities {

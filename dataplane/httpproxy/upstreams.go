@@ -28,18 +28,19 @@ type servedUpstream struct {
 // ErrNoUpstream is that there is no upstream of an ID.
 var ErrNoUpstream = errors.New("there is no such upstream")
 
-// UpstreamStatus tells how an upstream and its targets are.
-func (p *Proxy) UpstreamStatus(id uuid.UUID) (balance.Status, error) {
+// UpstreamStatus tells how an upstream and its targets are; false if there is
+// no such upstream.
+func (p *Proxy) UpstreamStatus(id uuid.UUID) (balance.Status, bool) {
 	b, ok := p.current.Load().balancers.get(id)
 	if !ok {
-		return balance.Status{}, ErrNoUpstream
+		return balance.Status{}, false
 	}
-	return b.Status(), nil
+	return b.Status(), true
 }
 
-// SetHealth makes addresses of a target healthy or not until they are found to
+// SetTargetHealth makes addresses of a target healthy or not until they are found to
 // be otherwise (see balance.Balancer.SetHealth).
-func (p *Proxy) SetHealth(id uuid.UUID, target string, addr netip.AddrPort, healthy bool) error {
+func (p *Proxy) SetTargetHealth(id uuid.UUID, target string, addr netip.AddrPort, healthy bool) error {
 	b, ok := p.current.Load().balancers.get(id)
 	if !ok {
 		return ErrNoUpstream
