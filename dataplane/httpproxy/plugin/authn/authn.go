@@ -5,6 +5,7 @@ package authn
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -55,6 +56,17 @@ func Challenge(scheme, realm string) string {
 		return scheme
 	}
 	return fmt.Sprintf("%s realm=%q", scheme, realm)
+}
+
+// Shown is what an Authorization field has after its scheme (RFC 9110, 11.4);
+// not ok if it has another one.
+func Shown(field, scheme string) (shown string, ok bool) {
+	field = strings.Trim(field, " \t")
+	end := strings.IndexAny(field, " \t")
+	if end < 0 || !strings.EqualFold(field[:end], scheme) {
+		return "", false
+	}
+	return strings.TrimLeft(field[end:], " \t"), true
 }
 
 // Anonymous is the field of who acts where a request shows nothing that is

@@ -3,10 +3,12 @@ package authn_test
 import (
 	"encoding/base64"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/backplane/backplane/dataplane/httpproxy"
 	"github.com/backplane/backplane/dataplane/httpproxy/gatewaytest"
+	"github.com/backplane/backplane/dataplane/httpproxy/plugin/authn"
 	"github.com/backplane/backplane/dataplane/httpproxy/plugin/basicauth"
 	"github.com/backplane/backplane/dataplane/httpproxy/plugin/keyauth"
 )
@@ -102,4 +104,21 @@ func TestConfigurationsFollowConsumersThatChange(t *testing.T) {
 	if res := g.Get("/"); res.StatusCode != 200 {
 		t.Fatal(res.Status)
 	}
+}
+
+func FuzzShown(f *testing.F) {
+	f.Add("Basic abc", "basic")
+	f.Add(" Bearer\t a b ", "Bearer")
+	f.Fuzz(func(t *testing.T, field, scheme string) {
+		shown, ok := authn.Shown(field, scheme)
+		if !ok {
+			if shown != "" {
+				t.Fatalf("%q shows %q for another scheme", field, shown)
+			}
+			return
+		}
+		if !strings.Contains(field, shown) || shown != strings.Trim(shown, " \t") {
+			t.Fatalf("%q shows %q", field, shown)
+		}
+	})
 }

@@ -86,11 +86,11 @@ func (m *method) credential(x *httpproxy.Exchange, field string) (*entity.Creden
 
 // parse takes a field apart.
 func parse(field string) (username, password string, ok bool) {
-	scheme, encoded, ok := strings.Cut(strings.TrimSpace(field), " ")
-	if !ok || !strings.EqualFold(scheme, "Basic") {
+	encoded, ok := authn.Shown(field, "Basic")
+	if !ok {
 		return "", "", false
 	}
-	decoded, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
+	decoded, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
 		return "", "", false
 	}

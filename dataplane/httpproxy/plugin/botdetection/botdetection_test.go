@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -81,7 +82,7 @@ func TestRequestsThatDoNotSayWhatTheyAreFrom(t *testing.T) {
 }
 
 func TestWhatIsKnownIsBounded(t *testing.T) {
-	p := &plugin{}
+	p := &plugin{allow: []*regexp.Regexp{regexp.MustCompile("^browser")}}
 	for i := range 2*maxJudged + 10 {
 		p.refuses(fmt.Sprintf("browser %d", i))
 	}

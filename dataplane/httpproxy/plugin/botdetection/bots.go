@@ -27,8 +27,10 @@ var trades = regexp.MustCompile(`(?i)(?:spider|crawl|scrap(?:e|er|ing)(?:$|[^a-z
 // robots are names that end in "bot".
 var robots = regexp.MustCompile(`(?i)([a-z0-9_]*)bot(?:$|[^a-z])`)
 
-// isBot tells whether a User-Agent is that of a program.
+// isBot tells whether a User-Agent is that of a program. What is very long is
+// not looked at to its end.
 func isBot(agent string) bool {
+	agent = agent[:min(len(agent), maxLength)]
 	if products.MatchString(agent) || trades.MatchString(agent) {
 		return true
 	}

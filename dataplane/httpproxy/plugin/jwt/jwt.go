@@ -184,19 +184,11 @@ func (m *method) find(r *httpproxy.Request) (token string, several bool) {
 	}
 	for _, name := range m.HeaderNames {
 		for field := range r.Header.Values(name) {
-			see(bearer(field))
+			bearer, _ := authn.Shown(field, "Bearer") // RFC 6750, 2.1
+			see(bearer)
 		}
 	}
 	return token, several
-}
-
-// bearer is the token of a field (RFC 6750, 2.1), "" if it has another scheme.
-func bearer(field string) string {
-	scheme, token, ok := strings.Cut(strings.TrimSpace(field), " ")
-	if !ok || !strings.EqualFold(scheme, "Bearer") {
-		return ""
-	}
-	return strings.TrimSpace(token)
 }
 
 // cookie is the first cookie of a name, "" if there is none.

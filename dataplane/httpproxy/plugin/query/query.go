@@ -70,7 +70,7 @@ func Without(query, name string) string {
 	return b.String()
 }
 
-func is(escaped, name string) bool { return escaped == name || unescape(escaped) == name }
+func is(escaped, name string) bool { return unescape(escaped) == name }
 
 func unescape(s string) string {
 	if !strings.ContainsAny(s, "%+") {

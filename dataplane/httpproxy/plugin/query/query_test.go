@@ -19,6 +19,7 @@ func TestArguments(t *testing.T) {
 		{"b=%2&a", "a", "", 0, true, "b=%2"},
 		{"%61=x+y%2B&c", "a", "x y+", 1, true, "c"},
 		{"a=%zz", "a", "%zz", 1, true, ""},
+		{"+=1", "+", "", 0, false, "+=1"},
 		{"A=1", "a", "", 0, false, "A=1"},
 		{"b&&c", "a", "", 0, false, "b&&c"},
 	} {
