@@ -66,11 +66,12 @@ func buildBackplane(o *owner, dir string) string {
 }
 
 // startBackplane runs Backplane on a data directory; store is "" for SQLite.
-func startBackplane(o *owner, program, dataDir, store string) *backplane {
+// More arguments come after the usual ones, and win.
+func startBackplane(o *owner, program, dataDir, store string, more ...string) *backplane {
 	b := &backplane{rest: freeAddr(o), grpc: freeAddr(o)}
 	env := []string{"BACKPLANE_ADMIN_PASSWORD=" + password, "GOMAXPROCS=" + os.Getenv("GOMAXPROCS")}
-	b.process = start(o, env, answers("http://"+b.rest+"/readyz"), program, "serve", "--data-dir", dataDir,
-		"--store", store, "--rest-addr", b.rest, "--grpc-addr", b.grpc, "--gateway-http", "none", "--gateway-https", "none", "--log-level", "error")
+	b.process = start(o, env, answers("http://"+b.rest+"/readyz"), program, append([]string{"serve", "--data-dir", dataDir,
+		"--store", store, "--rest-addr", b.rest, "--grpc-addr", b.grpc, "--gateway-http", "none", "--gateway-https", "none", "--log-level", "error"}, more...)...)
 	return b
 }
 

@@ -22,9 +22,11 @@ type options struct {
 	small  int           // services in the small one
 	// databases is how many there are in the long list of them.
 	databases int
-	idle      time.Duration // how long a server rests before its memory is read
-	dir       string        // scratch folder
-	binary    string        // the built program
+	// routes is how many the gateway has where it has many.
+	routes int
+	idle   time.Duration // how long a server rests before its memory is read
+	dir    string        // scratch folder
+	binary string        // the built program
 	// against is another build of the program to compare with, if any.
 	against string
 }
@@ -43,6 +45,7 @@ var measures = []measure{
 	{"scale", measureScale},
 	{"dbaas", measureDatabases},
 	{"dbproxy", measureProxy},
+	{"gateway", measureGateway},
 }
 
 func main() {
@@ -71,7 +74,7 @@ func benchmark() error {
 	short := flag.Bool("short", false, "fewer rounds, a catalogue of 20,000 instead of 200,000, a tenth of the databases: for a first look")
 	against := flag.String("against", "", "another build of Backplane, such as an older one, that the group auth compares a call with")
 	flag.Parse()
-	opts := options{rounds: 5, each: 2 * time.Second, large: 200_000, small: 1000, databases: 100_000, idle: 10 * time.Second, against: *against}
+	opts := options{rounds: 5, each: 2 * time.Second, large: 200_000, small: 1000, databases: 100_000, routes: 100_000, idle: 10 * time.Second, against: *against}
 	if *short {
 		opts.rounds, opts.each, opts.large, opts.databases, opts.idle = 2, time.Second, 20_000, 10_000, 3*time.Second
 	}

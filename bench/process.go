@@ -80,17 +80,40 @@ func (p *process) stop() {
 	}
 }
 
-// cpu is the CPU time that the process has used.
+// cpu is the CPU time that the process has used, with that of its children.
 func (p *process) cpu(o *owner) time.Duration {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	pid := p.cmd.Process.Pid
+	of, _, err := cpuOf(pid)
 	o.must(err)
+	entries, err := os.ReadDir("/proc")
+	o.must(err)
+	for _, e := range entries {
+		child, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		if used, parent, err := cpuOf(child); err == nil && parent == pid {
+			of += used
+		}
+	}
+	return of
+}
+
+// cpuOf is the CPU time of one process, and the number of its parent.
+func cpuOf(pid int) (used time.Duration, parent int, err error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, 0, err
+	}
 	// The name, in parentheses, may hold anything; fields are counted after it.
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	user, err := strconv.Atoi(fields[11])
-	o.must(err)
-	system, err := strconv.Atoi(fields[12])
-	o.must(err)
-	return time.Duration(user+system) * clockTick
+	var n [3]int
+	for i, at := range [...]int{1, 11, 12} {
+		if n[i], err = strconv.Atoi(fields[at]); err != nil {
+			return 0, 0, err
+		}
+	}
+	return time.Duration(n[1]+n[2]) * clockTick, n[0], nil
 }
 
 // resident is the memory that the process holds, in MiB.

@@ -11,6 +11,7 @@ packages=(
   postgresql mariadb-server redis-server memcached libsasl2-modules sasl2-bin
   proftpd-core proftpd-mod-crypto openssh-server exim4-daemon-light wrk
   sysbench haproxy # what the database proxy is measured by
+  nginx-light caddy # and, with HAProxy, the HTTP gateway
   python3-pymysql nodejs node-mysql # clients of the database proxy
   python3 python3-venv # for the server that only Python's registry has
 )
@@ -91,3 +92,5 @@ python() {
 }
 
 python secantusdb
+# Measures do without it where it cannot be had, and say so.
+(python envoy) || echo "Envoy cannot be installed here" >&2
