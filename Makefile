@@ -9,7 +9,7 @@ export PATH := $(TOOLS):$(PATH)
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GO_FILES := $(shell find cmd server ent connectors dataplane internal gen -name '*.go' -o -name '*.json' -o -path '*reference*' -type f 2>/dev/null)
 
-.PHONY: help run build test testbed tools generate check-generated api-baseline lint fuzz bench clean
+.PHONY: help run build test clients testbed tools generate check-generated api-baseline lint fuzz bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-18s %s\n", $$1, $$2}'
@@ -23,8 +23,11 @@ $(BIN)/backplane: $(GO_FILES) go.mod go.sum
 	@mkdir -p $(BIN)
 	@go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $@ ./cmd/backplane
 
-test: testbed ## install what tests need, then run every test with the race detector
+test: testbed clients ## install what tests need, then run every test with the race detector
 	@./.ci/gotest
+
+clients: ## try the gateway's API with the clients that others maintain
+	@./.ci/clients
 
 testbed: ## install and build the real servers that tests talk to
 	@./testbed/install.sh
