@@ -5,8 +5,10 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/backplane/backplane/dataplane/httpproxy"
+	"github.com/backplane/backplane/dataplane/httpproxy/entity"
 	"github.com/backplane/backplane/dataplane/httpproxy/gatewaytest"
 	"github.com/backplane/backplane/dataplane/httpproxy/schema"
 )
@@ -73,6 +75,31 @@ func TestConfigurationsAreCompletedWithDefaults(t *testing.T) {
 		// What a client is shown it can send again, and it is the same.
 		if twice := gatewaytest.CompleteConfig(t, &m.Config, string(once)); string(twice) != string(once) {
 			t.Errorf("%s: completed twice it is %s", c.name, twice)
+		}
+	}
+}
+
+func TestRulesAreToldWithTheNamesThatClientsKnow(t *testing.T) {
+	all := Modules()
+	for _, c := range []struct{ name, config, want string }{
+		{"acl", `{}`, "schema violation (exactly one of these fields must be non-empty: 'config.allow', 'config.deny')"},
+		{"ip-restriction", `{}`, "schema violation (at least one of these fields must be non-empty: 'config.allow', 'config.deny')"},
+		{"jwt", `{"maximum_expiration":5}`, "2 schema violations (failed conditional validation given value of field " +
+			"'config.maximum_expiration'; config.claims_to_verify: expected to contain: exp)"},
+		{"jwt", `{"maximum_expiration":0.5,"claims_to_verify":["exp"]}`, ""},
+	} {
+		i := slices.IndexFunc(all, func(m httpproxy.PluginModule) bool { return m.Name == c.name })
+		doc, err := schema.Decode([]byte(`{"name":"` + c.name + `","config":` + c.config + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		plugins := entity.PluginsOf(all[i].Config, all[i].Protocols, all[i].NoConsumer)
+		if _, wrong := plugins.New(doc.(map[string]any), time.Now()); wrong != nil {
+			got = wrong.Error()
+		}
+		if got != c.want {
+			t.Errorf("%s %s\ngot  %s\nwant %s", c.name, c.config, got, c.want)
 		}
 	}
 }

@@ -14,10 +14,33 @@ var plugins = pluginCollection(schema.Field{Name: "config", Type: schema.JSON}, 
 // for grpc, grpcs, http and https), and whether instances for one consumer are
 // barred.
 func PluginsOf(config schema.Record, protocols []string, noConsumer bool) *Collection {
-	return pluginCollection(schema.Field{
+	outer, inner := configChecks(config.Checks)
+	c := pluginCollection(schema.Field{
 		Name: "config", Type: schema.RecordT, Required: true,
-		Fields: config.Fields, Checks: config.Checks, Aliases: config.Aliases,
+		Fields: config.Fields, Checks: inner, Aliases: config.Aliases,
 	}, protocols, noConsumer)
+	c.Record.Checks = outer
+	return c
+}
+
+// configChecks are the rules of a configuration: those that are rules of the
+// plugin as a whole, with names such as 'config.allow', and the others.
+func configChecks(all []schema.Check) (outer, inner []schema.Check) {
+	for _, check := range all {
+		if check.Within == nil {
+			inner = append(inner, check)
+			continue
+		}
+		lifted := check.Within("config")
+		ask := lifted.Func
+		lifted.Func = func(record map[string]any, report func(field, message string)) {
+			if _, ok := record["config"].(map[string]any); ok {
+				ask(record, report)
+			}
+		}
+		outer = append(outer, lifted)
+	}
+	return outer, inner
 }
 
 func pluginCollection(config schema.Field, byDefault []string, noConsumer bool) *Collection {

@@ -23,7 +23,7 @@ func TestPluginsOf(t *testing.T) {
 	c := PluginsOf(limiting(), nil, true)
 	for _, r := range []row{
 		{`{"name":"limiting","config":{"second":5,"redis_host":"r"}}`, ""},
-		{`{"name":"limiting"}`, one("config.@entity: at least one of these fields must be non-empty: 'second', 'minute'")},
+		{`{"name":"limiting"}`, one("at least one of these fields must be non-empty: 'config.second', 'config.minute'")},
 		{`{"name":"limiting","config":null}`, one("config: required field missing")},
 		{`{"name":"limiting","config":{"second":0}}`, one("config.second: value must be greater than 0")},
 		{`{"name":"limiting","config":{"second":1,"x":1}}`, one("config.x: unknown field")},
@@ -58,7 +58,7 @@ func TestPluginsOf(t *testing.T) {
 	for name, want := range map[string]string{
 		"consumer":  `{"eq":null,"reference":"consumers","type":"foreign"}`,
 		"protocols": `{"default":["grpc","grpcs","http","https"],"elements":{"one_of":["grpc","grpcs","http","https"],"type":"string"},"required":true,"type":"set"}`,
-		"config": `{"entity_checks":[{"at_least_one_of":["second","minute"]}],"fields":[{"second":{"gt":0,"type":"number"}},` +
+		"config": `{"fields":[{"second":{"gt":0,"type":"number"}},` +
 			`{"minute":{"gt":0,"type":"number"}},{"redis":{"fields":[{"host":{"type":"string"}},` +
 			`{"port":{"between":[0,65535],"default":6379,"type":"integer"}}],"required":true,"type":"record"}}],"required":true,` +
 			`"shorthand_fields":[{"redis_host":{"deprecation":{"replaced_with":[{"path":["redis","host"]}]},"type":"string"}}],"type":"record"}`,
@@ -66,6 +66,10 @@ func TestPluginsOf(t *testing.T) {
 		if got := encode(t, c.Record.Field(name).Describe()); got != want {
 			t.Errorf("%s:\ngot  %s\nwant %s", name, got, want)
 		}
+	}
+	checks := encode(t, c.Record.Describe()["entity_checks"])
+	if checks != `[{"at_least_one_of":["config.second","config.minute"]}]` {
+		t.Errorf("the rules are %s", checks)
 	}
 	stream := PluginsOf(limiting(), []string{"http", "tcp"}, false)
 	if doc, wrong := stream.New(decode(t, `{"name":"x","config":{"second":1},"consumer":{"username":"u"}}`), now); wrong != nil ||

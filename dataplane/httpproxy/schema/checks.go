@@ -43,7 +43,17 @@ func counted(name, message string, names []string, good func(n int) bool) Check 
 				report("", message+Quoted(names))
 			}
 		},
+		Within: func(in string) Check { return counted(name, message, within(in, names), good) },
 	}
+}
+
+// within are the names of fields as they are for the record around theirs.
+func within(in string, names []string) []string {
+	outer := make([]string, len(names))
+	for i, name := range names {
+		outer[i] = in + "." + name
+	}
+	return outer
 }
 
 // Distinct wants no two of the fields to hold the same.
@@ -60,6 +70,7 @@ func Distinct(names ...string) Check {
 				}
 			}
 		},
+		Within: func(in string) Check { return Distinct(within(in, names)...) },
 	}
 }
 
@@ -148,6 +159,7 @@ func When(field string, is Match, then string, must Field) Check {
 				report("", "failed conditional validation given value of field '"+field+"'")
 			}
 		},
+		Within: func(in string) Check { return When(in+"."+field, is, in+"."+then, must) },
 	}
 }
 

@@ -95,6 +95,9 @@ type Check struct {
 	// Func reports what is wrong: to the record as a whole with field "", or to
 	// a field below it, such as "redis.host".
 	Func func(record map[string]any, report func(field, message string))
+	// Within is the same rule for a record that has this one under a name: its
+	// fields are "name.field" there. It is nil for rules that cannot say so.
+	Within func(name string) Check
 }
 
 // field is the record as a field.

@@ -4,6 +4,7 @@ package jwt
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,7 +36,7 @@ func Module() httpproxy.PluginModule {
 				names("header_names", "authorization"),
 				{Name: "realm", Type: schema.String},
 			},
-			Checks: []schema.Check{needsExp()},
+			Checks: []schema.Check{needsExp("")},
 		},
 		New: newPlugin,
 	}
@@ -47,27 +48,27 @@ func names(name string, byDefault ...string) schema.Field {
 		Elements: &schema.Field{Type: schema.String}}
 }
 
-// needsExp wants exp among the claims when its distance is bounded.
-func needsExp() schema.Check {
+// needsExp wants exp among the claims when its distance is bounded. The prefix
+// is that of the names of the fields.
+func needsExp(prefix string) schema.Check {
+	bound, claims := prefix+"maximum_expiration", prefix+"claims_to_verify"
 	return schema.Check{
 		Shown: map[string]any{"conditional": map[string]any{
-			"if_field": "maximum_expiration", "if_match": map[string]any{"gt": 0},
-			"then_field": "claims_to_verify", "then_match": map[string]any{"contains": "exp"},
+			"if_field": bound, "if_match": map[string]any{"gt": 0},
+			"then_field": claims, "then_match": map[string]any{"contains": "exp"},
 		}},
-		Needs: []string{"maximum_expiration", "claims_to_verify"},
 		Func: func(record map[string]any, report func(field, message string)) {
-			if m := record["maximum_expiration"]; m == nil || schema.Equal(m, 0) {
+			if m := schema.Get(record, bound); m == nil || schema.Equal(m, 0) {
 				return
 			}
-			claims, _ := record["claims_to_verify"].([]any)
-			for _, c := range claims {
-				if c == "exp" {
-					return
-				}
+			verified, _ := schema.Get(record, claims).([]any)
+			if slices.Contains(verified, any("exp")) {
+				return
 			}
-			report("claims_to_verify", "expected to contain: exp")
-			report("", "failed conditional validation given value of field 'maximum_expiration'")
+			report(claims, "expected to contain: exp")
+			report("", "failed conditional validation given value of field '"+bound+"'")
 		},
+		Within: func(name string) schema.Check { return needsExp(name + "." + prefix) },
 	}
 }
 
