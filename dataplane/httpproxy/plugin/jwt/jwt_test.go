@@ -222,6 +222,18 @@ func TestPreflightsAndAnonymousConsumers(t *testing.T) {
 	}
 }
 
+func TestClientsOfGRPCAreToldInTheirWay(t *testing.T) {
+	g := start(t, `{}`)
+	res := g.Do(http.MethodPost, g.SecureURL+"/a.B/C", "x", "Content-Type", "application/grpc")
+	if res.StatusCode != 200 || res.Header.Get("Grpc-Status") != "16" || res.Header.Get("Grpc-Message") != "Unauthorized" ||
+		res.Header.Get("WWW-Authenticate") != "Bearer" || res.Text != "" {
+		t.Errorf("%s %v %s", res.Status, res.Header, res.Text)
+	}
+	if res := g.Get(g.SecureURL+"/", "Authorization", "Bearer "+hs256(t, nil)); res.StatusCode != 200 || res.ProtoMajor != 2 {
+		t.Errorf("%s %s", res.Status, res.Proto)
+	}
+}
+
 func TestEveryAlgorithmIsVerified(t *testing.T) {
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
