@@ -8,6 +8,7 @@ import (
 	"math"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -46,6 +47,7 @@ type plugin struct {
 	verdicts   sync.Pool
 	limitNames [windowCount]string
 	leftNames  [windowCount]string
+	warned     atomic.Int64 // the last second in which that was told
 }
 
 // verdict is what was found out about a request, for the head of its response.
@@ -112,7 +114,7 @@ func (p *plugin) Access(x *httpproxy.Exchange) error {
 		if !p.tolerant {
 			return fmt.Errorf("requests cannot be counted: %w", err)
 		}
-		x.Log().Warn("a request is not counted", "plugin", "rate-limiting", "request_id", x.ID, "error", err)
+		p.warn(x, err)
 		return nil
 	}
 	v.full, v.known = full, true
@@ -120,6 +122,14 @@ func (p *plugin) Access(x *httpproxy.Exchange) error {
 		x.Refuse(p.code, p.message)
 	}
 	return nil
+}
+
+// warn tells that requests are not counted, once a second at most.
+func (p *plugin) warn(x *httpproxy.Exchange, err error) {
+	now, last := x.Started.Unix(), p.warned.Load()
+	if now != last && p.warned.CompareAndSwap(last, now) {
+		x.Log().Warn("requests are not counted", "plugin", "rate-limiting", "request_id", x.ID, "error", err)
+	}
 }
 
 // Respond implements httpproxy.Responder.

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/backplane/backplane/dataplane/httpproxy"
@@ -111,6 +113,31 @@ func TestOtherPathsAreLimitedByAddress(t *testing.T) {
 		if res := g.Get(path); res.StatusCode != want {
 			t.Errorf("%s: %s", path, res.Status)
 		}
+	}
+}
+
+func TestRequestsAtOnceDoNotExceedTheLimit(t *testing.T) {
+	g := start(t, gatewaytest.Plugin("rate-limiting", `{"year": 10}`))
+	var passed atomic.Int64
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 10 {
+				res, err := g.Client.Get(g.URL)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = res.Body.Close()
+				if res.StatusCode == http.StatusOK {
+					passed.Add(1)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if n := passed.Load(); n != 10 {
+		t.Errorf("%d have passed", n)
 	}
 }
 
