@@ -137,7 +137,7 @@ func TestOpenAPIWalk(t *testing.T) {
 	for path, item := range doc.Paths.Map() {
 		for verb, op := range item.Operations() {
 			operations[op.OperationID] = operation{verb, path}
-			if _, ok := calls[op.OperationID]; !ok && !ofDatabases(op.OperationID) && !strings.HasPrefix(op.OperationID, "ProxyService_") {
+			if _, ok := calls[op.OperationID]; !ok && !ofDatabases(op.OperationID) && !strings.HasPrefix(op.OperationID, "ProxyService_") && !ofGateway(path) {
 				t.Errorf("%s %s (%s) is not tried", verb, path, op.OperationID)
 			}
 			if op.Summary == "" || len(op.Tags) == 0 {

@@ -58,8 +58,11 @@ func proxyErrors() object {
 // failureOf is a failure in the dialect of a path.
 func failureOf(path, doc string) object {
 	schema := errorSchema
-	if rest.DialectOf(path) == rest.Proxy {
+	switch rest.DialectOf(path) {
+	case rest.Proxy:
 		schema = proxySchema
+	case rest.Gateway:
+		schema = gatewaySchema
 	}
 	return object{"description": doc, "content": object{
 		"application/json": object{"schema": object{"$ref": "#/components/schemas/" + schema}},

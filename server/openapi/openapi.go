@@ -47,8 +47,10 @@ func Build(version string, public func(method string) bool, registry *connectors
 	components["securitySchemes"] = securitySchemes()
 	at(components, "schemas")[errorSchema] = errorObject()
 	at(components, "schemas")[proxySchema] = proxyErrors()
+	at(components, "schemas")[gatewaySchema] = gatewayErrors()
 	addConfigs(at(components, "schemas"), registry)
 	paths := at(doc, "paths")
+	foldHealth(paths)
 	for _, path := range slices.Collect(maps.Keys(paths)) {
 		item := at(paths, path)
 		if rest.DialectOf(path) == rest.Databases {
@@ -58,11 +60,14 @@ func Build(version string, public func(method string) bool, registry *connectors
 			continue
 		}
 		for verb, op := range item {
-			if ofProxy(op.(object)) {
+			switch {
+			case ofProxy(op.(object)):
 				completeProxy(at(components, "schemas"), path, verb, op.(object))
-				continue
+			case rest.DialectOf(path) == rest.Gateway:
+				completeGateway(at(components, "schemas"), path, verb, op.(object))
+			default:
+				complete(path, verb, op.(object), public)
 			}
-			complete(path, verb, op.(object), public)
 		}
 	}
 	paths["/api/"] = databaseRoot()

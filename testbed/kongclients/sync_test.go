@@ -164,7 +164,9 @@ func TestDeclared(t *testing.T) {
 	t.Parallel()
 	_, c := connect(t)
 	certificate, key := pair(t)
-	block := func(text string) string { return "|\n    " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ") }
+	block := func(text string) string {
+		return "|\n    " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ")
+	}
 	text := strings.NewReplacer("CERT", block(*certificate), "KEY", block(*key)).Replace(declared)
 	all := dump.Config{}
 
