@@ -313,6 +313,9 @@ var accessTable = map[string]access{
 	"/backplane.gateway.v1.NodeService/GetCacheEntry":          {"403 403 404", denied, denied, "403", "401", `{"key":"none"}`, ""},
 	"/backplane.gateway.v1.NodeService/DeleteCacheEntry":       {"403 403 404", denied, denied, "403", "401", `{"key":"none"}`, ""},
 
+	"/backplane.gateway.v1.DeclarationService/ApplyDeclaration": {"403 403 422", denied, denied, "403", "401", `{"dry_run":true}`, ""},
+	"/backplane.gateway.v1.DeclarationService/DumpDeclaration":  {admins, denied, denied, "403", "401", `{}`, ""},
+
 	"/grpc.health.v1.Health/Check":                                   {all, all, all, "200", "200", `{}`, ""},
 	"/grpc.health.v1.Health/List":                                    {all, all, all, "200", "200", `{}`, ""},
 	"/grpc.health.v1.Health/Watch":                                   {all, all, all, "200", "200", `{}`, ""},

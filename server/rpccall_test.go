@@ -96,10 +96,8 @@ func (r *rpc) stream(ctx context.Context, conn *grpc.ClientConn, response proto.
 	if err := s.SendMsg(r.request); err != nil {
 		return s.RecvMsg(response)
 	}
-	if !desc.ClientStreams {
-		if err := s.CloseSend(); err != nil {
-			return err
-		}
+	if err := s.CloseSend(); err != nil {
+		return err
 	}
 	// A watch says that it has begun before there is anything to see.
 	if header, err := s.Header(); err == nil && len(header.Get("x-index"))+len(header.Get(dbaas.WatchingKey)) > 0 {

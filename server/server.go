@@ -213,6 +213,7 @@ func (s *Server) wire(ctx context.Context, registry *connectors.Registry) error 
 		gatewayv1.RegisterGatewayServiceServer(r, s.gateway)
 		gatewayv1.RegisterConsumerServiceServer(r, s.gateway)
 		gatewayv1.RegisterNodeServiceServer(r, s.gateway)
+		gatewayv1.RegisterDeclarationServiceServer(r, s.gateway)
 	}
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)

@@ -51,7 +51,7 @@ var (
 // method without a row cannot be served.
 func Access() map[string]Rule {
 	table := map[string]Rule{}
-	for _, part := range []map[string]Rule{catalogAccess(), identityAccess(), databaseAccess(), proxyAccess(), proxyProgramAccess(), proxySQLAccess(), gatewayAccess(), consumerAccess(), nodeAccess(), grpcAccess()} {
+	for _, part := range []map[string]Rule{catalogAccess(), identityAccess(), databaseAccess(), proxyAccess(), proxyProgramAccess(), proxySQLAccess(), gatewayAccess(), consumerAccess(), nodeAccess(), declarationAccess(), grpcAccess()} {
 		maps.Copy(table, part)
 	}
 	return table

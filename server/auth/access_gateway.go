@@ -115,3 +115,11 @@ func nodeAccess() map[string]Rule {
 		gatewayv1.NodeService_DeleteCacheEntry_FullMethodName:      rule,
 	}
 }
+
+// declarationAccess is of the HTTP gateway as one document, which has secrets.
+func declarationAccess() map[string]Rule {
+	return map[string]Rule{
+		gatewayv1.DeclarationService_ApplyDeclaration_FullMethodName: rule,
+		gatewayv1.DeclarationService_DumpDeclaration_FullMethodName:  rule,
+	}
+}

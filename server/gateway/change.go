@@ -39,11 +39,15 @@ func (g *Gateway) change(ctx context.Context, action string, do func(*edit) erro
 			break
 		}
 	}
-	if err != nil || len(done.put)+len(done.removed) == 0 {
+	if err != nil {
 		return err
 	}
+	put, removed := done.put.all(), done.removed.all()
+	if len(put)+len(removed) == 0 {
+		return nil
+	}
 	g.own[by] = struct{}{}
-	g.apply(context.WithoutCancel(ctx), done.put, keysOf(done.removed))
+	g.apply(context.WithoutCancel(ctx), put, keysOf(removed))
 	return nil
 }
 
@@ -58,7 +62,7 @@ func (g *Gateway) changeOnce(ctx context.Context, action string, by uuid.UUID, d
 		if err := do(done); err != nil {
 			return err
 		}
-		concerned := append(keysOf(done.put), keysOf(done.removed)...)
+		concerned := append(keysOf(done.put.all()), keysOf(done.removed.all())...)
 		for len(concerned) > 0 {
 			part := concerned[:min(noteSize, len(concerned))]
 			concerned = concerned[len(part):]
@@ -76,7 +80,7 @@ func (g *Gateway) changeOnce(ctx context.Context, action string, by uuid.UUID, d
 func keysOf(objects []*object) []httpproxy.Key {
 	out := make([]httpproxy.Key, len(objects))
 	for i, o := range objects {
-		out[i] = httpproxy.Key{Kind: httpproxy.Kind(o.c.Name), ID: o.id}
+		out[i] = o.key()
 	}
 	return out
 }

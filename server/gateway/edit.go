@@ -25,8 +25,8 @@ type edit struct {
 	action string
 	now    time.Time
 
-	put     []*object // as they are now
-	removed []*object
+	put     noted // as they are now
+	removed noted
 	sealed  [][]byte
 }
 
@@ -76,11 +76,10 @@ func (e *edit) write(ctx context.Context, o *object) error {
 		return err
 	}
 	e.audit(o, before, auditFields(o.row))
-	e.put = append(slices.DeleteFunc(e.put, o.same), o)
+	e.put.add(o)
+	e.removed.drop(o)
 	return nil
 }
-
-func (o *object) same(other *object) bool { return o.c.Name == other.c.Name && o.id == other.id }
 
 // valuesOf are values that only one entity may have, as a refusal shows them.
 func valuesOf(o *object, u entity.Unique) map[string]any {

@@ -47,12 +47,13 @@ type Options struct {
 	HashKey []byte
 }
 
-// Gateway implements the RPCs of the GatewayService, the ConsumerService and
-// the NodeService.
+// Gateway implements the RPCs of the GatewayService, the ConsumerService, the
+// NodeService and the DeclarationService.
 type Gateway struct {
 	gatewayv1.UnimplementedGatewayServiceServer
 	gatewayv1.UnimplementedConsumerServiceServer
 	gatewayv1.UnimplementedNodeServiceServer
+	gatewayv1.UnimplementedDeclarationServiceServer
 	Options
 	node    uuid.UUID // of this process
 	started time.Time

@@ -83,18 +83,9 @@ func (e *edit) remove(ctx context.Context, o *object) error {
 		return err
 	}
 	e.audit(o, auditFields(o.row), nil)
-	e.removed = append(e.removed, o)
-	e.put = without(e.put, o)
+	e.removed.add(o)
+	e.put.drop(o)
 	return nil
-}
-
-func without(all []*object, o *object) (out []*object) {
-	for _, other := range all {
-		if !o.same(other) {
-			out = append(out, other)
-		}
-	}
-	return out
 }
 
 // removeAll removes what a query finds, in pages.

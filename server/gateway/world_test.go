@@ -192,6 +192,7 @@ func newWorld(t *testing.T, storeURL, dir string) *world {
 	gatewayv1.RegisterGatewayServiceServer(conn, w.Gateway)
 	gatewayv1.RegisterConsumerServiceServer(conn, w.Gateway)
 	gatewayv1.RegisterNodeServiceServer(conn, w.Gateway)
+	gatewayv1.RegisterDeclarationServiceServer(conn, w.Gateway)
 	w.ClientConnInterface = conn
 	if err := w.Start(t.Context(), w.plane); err != nil {
 		t.Fatal(err)
