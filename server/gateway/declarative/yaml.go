@@ -14,7 +14,7 @@ import (
 const MaxSize = 64 << 20
 
 // maxValues bounds what aliases can make of a document.
-const maxValues = 20_000_000
+const maxValues = 5_000_000
 
 // decode reads YAML, of which JSON is a part, as values of package schema. Dates
 // are texts, as they are in JSON.
