@@ -39,7 +39,7 @@ func (s *Server) startGateway(ctx context.Context) (*httpproxy.Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--gateway-http, --gateway-https: %w", err)
 	}
-	if err := s.gateway.Start(ctx, plane); err != nil {
+	if err := s.gateway.Start(ctx, servedGateway{plane}); err != nil {
 		return nil, errors.Join(err, plane.Close())
 	}
 	if addr := plane.Addr(); addr != nil {

@@ -66,7 +66,7 @@ func (p *Proxy) carryOn(nc net.Conn, c *evloop.Conn, info *connection) {
 	p.loops.Go(func(t *evloop.Task) {
 		defer p.running.Done()
 		_ = c.Bind(t) // what fails here fails again in reading
-		info.task = t
+		info.task, info.events = t, c
 		p.serveH1(nc, info)
 	})
 }

@@ -17,6 +17,8 @@ type connection struct {
 	tls                *tls.ConnectionState // nil without TLS
 	port               int
 	task               *evloop.Task // that the connection is; nil where it has a goroutine
+	events             *evloop.Conn // beneath; nil where there is no task
+	client             *departure   // nil where it cannot be noticed so, or is otherwise
 }
 
 func newConnection(nc net.Conn) *connection {

@@ -37,6 +37,10 @@ func (p *Proxy) serveH1(nc net.Conn, info *connection) {
 		return
 	}
 	defer p.conns.remove(nc)
+	if info.events != nil {
+		info.client = &departure{cancel: cancel}
+		info.events.OnHangup(info.client.hangup)
+	}
 	x := p.exchanges.take(p)
 	defer p.exchanges.give(x)
 	for c.next(x) {
@@ -55,6 +59,9 @@ func (c *h1Conn) next(x *Exchange) bool {
 	}
 	c.take(x)
 	x.begin(c.ctx, c.info, c)
+	if c.info.client != nil {
+		c.info.client.begin()
+	}
 	err = c.p.serve(x)
 	switch {
 	case x.up.tunnelled:
@@ -118,6 +125,12 @@ func (c *h1Conn) take(x *Exchange) {
 
 // respond implements downstream.
 func (c *h1Conn) respond(x *Exchange) error {
+	if c.info.client != nil {
+		c.info.client.end()
+		if c.info.client.gone() {
+			return errLeft
+		}
+	}
 	from, to := &x.Response, &c.response
 	*to = h1.Response{
 		Status: x.status(), Header: &from.Header, Trailer: &from.Trailer,

@@ -1,6 +1,7 @@
 package httpproxy
 
 import (
+	"crypto/tls"
 	"net"
 	"sync"
 	"time"
@@ -115,6 +116,15 @@ func (p *pool) closeIdle(since time.Time) (empty bool) {
 		l.mu.Unlock()
 	}
 	return empty
+}
+
+// abandon ends what waits for the connection. It may be called from anywhere.
+func (c *upstreamConn) abandon() {
+	nc := c.nc
+	if tc, ok := nc.(*tls.Conn); ok {
+		nc = tc.NetConn() // which waits for nobody
+	}
+	_ = nc.Close()
 }
 
 func (c *upstreamConn) close() {

@@ -60,7 +60,9 @@ func (c *upstreamConn) roundTrip(x *Exchange) error {
 	c.uses++
 	c.client.SetTimeouts(x.service.read, x.service.write)
 	if x.cancels {
-		x.up.uncancel = context.AfterFunc(x.ctx, func() { _ = c.nc.SetDeadline(time.Unix(1, 0)) })
+		x.up.uncancel = context.AfterFunc(x.ctx, c.abandon)
+	} else {
+		x.conn.client.hold(c)
 	}
 	err := c.exchange(x)
 	if err != nil {
@@ -179,6 +181,9 @@ func (c *upstreamConn) stopRest(x *Exchange) {
 // cancelled tells whether the client has gone while the connection was used,
 // and ends looking out for that.
 func (c *upstreamConn) cancelled(x *Exchange) bool {
+	if !x.cancels {
+		return x.conn.client.let(c)
+	}
 	stop := x.up.uncancel
 	x.up.uncancel = nil
 	return stop != nil && !stop()

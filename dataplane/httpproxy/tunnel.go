@@ -21,6 +21,10 @@ func (x *Exchange) tunnel(client net.Conn, read []byte) {
 	if !ok {
 		return
 	}
+	if c.cancelled(x) {
+		c.close()
+		return
+	}
 	upstream, answered := c.client.Hijack()
 	t := &tunnel{idle: x.service.read}
 	t.touch()

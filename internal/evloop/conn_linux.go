@@ -44,6 +44,7 @@ type Conn struct {
 
 	local, remote net.Addr
 	reads, writes chan struct{}
+	hangup        atomic.Pointer[func(bool)]
 
 	mu   sync.Mutex // of what follows
 	loop *loop      // that has its events; nil before it is first waited for
@@ -205,7 +206,21 @@ func (c *Conn) happened(events uint32) *Task {
 		set |= hung | readable | writable
 	}
 	t, _ := c.raise(set)
+	if f := c.hangup.Load(); f != nil && set&hung != 0 {
+		(*f)(events&(syscall.EPOLLHUP|syscall.EPOLLERR) != 0)
+	}
 	return t
+}
+
+// OnHangup has f called when the peer has said its last word, which it may have
+// done already. f is told whether nothing can be said to the peer either, where
+// that is known. The loop calls it, more than once, so it must not wait for
+// anything.
+func (c *Conn) OnHangup(f func(gone bool)) {
+	c.hangup.Store(&f)
+	if c.state.Load()&hung != 0 {
+		f(false)
+	}
 }
 
 // wait waits until one of the bits is set.

@@ -284,3 +284,45 @@ func TestClosedGroup(t *testing.T) {
 		t.Errorf("what was not adopted is as it was: %v", err)
 	}
 }
+
+// TestHangup is that the loop tells when a peer has said its last word, whoever
+// waits for something else then.
+func TestHangup(t *testing.T) {
+	g := group(t, 1)
+	for name, end := range map[string]struct {
+		by   func(*net.TCPConn) error
+		gone bool
+	}{
+		"half": {(*net.TCPConn).CloseWrite, false},
+		"reset": {func(c *net.TCPConn) error {
+			if err := c.SetLinger(0); err != nil {
+				return err
+			}
+			return c.Close()
+		}, true},
+	} {
+		a, client := pair(t, g)
+		other, there := pair(t, g)
+		told := make(chan bool, 16)
+		registered := make(chan struct{})
+		wait := task(t, g, func(task *Task) {
+			bound(t, task, a, other)
+			a.OnHangup(func(gone bool) { told <- gone })
+			close(registered)
+			if _, err := other.Read(make([]byte, 1)); err != nil {
+				t.Error(err)
+			}
+		})
+		within(t, registered)
+		must(t, end.by(client.(*net.TCPConn)))
+		if gone := within(t, told); gone != end.gone {
+			t.Errorf("%s: gone: %v", name, gone)
+		}
+		again := make(chan bool, 16)
+		a.OnHangup(func(gone bool) { again <- gone }) // which was so already
+		within(t, again)
+		_, err := there.Write([]byte{1})
+		must(t, err)
+		wait()
+	}
+}

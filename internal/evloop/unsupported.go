@@ -56,6 +56,9 @@ func (*Conn) Bind(*Task) error { return ErrUnsupported }
 // Hurry makes writes fail that would have to wait.
 func (*Conn) Hurry() {}
 
+// OnHangup does nothing.
+func (*Conn) OnHangup(func(gone bool)) {}
+
 // Readable tells whether there may be something to read.
 func (*Conn) Readable() bool { return true }
 
