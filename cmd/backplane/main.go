@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -28,6 +29,10 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if err := command().ExecuteContext(ctx); err != nil {
+		var end cli.ExitStatus
+		if errors.As(err, &end) {
+			os.Exit(int(end))
+		}
 		fmt.Fprintln(os.Stderr, "backplane:", err)
 		os.Exit(1)
 	}

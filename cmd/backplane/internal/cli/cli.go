@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -20,7 +21,7 @@ import (
 
 // Commands are the command groups.
 func Commands() []*cobra.Command {
-	return []*cobra.Command{users(), tokens(), projects(), auditTrail(), keys(), whoami()}
+	return []*cobra.Command{users(), tokens(), projects(), auditTrail(), keys(), gateway(), whoami()}
 }
 
 // group makes the command that others hang below, or that stands alone. They
@@ -36,7 +37,8 @@ func group(use, short string) (*cobra.Command, *target) {
 type session struct {
 	identityv1.IdentityAdminClient
 	printer
-	in *input
+	in   *input
+	conn grpc.ClientConnInterface
 }
 
 // work is what a command does once it is connected.
@@ -58,7 +60,7 @@ func (t *target) call(do work) func(*cobra.Command, []string) error {
 			return err
 		}
 		defer conn.Close() //nolint:errcheck // the work is done
-		s := &session{IdentityAdminClient: identityv1.NewIdentityAdminClient(conn), in: in, printer: t.printer(cmd)}
+		s := &session{IdentityAdminClient: identityv1.NewIdentityAdminClient(conn), in: in, conn: conn, printer: t.printer(cmd)}
 		return t.explain(ctx, who, do(ctx, s, args))
 	}
 }

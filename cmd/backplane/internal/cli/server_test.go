@@ -45,6 +45,12 @@ type fake struct {
 
 func serve(t *testing.T, opts ...grpc.ServerOption) *fake {
 	t.Helper()
+	return serveAlso(t, func(*grpc.Server) {}, opts...)
+}
+
+// serveAlso is serve with another service.
+func serveAlso(t *testing.T, register func(*grpc.Server), opts ...grpc.ServerOption) *fake {
+	t.Helper()
 	f := &fake{answers: map[string]proto.Message{}}
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -53,6 +59,7 @@ func serve(t *testing.T, opts ...grpc.ServerOption) *fake {
 	f.addr = l.Addr().String()
 	s := grpc.NewServer(append(opts, grpc.UnaryInterceptor(f.unary))...)
 	identityv1.RegisterIdentityAdminServer(s, f)
+	register(s)
 	var all sync.WaitGroup
 	all.Go(func() { s.Serve(l) })
 	t.Cleanup(func() { s.Stop(); all.Wait() })
