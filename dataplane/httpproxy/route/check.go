@@ -8,12 +8,17 @@ import (
 
 // checks are what is asked of a request that was found by host, path and keys.
 type checks struct {
-	methods      uint16 // of commonMethods, by bit
-	anyMethod    bool
-	simple       bool // there is nothing else
 	otherMethods []string
 	headers      []header
 	snis         []string
+}
+
+// methods are those of commonMethods that a route is for, and whether there is
+// anything else to check.
+type methods struct {
+	common uint16 // by bit
+	any    bool   // whatever they are
+	simple bool   // there is nothing else
 }
 
 // header is a field of which one value must fit.
@@ -35,29 +40,32 @@ func methodBit(method string) uint16 {
 	return 0
 }
 
-func (c *checks) setMethods(methods []string) {
-	c.anyMethod = len(methods) == 0
+func (c *compiled) setMethods(methods []string) {
+	c.methods.any = len(methods) == 0
 	for _, m := range methods {
 		if bit := methodBit(m); bit != 0 {
-			c.methods |= bit
+			c.methods.common |= bit
 		} else {
-			c.otherMethods = append(c.otherMethods, m)
+			c.checks.otherMethods = append(c.checks.otherMethods, m)
 		}
 	}
 }
 
-func (c *checks) setSimple() {
-	c.simple = len(c.otherMethods) == 0 && len(c.headers) == 0 && len(c.snis) == 0
+func (c *compiled) setSimple() {
+	c.methods.simple = len(c.checks.otherMethods) == 0 && len(c.checks.headers) == 0 && len(c.checks.snis) == 0
 }
 
 // fit tells whether a request fits; bit is that of its method.
-func (c *checks) fit(in *Input, bit uint16) bool {
-	if c.simple {
-		return c.anyMethod || c.methods&bit != 0
+func (c *compiled) fit(in *Input, bit uint16) bool {
+	fits := c.methods.any || c.methods.common&bit != 0
+	if c.methods.simple {
+		return fits
 	}
-	if !c.anyMethod && c.methods&bit == 0 && (bit != 0 || !slices.Contains(c.otherMethods, in.Method)) {
-		return false
-	}
+	return (fits || bit == 0 && slices.Contains(c.checks.otherMethods, in.Method)) && c.checks.fit(in)
+}
+
+// fit tells whether a request fits but for its method.
+func (c *checks) fit(in *Input) bool {
 	for i := range c.headers {
 		if !c.headers[i].fit(in.Header) {
 			return false

@@ -18,14 +18,17 @@ import (
 
 // compiled is a route as it is in the index.
 type compiled struct {
-	checks    checks
-	protocols Protocols
+	// What a search needs of most routes comes first, and lies together.
 	value     any
-	first     rule // what most routes have one of is beside what is asked of it
-	rules     []*rule
-	id        uuid.UUID
-	hosts     []host // none is any
-	keys      []key  // what a request is looked up by, beside host and path
+	protocols Protocols
+	methods   methods
+	first     rule // the first of rules
+
+	checks checks
+	rules  []*rule
+	id     uuid.UUID
+	hosts  []host // none is any
+	keys   []key  // what a request is looked up by, beside host and path
 }
 
 // A rule is a route with one of its paths, or without.
@@ -81,12 +84,12 @@ func compile(r *entity.Route, value any) (*compiled, error) {
 		c.hosts = append(c.hosts, parseHost(h))
 		plain = plain && !strings.Contains(h, "*")
 	}
-	c.checks.setMethods(r.Methods)
+	c.setMethods(r.Methods)
 	if err := c.setHeaders(r.Headers); err != nil {
 		return nil, err
 	}
 	c.setSNIs(r.SNIs)
-	c.checks.setSimple()
+	c.setSimple()
 	if c.protocols == 0 || attributes == 0 {
 		return c, nil // it matches nothing
 	}

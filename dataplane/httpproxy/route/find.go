@@ -81,7 +81,7 @@ func (f *finder) try(r *rule) bool {
 	if f.best != nil && r.order.compare(&f.best.order) >= 0 {
 		return true
 	}
-	if r.route.checks.fit(f.in, f.method) && (r.re == nil || r.re.MatchString(f.in.Path)) {
+	if r.route.fit(f.in, f.method) && (r.re == nil || r.re.MatchString(f.in.Path)) {
 		f.best = r
 		return true
 	}

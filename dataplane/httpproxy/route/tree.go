@@ -14,11 +14,60 @@ type edit struct{ _ byte }
 // that a search reads few lines of memory of: among many keys, that is what it
 // takes its time for.
 type node[T any] struct {
+	value  *T         // nil for none
+	below  *branch[T] // nil where the keys end
+	by     *edit
+	prefix prefix // what the keys here have in common, after the label
+}
+
+// A branch is the nodes below one. It is changed along with that.
+type branch[T any] struct {
 	labels labels
 	kids   []*node[T] // one for each label, in their order
-	value  *T         // nil for none
-	prefix string     // what the keys here have in common, after the label
-	by     *edit
+}
+
+// A prefix is a text. A short one is in its node, which a search need not leave
+// for it then.
+type prefix struct {
+	long  string // "" for short ones
+	n     uint8  // of short
+	short [15]byte
+}
+
+func newPrefix(s string) (p prefix) {
+	if len(s) > len(p.short) {
+		p.long = s
+	} else {
+		p.n = uint8(copy(p.short[:], s))
+	}
+	return p
+}
+
+func (p *prefix) String() string {
+	if p.long != "" {
+		return p.long
+	}
+	return string(p.short[:p.n])
+}
+
+// cutPrefix cuts a prefix off a key, and tells whether it was there.
+func cutPrefix[K string | []byte](key K, p *prefix) (rest K, ok bool) {
+	if p.long != "" {
+		if len(key) < len(p.long) || string(key[:len(p.long)]) != p.long {
+			return key, false
+		}
+		return key[len(p.long):], true
+	}
+	n := int(p.n)
+	if len(key) < n {
+		return key, false
+	}
+	for i := range n {
+		if key[i] != p.short[i] {
+			return key, false
+		}
+	}
+	return key[n:], true
 }
 
 // labels are the bytes that the keys below a node go on with.
@@ -49,12 +98,13 @@ func (l *labels) first() byte {
 func (n *node[T]) change(key string, by *edit, f func(*T) *T) *node[T] {
 	if n == nil {
 		if v := f(nil); v != nil {
-			return &node[T]{prefix: key, value: v, by: by}
+			return &node[T]{prefix: newPrefix(key), value: v, by: by}
 		}
 		return nil
 	}
-	common := commonPrefix(n.prefix, key)
-	if common < len(n.prefix) {
+	here := n.prefix.String()
+	common := commonPrefix(here, key)
+	if common < len(here) {
 		v := f(nil)
 		if v == nil {
 			return n
@@ -83,32 +133,40 @@ func (n *node[T]) change(key string, by *edit, f func(*T) *T) *node[T] {
 
 // split makes two nodes of one whose prefix a new key leaves at common.
 func (n *node[T]) split(common int, key string, v *T, by *edit) *node[T] {
-	above := &node[T]{prefix: n.prefix[:common], by: by}
-	below := n.own(by)
-	label := below.prefix[common]
-	below.prefix = below.prefix[common+1:]
-	above.set(label, below)
+	here := n.prefix.String()
+	above := &node[T]{prefix: newPrefix(here[:common]), by: by}
+	kid := n.own(by)
+	kid.prefix = newPrefix(here[common+1:])
+	above.set(here[common], kid)
 	if common == len(key) {
 		above.value = v
 	} else {
-		above.set(key[common], &node[T]{prefix: key[common+1:], value: v, by: by})
+		above.set(key[common], &node[T]{prefix: newPrefix(key[common+1:]), value: v, by: by})
 	}
 	return above
 }
 
-// set puts a kid under a label, or takes it away if it is nil.
+// set puts a kid under a label, or takes it away if it is nil. The node is the
+// edit's own.
 func (n *node[T]) set(label byte, kid *node[T]) {
-	i, had := n.labels.place(label), n.labels.has(label)
+	if n.below == nil {
+		n.below = &branch[T]{}
+	}
+	b := n.below
+	i, had := b.labels.place(label), b.labels.has(label)
 	switch {
 	case had && kid == nil:
-		n.kids = slices.Delete(n.kids, i, i+1)
+		b.kids = slices.Delete(b.kids, i, i+1)
 	case had:
-		n.kids[i] = kid
+		b.kids[i] = kid
 		return
 	default:
-		n.kids = slices.Insert(n.kids, i, kid)
+		b.kids = slices.Insert(b.kids, i, kid)
 	}
-	n.labels[label>>6] ^= 1 << (label & 63)
+	b.labels[label>>6] ^= 1 << (label & 63)
+	if len(b.kids) == 0 {
+		n.below = nil
+	}
 }
 
 // own is the node itself if it may be changed, else a copy.
@@ -117,7 +175,9 @@ func (n *node[T]) own(by *edit) *node[T] {
 		return n
 	}
 	c := *n
-	c.kids = slices.Clone(n.kids)
+	if n.below != nil {
+		c.below = &branch[T]{n.below.labels, slices.Clone(n.below.kids)}
+	}
 	c.by = by
 	return &c
 }
@@ -125,23 +185,23 @@ func (n *node[T]) own(by *edit) *node[T] {
 // tidy drops a node that nothing needs any more. The node is the edit's own.
 func (n *node[T]) tidy(by *edit) *node[T] {
 	switch {
-	case n.value != nil || len(n.kids) > 1:
+	case n.value != nil || n.below != nil && len(n.below.kids) > 1:
 		return n
-	case len(n.kids) == 0:
+	case n.below == nil:
 		return nil
 	}
-	kid := n.kids[0].own(by)
-	kid.prefix = n.prefix + string([]byte{n.labels.first()}) + kid.prefix
+	kid := n.below.kids[0].own(by)
+	kid.prefix = newPrefix(n.prefix.String() + string([]byte{n.below.labels.first()}) + kid.prefix.String())
 	return kid
 }
 
 // get is the value of a key, nil if there is none.
 func get[T any, K string | []byte](n *node[T], key K) *T {
 	for n != nil {
-		if len(key) < len(n.prefix) || string(key[:len(n.prefix)]) != n.prefix {
+		var ok bool
+		if key, ok = cutPrefix(key, &n.prefix); !ok {
 			return nil
 		}
-		key = key[len(n.prefix):]
 		if len(key) == 0 {
 			return n.value
 		}
@@ -152,8 +212,8 @@ func get[T any, K string | []byte](n *node[T], key K) *T {
 
 // kid is the node below with a label, nil if there is none.
 func (n *node[T]) kid(label byte) *node[T] {
-	if n.labels.has(label) {
-		return n.kids[n.labels.place(label)]
+	if b := n.below; b != nil && b.labels.has(label) {
+		return b.kids[b.labels.place(label)]
 	}
 	return nil
 }
@@ -163,10 +223,10 @@ func (n *node[T]) kid(label byte) *node[T] {
 // all prefixes of a key are made of, without a function to call.
 func next[T any, K string | []byte](n *node[T], key K) (*node[T], K) {
 	for n != nil {
-		if len(key) < len(n.prefix) || string(key[:len(n.prefix)]) != n.prefix {
+		var ok bool
+		if key, ok = cutPrefix(key, &n.prefix); !ok {
 			return nil, key
 		}
-		key = key[len(n.prefix):]
 		if n.value != nil || len(key) == 0 {
 			break
 		}
