@@ -298,7 +298,7 @@ func (b *builder) commit(ctx context.Context) error {
 		params := srv.Params()
 		srv.pool.configure(int(params.Int("persistpoolmax")), params.Duration("persistmaxtime"))
 	}
-	p.startLoops()
+	p.setThreads(int(next.config.Settings.Int("threads")))
 	p.blocker.SetMax(int(next.config.Settings.Int("max_auth_errors_until_block")))
 	p.current.Store(next)
 	for _, c := range next.config.Services {

@@ -10,7 +10,7 @@ import (
 )
 
 // Backend is a connection to a server, logged in as the user of a session. It
-// is used by the session's goroutine alone.
+// is used by the session alone.
 type Backend struct {
 	Conn *wire.Conn
 	// Reply is how far the answer to the last request has come.

@@ -11,29 +11,57 @@ import (
 // elsewhere each has a goroutine. What a session does that is not a matter of
 // reading and writing its own connections runs outside its loop.
 
-// startLoops starts the event loops, once there is a configuration.
-func (p *Proxy) startLoops() {
-	if p.loops.Load() != nil {
-		return
-	}
-	// More loops than that get in each other's way: the kernel's part of the
-	// work is the bigger one, and the other processors are well used for it.
-	if g, err := evloop.New(runtime.GOMAXPROCS(0) / 2); err == nil {
-		p.loops.Store(g)
-	}
+// Threads is on how many event loops sessions run where the setting threads is
+// not given: on half as many as there are processors. The kernel's part of the
+// work is the bigger one, and more loops get in the way of each other.
+func Threads() int { return max(1, runtime.GOMAXPROCS(0)/2) }
+
+// loops are the event loops that there have been. The last ones take new
+// sessions.
+type loops struct {
+	groups []*evloop.Group
+	n      int
 }
 
-// endLoops ends them, after all sessions.
+// setThreads sets on how many event loops sessions run that begin from now on.
+// The others stay on theirs. p.applying is held.
+func (p *Proxy) setThreads(n int) {
+	if n <= 0 {
+		n = Threads()
+	}
+	if n == p.loops.n {
+		return
+	}
+	g, err := evloop.New(n)
+	if err != nil {
+		p.log.Debug("sessions are carried by goroutines", "reason", err)
+		return
+	}
+	p.loops.n = n
+	p.loops.groups = append(p.loops.groups, g)
+	p.carrier.Store(g)
+}
+
+// Threads is on how many event loops new sessions run. Where there are none it
+// is the number of processors, any of which runs them.
+func (p *Proxy) Threads() int {
+	if g := p.carrier.Load(); g != nil {
+		return g.Loops()
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// endLoops ends all event loops, after all sessions.
 func (p *Proxy) endLoops() {
-	if g := p.loops.Load(); g != nil {
+	for _, g := range p.loops.groups {
 		g.Close() //nolint:errcheck // it never fails
 	}
 }
 
-// carried is a connection for sessions: the same one on an event loop where
-// there is one.
-func (p *Proxy) carried(nc net.Conn) net.Conn {
-	if g := p.loops.Load(); g != nil {
+// carried is a connection of a session's: the same one on an event loop where
+// the session is on one.
+func carried(g *evloop.Group, nc net.Conn) net.Conn {
+	if g != nil {
 		if c, err := g.Adopt(nc); err == nil {
 			return c
 		}
@@ -43,13 +71,12 @@ func (p *Proxy) carried(nc net.Conn) net.Conn {
 
 // carry runs a session.
 func (p *Proxy) carry(s *Session) {
-	g := p.loops.Load()
-	if g == nil {
+	if s.carrier == nil {
 		p.running.Go(s.run)
 		return
 	}
 	p.running.Add(1)
-	g.Go(func(t *evloop.Task) {
+	s.carrier.Go(func(t *evloop.Task) {
 		defer p.running.Done()
 		s.task = t
 		if err := s.client.Bind(t); err != nil {

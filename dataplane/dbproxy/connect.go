@@ -102,7 +102,7 @@ func (srv *Server) reach(ctx context.Context, s *Session) (*wire.Conn, error) {
 	if srv.inner != nil {
 		return srv.inner.enter(s)
 	}
-	return srv.dial(ctx, s.proxy, s.proxyHeader(srv), false)
+	return srv.dial(ctx, s.carrier, s.proxyHeader(srv), false)
 }
 
 // pooled makes a connection of the pool the session's.

@@ -10,12 +10,13 @@ import (
 	"github.com/pires/go-proxyproto"
 
 	"github.com/backplane/backplane/dataplane/dbproxy/wire"
+	"github.com/backplane/backplane/internal/evloop"
 )
 
 // dial connects to the server and sends it the header, unless that is nil.
-// For a session it is the proxy that carries it.
+// A carrier takes the connection.
 // With extra the extra port is tried first, where the server has one.
-func (srv *Server) dial(ctx context.Context, p *Proxy, header *proxyproto.Header, extra bool) (*wire.Conn, error) {
+func (srv *Server) dial(ctx context.Context, carrier *evloop.Group, header *proxyproto.Header, extra bool) (*wire.Conn, error) {
 	params := srv.Params()
 	network, address := srv.Address()
 	var nc net.Conn
@@ -28,10 +29,7 @@ func (srv *Server) dial(ctx context.Context, p *Proxy, header *proxyproto.Header
 			return nil, err
 		}
 	}
-	if p != nil {
-		nc = p.carried(nc)
-	}
-	c := wire.NewConn(nc, wire.PeerServer)
+	c := wire.NewConn(carried(carrier, nc), wire.PeerServer)
 	if header == nil {
 		return c, nil
 	}

@@ -11,7 +11,9 @@
 // program may add its own. The names of modules, parameters and states are
 // those of MaxScale, whose administration they are used with.
 //
-// A session belongs to one goroutine, which reads a command of the client,
-// routes it, and relays the answer. Nothing on this way takes a lock that
-// sessions share, and the relaying of packets allocates nothing.
+// A session is a coroutine on an event loop (package evloop), or a goroutine
+// where there is none. It reads a command of the client, routes it, and relays
+// the answer. Nothing on this way takes a lock that sessions share, and the
+// relaying of packets allocates nothing. What takes time, or waits for
+// something else than a connection of the session's, is for Session.Outside.
 package dbproxy

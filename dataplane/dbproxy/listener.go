@@ -256,9 +256,10 @@ func (p *Proxy) serve(l *Listener, nc net.Conn) {
 	if tc, ok := nc.(*net.TCPConn); ok {
 		tc.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 60 * time.Second, Interval: 15 * time.Second, Count: 4}) //nolint:errcheck // it works without
 	}
+	carrier := p.carrier.Load()
 	s := &Session{
-		id: p.nextID(), proxy: p, service: l.service.Load(), listener: l, client: wire.NewConn(p.carried(nc), wire.PeerClient),
-		remote: remoteOf(nc), started: time.Now(), limit: wire.MaxPeek,
+		id: p.nextID(), proxy: p, service: l.service.Load(), listener: l, client: wire.NewConn(carried(carrier, nc), wire.PeerClient),
+		remote: remoteOf(nc), started: time.Now(), limit: wire.MaxPeek, carrier: carrier,
 	}
 	s.ctx, s.end = context.WithCancelCause(p.ctx)
 	if err := p.register(s); err != nil {

@@ -42,7 +42,8 @@ type Proxy struct {
 	blocker *account.Blocker
 	ids     atomic.Uint32
 	current atomic.Pointer[state]
-	loops   atomic.Pointer[evloop.Group]    // that carry sessions; nil where there are none
+	loops   loops
+	carrier atomic.Pointer[evloop.Group]    // that new sessions run on; nil where there is none
 	key     func() (*rsa.PrivateKey, error) // with which clients encrypt passwords
 
 	applying sync.Mutex // one Apply at a time

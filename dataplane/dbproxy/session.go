@@ -27,8 +27,9 @@ type Session struct {
 	started  time.Time
 	ctx      context.Context
 	end      context.CancelCauseFunc
-	parent   *Session     // that it was forked from, nil for clients
-	task     *evloop.Task // that the session is; nil where it has a goroutine
+	parent   *Session      // that it was forked from, nil for clients
+	carrier  *evloop.Group // that the session runs on; nil where it has a goroutine
+	task     *evloop.Task  // that it is there
 
 	// Settled by the login.
 	caps       wire.Capability

@@ -82,12 +82,13 @@ func (s *Service) enter(outer *Session) (*wire.Conn, error) {
 		near.Close()
 		return nil, err
 	}
+	carrier := s.proxy.carrier.Load()
 	inner := &Session{
-		id: s.proxy.nextID(), proxy: s.proxy, service: s, listener: s.door, client: wire.NewConn(s.proxy.carried(far), wire.PeerClient),
-		remote: outer.remote, started: time.Now(), limit: wire.MaxPeek, parent: outer,
+		id: s.proxy.nextID(), proxy: s.proxy, service: s, listener: s.door, client: wire.NewConn(carried(carrier, far), wire.PeerClient),
+		remote: outer.remote, started: time.Now(), limit: wire.MaxPeek, parent: outer, carrier: carrier,
 	}
 	inner.ctx, inner.end = context.WithCancelCause(s.proxy.ctx)
-	conn := wire.NewConn(s.proxy.carried(near), wire.PeerServer)
+	conn := wire.NewConn(carried(outer.carrier, near), wire.PeerServer)
 	if err := s.proxy.register(inner); err != nil {
 		inner.client.Close()
 		inner.end(err)

@@ -53,8 +53,12 @@ type Conn struct {
 }
 
 // Bind makes the connection one of a task: what waits for it lets others of the
-// task's loop go on. It must not be in use. With nil it is nobody's any more.
+// task's loop go on. It must not be in use, and be of the task's group. With nil
+// it is nobody's any more.
 func (c *Conn) Bind(t *Task) error {
+	if t != nil && t.loop.group != c.group {
+		return errOtherGroup
+	}
 	if c.task.Swap(t); t == nil {
 		return nil
 	}

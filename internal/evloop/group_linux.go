@@ -90,4 +90,7 @@ func (g *Group) quietest() *loop {
 	return best
 }
 
-var errGroupClosed = errors.New("evloop: the group is closed")
+var (
+	errGroupClosed = errors.New("evloop: the group is closed")
+	errOtherGroup  = errors.New("evloop: the connection is of another group")
+)

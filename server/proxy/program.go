@@ -19,6 +19,11 @@ import (
 // MaxScale Configuration Guide). What has no meaning here is kept and shown.
 func programSpecs() param.Specs {
 	specs := slices.Concat(dbproxy.SettingsSpecs(), logSpecs(), fixedSpecs())
+	for i := range specs {
+		if specs[i].Name == "threads" {
+			specs[i].Default = int64(dbproxy.Threads()) // clients show it as it is
+		}
+	}
 	flag := func(name string, on bool) {
 		specs = append(specs, param.Spec{Name: name, Type: param.TypeBool, Default: on})
 	}
@@ -32,7 +37,6 @@ func programSpecs() param.Specs {
 	}
 	count("rebalance_threshold", 20)
 	count("rebalance_window", 10)
-	count("threads", int64(runtime.GOMAXPROCS(0)))
 	return append(specs, param.Specs{
 		{Name: "admin_audit_exclude_methods", Type: param.TypeEnumMask, Enum: []string{"GET", "PUT", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS"}},
 		{Name: "admin_jwt_max_age", Type: param.TypeDuration, Default: 24 * time.Hour},
@@ -165,7 +169,7 @@ func (p *Proxy) UpdateProgram(ctx context.Context, req *proxyv1.UpdateProgramReq
 func (p *Proxy) ListThreads(ctx context.Context, _ *proxyv1.ListRequest) (*proxyv1.ThreadCollection, error) {
 	l := linksOf(ctx)
 	out := &proxyv1.ThreadCollection{Links: self(l.collection("maxscale/threads"))}
-	for n := range runtime.GOMAXPROCS(0) {
+	for n := range p.plane.Threads() {
 		t, err := p.thread(l, n)
 		if err != nil {
 			return nil, err
@@ -178,7 +182,7 @@ func (p *Proxy) ListThreads(ctx context.Context, _ *proxyv1.ListRequest) (*proxy
 // GetThread implements the RPC.
 func (p *Proxy) GetThread(ctx context.Context, req *proxyv1.NameRequest) (*proxyv1.ThreadDocument, error) {
 	n, err := strconv.Atoi(req.GetName())
-	if err != nil || n < 0 || n >= runtime.GOMAXPROCS(0) {
+	if err != nil || n < 0 || n >= p.plane.Threads() {
 		return nil, errs.New(errs.NotFound, "%s is not a thread", req.GetName())
 	}
 	t, err := p.thread(linksOf(ctx), n)

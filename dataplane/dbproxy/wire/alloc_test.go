@@ -18,6 +18,11 @@ type relayed struct {
 }
 
 func newRelayed(t testing.TB, rows, size int) *relayed {
+	return newRelayedOn(t, rows, size, func(nc net.Conn) net.Conn { return nc })
+}
+
+// newRelayedOn is newRelayed whose relay has what on makes of its connections.
+func newRelayedOn(t testing.TB, rows, size int, on func(net.Conn) net.Conn) *relayed {
 	const caps = CapProtocol41 | CapDeprecateEOF
 	column := Column{Name: []byte("a")}
 	packets := [][]byte{ColumnCount{1, true}.Append(nil, caps), column.Append(nil, caps)}
@@ -33,7 +38,7 @@ func newRelayed(t testing.TB, rows, size int) *relayed {
 	for _, c := range []net.Conn{r.client, r.server, front, back} {
 		c.SetDeadline(time.Time{})
 	}
-	r.front, r.back = NewConn(front, PeerClient), NewConn(back, PeerServer)
+	r.front, r.back = NewConn(on(front), PeerClient), NewConn(on(back), PeerServer)
 	return r
 }
 
