@@ -204,7 +204,7 @@ func TestUnknown(t *testing.T) {
 		wantError(t, s.Do(t, "PUT", one, object{"name": "x"}), 404, errs.NotFound)
 		wantError(t, s.Do(t, "POST", one+"/rollback", object{"version": 1}), 404, errs.NotFound)
 	}
-	for _, path := range []string{"/", "/apis", "/api/service", "/api/services/a/b/c", "/api/service-types/smtp", "/api/services//x", "/v2/services", "/api/services/" + unknownID + "/nothing"} {
+	for _, path := range []string{"/api/service", "/api/services/a/b/c", "/api/service-types/smtp", "/api/services//x", "/api/services/" + unknownID + "/nothing"} {
 		wantError(t, s.Do(t, "GET", path, nil), 404, errs.NotFound)
 	}
 }
