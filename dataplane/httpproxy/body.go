@@ -45,7 +45,7 @@ func (x *Exchange) takeBody() bool {
 	if limit > 0 && r.ContentLength < 0 {
 		r.Body = &limitedBody{r.Body, limit}
 	}
-	if !x.Route.RequestBuffering || x.isGRPC() || r.Upgrade != "" {
+	if !x.matched.Value.buffered || x.isGRPC() || r.Upgrade != "" {
 		return true
 	}
 	if err := x.bufferBody(); err != nil {

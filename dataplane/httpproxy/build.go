@@ -314,11 +314,7 @@ func (b *build) makeRoutes() {
 			txn.Remove(id)
 			continue
 		}
-		made := &servedRoute{Route: r}
-		if r.Service != nil {
-			made.service = r.Service.ID
-		}
-		if err := txn.Put(r, made); err != nil {
+		if err := txn.Put(r, newServedRoute(r)); err != nil {
 			// The route as it was before would be served with what is new.
 			txn.Remove(id)
 			b.fault(Routes, id, fmt.Errorf("cannot be matched: %w", err))

@@ -16,7 +16,7 @@ type pluginIndex struct {
 	consumers  table[uuid.UUID, int] // the number of instances of each
 	global     chain
 
-	chains     sync.Map // of scopes with consumers → chain
+	chains     sync.Map // of scopes → *cachedChain, without those of routes alone
 	remembered atomic.Int64
 }
 
@@ -26,7 +26,7 @@ const maxRemembered = 1 << 16
 // chain is the instances that are run for a request, in their order.
 type chain []*instance
 
-// cachedChain is the chain of a route, for requests without a consumer.
+// cachedChain is a chain that was found for a generation.
 type cachedChain struct {
 	generation uint64
 	chain      chain
@@ -37,9 +37,14 @@ func (x *pluginIndex) forRoute(r *servedRoute) chain {
 	if c := r.chain.Load(); c != nil && c.generation == x.generation {
 		return c.chain
 	}
-	c := x.resolve(scope{r.ID, r.service, uuid.Nil})
-	r.chain.Store(&cachedChain{x.generation, c})
-	return c
+	c := &cachedChain{x.generation, x.resolve(scope{r.ID, r.service, uuid.Nil})}
+	// Routes without plugins of their own share one, which is in the processor's
+	// caches then when they are not.
+	if common := x.remember(scope{uuid.Nil, r.service, uuid.Nil}); slices.Equal(common.chain, c.chain) {
+		c = common
+	}
+	r.chain.Store(c)
+	return c.chain
 }
 
 // forConsumer is the chain of requests of a consumer.
@@ -47,17 +52,20 @@ func (x *pluginIndex) forConsumer(r *servedRoute, consumer uuid.UUID) chain {
 	if n, _ := x.consumers.get(consumer); n == 0 {
 		return x.forRoute(r)
 	}
-	s := scope{r.ID, r.service, consumer}
+	return x.remember(scope{r.ID, r.service, consumer}).chain
+}
+
+// remember is resolve, once for each scope.
+func (x *pluginIndex) remember(s scope) *cachedChain {
 	if c, ok := x.chains.Load(s); ok {
-		return c.(chain)
+		return c.(*cachedChain)
 	}
-	c := x.resolve(s)
 	if x.remembered.Add(1) > maxRemembered {
 		x.chains.Clear()
 		x.remembered.Store(1)
 	}
-	x.chains.Store(s, c)
-	return c
+	c, _ := x.chains.LoadOrStore(s, &cachedChain{x.generation, x.resolve(s)})
+	return c.(*cachedChain)
 }
 
 // resolve takes of each plugin the instance with the most specific scope.

@@ -5,13 +5,14 @@ import "strings"
 // setDestination settles where a request goes.
 func (x *Exchange) setDestination() {
 	s := x.Service
-	path, stripped := upstreamPath(x.Route.PathHandling, s.Path, x.matched.Prefix, x.Request.Path, x.Route.StripPath)
+	r := x.matched.Value
+	path, stripped := upstreamPath(r.v1, s.Path, x.matched.Prefix, x.Request.Path, r.strip)
 	x.stripped = stripped
 	x.Upstream = Destination{
 		Scheme: s.Protocol, Host: s.Host, Port: s.Port,
 		Path: path, Query: x.Request.Query, HasQuery: x.Request.HasQuery,
 	}
-	if x.Route.PreserveHost {
+	if r.keepHost {
 		x.Upstream.HostHeader = x.Request.Host
 	}
 }
@@ -20,13 +21,13 @@ func (x *Exchange) setDestination() {
 // service followed by that of the request, without what the route has matched
 // if it is to be stripped. The second result is what was stripped ("Path
 // handling algorithms" of the Kong Admin API).
-func upstreamPath(handling, base, prefix, path string, strip bool) (joined, stripped string) {
+func upstreamPath(v1 bool, base, prefix, path string, strip bool) (joined, stripped string) {
 	if base == "" {
 		base = "/"
 	}
 	if !strip || prefix == "" || !strings.HasPrefix(path, prefix) {
 		switch {
-		case handling == "v1":
+		case v1:
 			return base + strings.TrimPrefix(path, "/"), ""
 		case path == "/":
 			return base, ""
@@ -35,7 +36,7 @@ func upstreamPath(handling, base, prefix, path string, strip bool) (joined, stri
 		}
 	}
 	rest := withoutDots(path[len(prefix):])
-	if handling == "v1" {
+	if v1 {
 		if strings.HasSuffix(base, "/") {
 			rest = strings.TrimPrefix(rest, "/")
 		}

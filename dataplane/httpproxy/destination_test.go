@@ -40,7 +40,7 @@ func TestUpstreamPath(t *testing.T) {
 		{"v1", "/", "/tv1", true, "/tv1/req", "/req"},
 		{"v1", "/", "/tv1", true, "/tv1", "/"},
 	} {
-		got, stripped := upstreamPath(c.handling, c.base, c.prefix, c.path, c.strip)
+		got, stripped := upstreamPath(c.handling == "v1", c.base, c.prefix, c.path, c.strip)
 		if got != c.want {
 			t.Errorf("%s: %q behind %q at %q, strip %v: %q, want %q", c.handling, c.path, c.base, c.prefix, c.strip, got, c.want)
 		}

@@ -20,11 +20,7 @@ func FuzzUpstreamPath(f *testing.F) {
 		if !ok || !okBase || !strings.HasPrefix(path, "/") || !strings.HasPrefix(base, "/") || !strings.HasPrefix(path, prefix) {
 			return
 		}
-		handling := "v0"
-		if v1 {
-			handling = "v1"
-		}
-		got, stripped := upstreamPath(handling, base, prefix, path, strip)
+		got, stripped := upstreamPath(v1, base, prefix, path, strip)
 		if !strings.HasPrefix(got, strings.TrimSuffix(base, "/")) {
 			t.Errorf("%q is not below %q", got, base)
 		}

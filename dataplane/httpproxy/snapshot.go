@@ -73,11 +73,25 @@ func (s *snapshot) Groups(consumer uuid.UUID) []string {
 	return g
 }
 
-// servedRoute is a route with what is worked out once.
+// servedRoute is a route with what is worked out once. What requests need of
+// most routes is in it, so that among many routes nothing else of them has to be
+// fetched from memory.
 type servedRoute struct {
 	*entity.Route
-	service uuid.UUID // zero for none
-	chain   atomic.Pointer[cachedChain]
+	chain    atomic.Pointer[cachedChain]
+	service  uuid.UUID // zero for none
+	v1       bool      // how paths are handled
+	strip    bool
+	keepHost bool
+	buffered bool // requests are read before they are sent
+}
+
+func newServedRoute(r *entity.Route) *servedRoute {
+	s := &servedRoute{Route: r, v1: r.PathHandling == "v1", strip: r.StripPath, keepHost: r.PreserveHost, buffered: r.RequestBuffering}
+	if r.Service != nil {
+		s.service = r.Service.ID
+	}
+	return s
 }
 
 // servedService is a service with what is worked out once.
