@@ -96,7 +96,8 @@ func testLeaving(t *testing.T, secure bool, request string, leave func(net.Conn)
 	if res := g.Get("/good"); res.StatusCode != http.StatusOK {
 		t.Errorf("the next request: %s", res.Status)
 	}
-	waitFor(t, func() bool { return g.Statistics().Active == 1 })
+	g.Client.CloseIdleConnections()
+	waitFor(t, func() bool { return g.Statistics().Active == 0 })
 	g.Stop()
 	var statuses []any
 	for _, e := range log.entries(t) {
