@@ -15,6 +15,7 @@ import (
 type lane struct {
 	mu   sync.Mutex
 	idle []*upstreamConn // the one used last is at the end
+	gone bool            // the pool is not asked any more
 	_    [64]byte        // loops do not slow each other down
 }
 
@@ -89,7 +90,7 @@ func (p *pool) give(c *upstreamConn) {
 	}
 	l, most := c.lane, max(1, c.t.p.options.KeepAlive/max(1, len(p.lanes)-1))
 	l.mu.Lock()
-	full := len(l.idle) >= most
+	full := l.gone || len(l.idle) >= most
 	if !full {
 		l.idle = append(l.idle, c)
 	}
@@ -125,6 +126,21 @@ func (c *upstreamConn) abandon() {
 		nc = tc.NetConn() // which waits for nobody
 	}
 	_ = nc.Close()
+}
+
+// end has connections closed that requests still use, once they do not: nobody
+// would find them here, nor close them later.
+func (p *pool) end() {
+	for i := range p.lanes {
+		l := &p.lanes[i]
+		l.mu.Lock()
+		l.gone = true
+		for _, c := range l.idle {
+			c.close()
+		}
+		l.idle = nil
+		l.mu.Unlock()
+	}
 }
 
 func (c *upstreamConn) close() {

@@ -183,6 +183,7 @@ func (t *transport) closeIdle(since time.Time) {
 			continue
 		}
 		delete(t.pools, k)
+		p.end()
 		if p.h2 != nil {
 			p.h2.close()
 		}
