@@ -80,12 +80,16 @@ func testLeaving(t *testing.T, secure bool, request string, leave func(net.Conn)
 	g := gatewaytest.Start(t, httpproxy.Options{AccessLog: slog.New(slog.NewJSONHandler(&log, nil))},
 		gatewaytest.All(s, gatewaytest.Route(s, "/")))
 	g.Get("/good") // so that a connection is there, which is used again
-	nc, err := net.Dial("tcp", g.Addr().String())
+	addr := g.Addr()
 	if secure {
-		nc, err = tls.Dial("tcp", g.TLSAddr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
+		addr = g.TLSAddr()
 	}
+	nc, err := net.Dial("tcp", addr.String())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if secure {
+		nc = tls.Client(nc, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
 	}
 	if _, err := io.WriteString(nc, request); err != nil {
 		t.Fatal(err)
