@@ -145,24 +145,28 @@ func (r *Request) appendConnection(b []byte) []byte {
 }
 
 // ReadResponse reads the response to the last request. Interim ones but 101 are
-// skipped. The error is a ProtocolError or a ConnError.
+// skipped. The error is a ProtocolError or a ConnError; the header is empty
+// then.
 func (c *Client) ReadResponse(r *Response) error {
+	err := c.readResponse(r)
+	if err != nil {
+		c.close = true
+		r.Header.Reset() // of what was understood, and of interim responses
+	}
+	return err
+}
+
+func (c *Client) readResponse(r *Response) error {
 	for range maxInterim {
 		head, err := c.readHead(c.o.ReadTimeout, 0)
 		if err != nil {
-			c.close = true
 			return err
 		}
 		again, err := c.parse(head, r)
-		if err != nil {
-			c.close = true
+		if err != nil || !again {
 			return err
 		}
-		if !again {
-			return nil
-		}
 	}
-	c.close = true
 	return bad("too many interim responses")
 }
 
