@@ -228,6 +228,9 @@ func (w *writer) short(n *node) map[string]any {
 	if !schema.Equal(c.Record.Complete(doc), c.Record.Complete(whole)) {
 		doc = whole // some defaults depend on other fields
 	}
+	if c.Name == string(entity.JWT) {
+		doc["algorithm"] = whole["algorithm"] // which other readers of the format want
+	}
 	if w.IDs || n.keepsID || len(c.Unique) == 0 || c.Name == "ca_certificates" || !named(c, doc) {
 		doc["id"] = id
 	}
