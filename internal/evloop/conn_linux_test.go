@@ -266,12 +266,15 @@ func TestClosedGroup(t *testing.T) {
 	g, err := New(1)
 	must(t, err)
 	c, _ := pair(t, g)
+	reads := make(chan struct{})
 	wait := task(t, g, func(task *Task) {
 		bound(t, task, c)
+		close(reads)
 		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
 			t.Error(err)
 		}
 	})
+	within(t, reads)
 	must(t, g.Close())
 	wait()
 	here, there := sockets(t)
