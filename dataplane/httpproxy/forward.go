@@ -133,7 +133,10 @@ func (x *Exchange) pickFailure(err error) failure {
 
 // try makes one attempt.
 func (x *Exchange) try() *failure {
-	x.up.began = time.Now()
+	x.up.began = x.Accessed
+	if len(x.Tries) > 0 || x.Request.Body != nil { // it took time until now
+		x.up.began = time.Now()
+	}
 	x.Tries = append(x.Tries, Try{Address: x.up.peer.Address, Began: x.up.began})
 	t := &x.Tries[len(x.Tries)-1]
 	err := x.proxy.transport.roundTrip(x)

@@ -93,10 +93,12 @@ func (p *Proxy) serve(x *Exchange) (err error) {
 	defer p.counts.busy.Add(-1)
 	x.match()
 	x.Matched = time.Now()
+	x.Accessed = x.Matched
 	if x.Route != nil && !x.answered {
-		x.access()
+		if x.access(); len(x.used) > 0 {
+			x.Accessed = time.Now()
+		}
 	}
-	x.Accessed = time.Now()
 	if !x.answered {
 		if x.service == nil {
 			x.refuse(http.StatusServiceUnavailable, msgNoService, FromPlugin)
@@ -184,7 +186,6 @@ func (x *Exchange) failed(i *instance, what string, err error) {
 // finishHeader adds what the gateway tells in the head of a response.
 func (x *Exchange) finishHeader() {
 	h := &x.Response.Header
-	now := time.Now()
 	if x.Response.Source == FromService {
 		x.addVia(h)
 		if x.up.input.SetCookie != "" {
@@ -194,11 +195,11 @@ func (x *Exchange) finishHeader() {
 		h.Set("X-Kong-Proxy-Latency", milliseconds(x.Accessed.Sub(x.Started)))
 	} else {
 		h.Set("Server", x.proxy.options.Name)
-		h.Set("X-Kong-Response-Latency", milliseconds(now.Sub(x.Started)))
+		h.Set("X-Kong-Response-Latency", milliseconds(time.Since(x.Started)))
 	}
 	h.Set("X-Kong-Request-Id", x.ID)
 	if !h.Has("Date") {
-		h.Add("Date", x.proxy.date(now))
+		h.Add("Date", x.proxy.date(time.Now()))
 	}
 }
 

@@ -196,6 +196,8 @@ func (c *upstreamConn) release(x *Exchange) {
 		c.close()
 		return
 	}
-	c.since = time.Now()
+	if c.since = x.Ended; c.since.IsZero() {
+		c.since = time.Now()
+	}
 	c.pool.give(c)
 }

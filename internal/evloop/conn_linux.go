@@ -405,6 +405,15 @@ func (c *Conn) shutdown(how int) error {
 	return nil
 }
 
+// Now is about the present time, and costs less: for the task of the connection
+// it is when its loop has last looked for events.
+func (c *Conn) Now() time.Time {
+	if t := c.task.Load(); t.Inside() {
+		return c.group.began.Add(time.Duration(t.loop.clock.Load()))
+	}
+	return time.Now()
+}
+
 // LocalAddr implements net.Conn.
 func (c *Conn) LocalAddr() net.Addr { return c.local }
 

@@ -11,6 +11,7 @@ import (
 // be called from anywhere.
 type Group struct {
 	loops       []*loop
+	began       time.Time
 	conns       table
 	next        atomic.Uint32
 	generations atomic.Uint32
@@ -24,7 +25,7 @@ type Group struct {
 func New(n int) (*Group, error) { return newGroup(n, 10*time.Millisecond) }
 
 func newGroup(n int, tick time.Duration) (*Group, error) {
-	g := &Group{}
+	g := &Group{began: time.Now()}
 	g.watch.init(tick)
 	for i := range max(n, 1) {
 		l, err := newLoop(g, i)

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -34,6 +35,8 @@ type loop struct {
 	at    int
 	ready []*Task // of the next one
 	busy  bool    // there were several events at once
+
+	clock atomic.Int64 // when events were last looked for, since the group's start
 
 	asleep atomic.Bool
 	mu     sync.Mutex
@@ -154,6 +157,7 @@ func (l *loop) collect() bool {
 		n = l.await()
 	}
 	l.busy = n > 1
+	l.clock.Store(int64(time.Since(l.group.began)))
 	for i := range l.list[:n] {
 		e := &l.list[i]
 		if c := l.group.conns.get(int(e.Fd)); c != nil && c.generation == uint32(e.Pad) {

@@ -5,6 +5,7 @@ package evloop
 import (
 	"net"
 	"syscall"
+	"time"
 )
 
 // Group is a number of loops with their connections and tasks. There is none
@@ -67,6 +68,9 @@ func (*Conn) WaitRead() error { return ErrUnsupported }
 
 // TryRead reads what there is.
 func (*Conn) TryRead([]byte) (int, error) { return 0, ErrUnsupported }
+
+// Now is the present time.
+func (*Conn) Now() time.Time { return time.Now() }
 
 // SyscallConn implements syscall.Conn.
 func (*Conn) SyscallConn() (syscall.RawConn, error) { return nil, ErrUnsupported }

@@ -48,11 +48,13 @@ type conn struct {
 	noSplice bool // splice has failed
 
 	readUntil, writeUntil time.Time
+	setRead, setWrite     func(time.Time) error // the connection's, bound once
 }
 
 func (c *conn) init(nc net.Conn, o Options) {
 	o.complete()
 	c.nc, c.o = nc, o
+	c.setRead, c.setWrite = nc.SetReadDeadline, nc.SetWriteDeadline
 	c.body.c = c
 	c.pollable()
 }
@@ -77,27 +79,34 @@ func (c *conn) drop() {
 // armRead bounds the reads to come to between d and 1.25 d, so that the
 // deadline need not be set for every one of them.
 func (c *conn) armRead(d time.Duration) {
-	c.readUntil = arm(c.readUntil, d, c.nc.SetReadDeadline)
+	c.readUntil = c.arm(c.readUntil, d, c.setRead)
 }
 
 func (c *conn) armWrite(d time.Duration) {
-	c.writeUntil = arm(c.writeUntil, d, c.nc.SetWriteDeadline)
+	c.writeUntil = c.arm(c.writeUntil, d, c.setWrite)
 }
 
-func arm(until time.Time, d time.Duration, set func(time.Time) error) time.Time {
+func (c *conn) arm(until time.Time, d time.Duration, set func(time.Time) error) time.Time {
 	if d <= 0 {
 		if !until.IsZero() {
 			_ = set(time.Time{}) // what fails here fails again when it is used
 		}
 		return time.Time{}
 	}
-	now := time.Now()
-	if left := until.Sub(now); left >= d && left <= d+d/4 {
+	if left := until.Sub(c.now()); left >= d && left <= d+d/4 {
 		return until
 	}
-	until = now.Add(d + d/4)
+	until = time.Now().Add(d + d/4)
 	_ = set(until)
 	return until
+}
+
+// now is about the present time.
+func (c *conn) now() time.Time {
+	if c.events != nil {
+		return c.events.Now()
+	}
+	return time.Now()
 }
 
 // idle is as more, for when a message is waited for, perhaps for long. The
