@@ -1050,7 +1050,7 @@ type ActiveCheck struct {
 	// Seconds that a check may take. Default 1.
 	Timeout *float64 `protobuf:"fixed64,2,opt,name=timeout,proto3,oneof" json:"timeout,omitempty"`
 	// How many addresses are checked at once. Default 10.
-	Concurrency *int32 `protobuf:"varint,3,opt,name=concurrency,proto3,oneof" json:"concurrency,omitempty"`
+	Concurrency *int64 `protobuf:"varint,3,opt,name=concurrency,proto3,oneof" json:"concurrency,omitempty"`
 	// Path to ask for. Default `/`.
 	HttpPath *string `protobuf:"bytes,4,opt,name=http_path,proto3,oneof" json:"http_path,omitempty"`
 	// Server name for TLS.
@@ -1111,7 +1111,7 @@ func (x *ActiveCheck) GetTimeout() float64 {
 	return 0
 }
 
-func (x *ActiveCheck) GetConcurrency() int32 {
+func (x *ActiveCheck) GetConcurrency() int64 {
 	if x != nil && x.Concurrency != nil {
 		return *x.Concurrency
 	}
@@ -2409,7 +2409,7 @@ const file_backplane_gateway_v1_entities_proto_rawDesc = "" +
 	"\vActiveCheck\x12\x1d\n" +
 	"\x04type\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01H\x00R\x04type\x88\x01\x01\x12#\n" +
 	"\atimeout\x18\x02 \x01(\x01B\x04\x88\xb5\x18\x01H\x01R\atimeout\x88\x01\x01\x12+\n" +
-	"\vconcurrency\x18\x03 \x01(\x05B\x04\x88\xb5\x18\x01H\x02R\vconcurrency\x88\x01\x01\x12'\n" +
+	"\vconcurrency\x18\x03 \x01(\x03B\x04\x88\xb5\x18\x01H\x02R\vconcurrency\x88\x01\x01\x12'\n" +
 	"\thttp_path\x18\x04 \x01(\tB\x04\x88\xb5\x18\x01H\x03R\thttp_path\x88\x01\x01\x12'\n" +
 	"\thttps_sni\x18\x05 \x01(\tB\x04\x88\xb5\x18\x01H\x04R\thttps_sni\x88\x01\x01\x12E\n" +
 	"\x18https_verify_certificate\x18\x06 \x01(\bB\x04\x88\xb5\x18\x01H\x05R\x18https_verify_certificate\x88\x01\x01\x12N\n" +
