@@ -52,7 +52,8 @@ func (p *Proxy) serveH1(nc net.Conn, info *connection) {
 // next serves one request, and tells whether there may be another one. If not,
 // the connection is closed, or somebody else's.
 func (c *h1Conn) next(x *Exchange) bool {
-	c.request.Header, c.request.Trailer = &x.Request.Header, &x.Request.Trailer
+	// Of one that cannot be read it is told what it has, not what the last one had.
+	c.request = h1.Request{Header: &x.Request.Header, Trailer: &x.Request.Trailer}
 	err := c.server.ReadRequest(&c.request)
 	if err != nil {
 		return c.unreadable(x, err)
@@ -94,11 +95,18 @@ func (c *h1Conn) unreadable(x *Exchange, err error) bool {
 	c.take(x)
 	x.Request.origin = "/"
 	x.begin(c.ctx, c.info, c)
-	x.refuse(protocol.Status, statusMessage(protocol.Status), FromPlugin)
-	x.finishHeader()
-	x.finish(x.down.respond(x))
+	_ = x.refuseUnreadable(protocol) // the connection ends in any case
 	_ = c.server.Linger()
 	return false
+}
+
+// refuseUnreadable answers what is no request to be served.
+func (x *Exchange) refuseUnreadable(why *h1.ProtocolError) error {
+	x.refuse(why.Status, statusMessage(why.Status), FromPlugin)
+	x.finishHeader()
+	err := x.down.respond(x)
+	x.finish(err)
+	return err
 }
 
 // prefaceHead is what is read of the preface of HTTP/2 by who takes it for a

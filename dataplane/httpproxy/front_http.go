@@ -1,8 +1,10 @@
 package httpproxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -13,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/backplane/backplane/dataplane/httpproxy/h1"
 )
 
 // httpFront is the front end of HTTP/2: net/http's server, which is given
@@ -104,13 +108,23 @@ func (f *httpFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c, _ := r.Context().Value(connectionKey{}).(*connection)
 	x.begin(r.Context(), c, httpDownstream{w, r})
 	x.cancels = true
-	err := f.p.serve(x)
+	err := f.serveOrRefuse(x)
 	x.reset()
 	f.p.exchanges.give(x)
 	if err != nil {
 		// Ends the stream so that the client knows that something is missing.
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// serveOrRefuse serves a request, unless it is one that HTTP/1 could not carry:
+// the same is refused on all connections.
+func (f *httpFront) serveOrRefuse(x *Exchange) error {
+	var protocol *h1.ProtocolError
+	if !errors.As(h1.CheckTarget(x.Request.Method, x.Request.origin, x.Request.Host), &protocol) {
+		return f.p.serve(x)
+	}
+	return x.refuseUnreadable(protocol)
 }
 
 // httpBody is the body of a request. The client may take a while between two
@@ -179,6 +193,9 @@ func (d httpDownstream) interrupt() { _ = d.r.Body.Close() }
 
 // respond implements downstream.
 func (d httpDownstream) respond(x *Exchange) error {
+	if status := x.status(); status < http.StatusOK || status > 999 {
+		x.unsendable(fmt.Errorf("no response can have the status %d", status))
+	}
 	res := &x.Response
 	h := d.w.Header()
 	for _, f := range res.Header.Fields() {
@@ -192,6 +209,12 @@ func (d httpDownstream) respond(x *Exchange) error {
 	flush := http.NewResponseController(d.w)
 	if d.r.Method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified {
 		return nil
+	}
+	// What is waited for may come late, or only once the client has seen the head.
+	if res.ContentLength != 0 && !ready(res.Body) {
+		if err := flush.Flush(); err != nil {
+			return err
+		}
 	}
 	buf := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buf)
@@ -220,6 +243,17 @@ func (d httpDownstream) respond(x *Exchange) error {
 		h.Add(http.TrailerPrefix+f.Name, f.Value)
 	}
 	return nil
+}
+
+// ready tells whether a body can be read without waiting, as far as is known.
+func ready(body io.Reader) bool {
+	switch body := body.(type) {
+	case interface{ Ready() bool }:
+		return body.Ready()
+	case *bytes.Reader:
+		return true
+	}
+	return false
 }
 
 var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}

@@ -3,9 +3,13 @@ package h1
 import (
 	"net/netip"
 	"strings"
+
+	"github.com/backplane/backplane/dataplane/httpproxy/header"
 )
 
 var (
+	errConnect = &ProtocolError{Status: 405, Reason: "CONNECT is not done here"}
+
 	errTarget = bad("an invalid target")
 	errHost   = bad("an invalid Host")
 )
@@ -24,7 +28,7 @@ func (r *Request) parseTarget(f *framing) error {
 	t := r.Target
 	switch {
 	case r.Method == "CONNECT":
-		return &ProtocolError{Status: 405, Reason: "CONNECT is not done here"}
+		return errConnect
 	case t[0] == '/':
 		r.Path = t
 	case t == "*" && r.Method == "OPTIONS":
@@ -36,6 +40,25 @@ func (r *Request) parseTarget(f *framing) error {
 		}
 	}
 	if !validPath(r.Path) {
+		return errTarget
+	}
+	return nil
+}
+
+// CheckTarget tells whether a request that has come by another version of HTTP
+// asks for something that a Server could be asked for: its target is a path with
+// its query. The error is a ProtocolError.
+func CheckTarget(method, target, host string) error {
+	switch {
+	case method == "CONNECT":
+		return errConnect
+	case !header.ValidName(method):
+		return bad("an invalid method")
+	case host != "" && !validHost(host):
+		return errHost
+	case target == "*" && method == "OPTIONS":
+		return nil
+	case target == "" || target[0] != '/' || !validTarget(target):
 		return errTarget
 	}
 	return nil
