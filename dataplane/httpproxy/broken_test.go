@@ -1,9 +1,13 @@
 package httpproxy_test
 
 import (
+	"bufio"
+	"io"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/backplane/backplane/dataplane/httpproxy"
 	"github.com/backplane/backplane/dataplane/httpproxy/entity"
@@ -32,5 +36,48 @@ func TestHeadThatBreaksOff(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSwitchBeforeTheEnd: an upstream cannot change the protocol while the
+// request is being sent, whose body would be read as two things at once.
+func TestSwitchBeforeTheEnd(t *testing.T) {
+	url := gatewaytest.ServeTCP(t, func(nc net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(nc)); err == nil {
+			_, _ = io.WriteString(nc, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+			_, _ = io.Copy(nc, nc)
+		}
+	})
+	s := gatewaytest.Service(url)
+	g := gatewaytest.Start(t, httpproxy.Options{}, gatewaytest.All(s, gatewaytest.Route(s, "/")))
+	nc, err := net.Dial("tcp", g.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	_, _ = io.WriteString(nc, "POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\nContent-Length: 1000000\r\n\r\n")
+	answered := make(chan struct{})
+	var sent sync.WaitGroup
+	sent.Go(func() {
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-answered:
+				return
+			case <-tick.C:
+				_, _ = nc.Write([]byte("x"))
+			}
+		}
+	})
+	res, err := http.ReadResponse(bufio.NewReader(nc), nil)
+	close(answered)
+	sent.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusBadGateway || res.Header.Get("Upgrade") != "" {
+		t.Errorf("%s %v", res.Status, res.Header)
 	}
 }

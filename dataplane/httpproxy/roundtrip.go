@@ -93,6 +93,12 @@ func (c *upstreamConn) exchange(x *Exchange) error {
 	if err := c.client.ReadResponse(res); err != nil {
 		return unanswered(sent, err)
 	}
+	if res.Status == http.StatusSwitchingProtocols && (sent != nil || c.rest != nil) {
+		// The other protocol begins after the request (RFC 9110, 7.8), which is
+		// not sent to its end.
+		x.Response.Header.Reset()
+		return &tryError{err: errEarlySwitch, sent: true, answered: true, invalid: true}
+	}
 	x.Response.Status, x.Response.ContentLength, x.Response.Body = res.Status, res.ContentLength, res.Body
 	if res.Body == nil {
 		x.Response.Body = http.NoBody
@@ -102,6 +108,8 @@ func (c *upstreamConn) exchange(x *Exchange) error {
 	}
 	return nil
 }
+
+var errEarlySwitch = errors.New("the protocol was changed before the request was sent")
 
 // unsent is the error of a request that could not be sent, nil if there may be
 // a response all the same.
