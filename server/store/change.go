@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -190,8 +191,17 @@ func record(ctx context.Context, tx *ent.Tx, events []Event) (uint64, error) {
 	for i, e := range events {
 		rows[i] = tx.Change.Create().SetID(first + uint64(i)).SetEvent(e.Kind).SetServiceID(e.ServiceID).SetProject(e.Project).SetPayload(e.Payload)
 	}
-	return row.Value, tx.Change.CreateBulk(rows...).Exec(ctx)
+	for part := range slices.Chunk(rows, bulkSize) {
+		if err := tx.Change.CreateBulk(part...).Exec(ctx); err != nil {
+			return 0, err
+		}
+	}
+	return row.Value, nil
 }
+
+// bulkSize is how many rows one statement inserts: statements have room for so
+// many values only.
+const bulkSize = 500
 
 // retryable errors are those with which a store says "run it again".
 func retryable(err error) bool {

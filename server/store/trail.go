@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -140,8 +141,10 @@ func (s *Store) appendAudit(ctx context.Context, tx *Tx) (a addition, err error)
 			SetResourceID(r.ResourceID).SetResourceName(r.ResourceName).SetProject(r.Project).SetChanges(r.Changes).
 			SetPreviousHash(r.PreviousHash).SetHash(hash)
 	}
-	if err := tx.AuditRecord.CreateBulk(rows...).Exec(ctx); err != nil {
-		return a, err
+	for part := range slices.Chunk(rows, bulkSize) {
+		if err := tx.AuditRecord.CreateBulk(part...).Exec(ctx); err != nil {
+			return a, err
+		}
 	}
 	mac := ""
 	if a.sound {
