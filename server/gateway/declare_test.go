@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -297,5 +298,27 @@ func TestDeclarationsAreRefused(t *testing.T) {
 	}
 	if got, err := declare(t, w, `_format_version: "3.0"`+there, true); err != nil || len(got) > 0 {
 		t.Errorf("afterwards it would %v, %v", got, err)
+	}
+}
+
+// A document may change more than what one statement of a store takes.
+func TestLongDeclarations(t *testing.T) {
+	t.Parallel()
+	for kind, url := range stores(t) {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, url(t), t.TempDir())
+			doc := "_format_version: '3.0'\nconsumers:\n"
+			const n = 2500
+			for i := range n {
+				doc += fmt.Sprintf("- username: u%d\n", i)
+			}
+			if got, err := declare(t, w, doc, false); err != nil || len(got) != n {
+				t.Fatalf("it did %d changes, %v", len(got), err)
+			}
+			if got := len(w.plane.state(t)); got != n {
+				t.Errorf("the data plane has %d", got)
+			}
+		})
 	}
 }
