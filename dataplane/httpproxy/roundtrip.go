@@ -3,6 +3,7 @@ package httpproxy
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -64,15 +65,13 @@ func (c *upstreamConn) roundTrip(x *Exchange) error {
 	} else {
 		x.conn.client.hold(c)
 	}
+	x.up.held = c
 	err := c.exchange(x)
 	if err != nil {
-		c.stopRest(x)
-		c.cancelled(x)
-		c.close()
-		return err
+		x.up.held = nil
+		c.discard(x)
 	}
-	x.up.held = c
-	return nil
+	return err
 }
 
 func (c *upstreamConn) exchange(x *Exchange) error {
@@ -80,7 +79,7 @@ func (c *upstreamConn) exchange(x *Exchange) error {
 	sent := c.client.WriteRequest(&x.up.request)
 	if errors.Is(sent, h1.ErrResponding) {
 		x.conn.task.Leave() // the connections are used by two goroutines now
-		c.sendRest()
+		c.sendRest(x.log, x.ID)
 		sent = nil
 	}
 	if sent != nil {
@@ -118,6 +117,8 @@ func unsent(err error) error {
 	switch {
 	case errors.As(err, &source):
 		return &bodyError{source.Err}
+	case errors.As(err, new(*h1.ConnError)) && isTimeout(err):
+		return &tryError{err: err, sent: true} // who does not read has nothing to say either
 	case errors.As(err, new(*h1.ConnError)):
 		return nil
 	default:
@@ -163,10 +164,16 @@ func upstreamTarget(target string, u *Destination) string {
 }
 
 // sendRest sends the rest of a body while the response is read.
-func (c *upstreamConn) sendRest() {
+func (c *upstreamConn) sendRest(log *slog.Logger, id string) {
 	c.rest = make(chan struct{})
 	go func() {
 		defer close(c.rest)
+		defer func() {
+			// What was not sent is missing, but nobody else is to suffer.
+			if r := recover(); r != nil {
+				logPanic(log, id, r)
+			}
+		}()
 		_ = c.client.WriteRest() // what fails here fails in reading, if it matters
 	}()
 }
@@ -195,6 +202,13 @@ func (c *upstreamConn) cancelled(x *Exchange) bool {
 	stop := x.up.uncancel
 	x.up.uncancel = nil
 	return stop != nil && !stop()
+}
+
+// discard implements holder.
+func (c *upstreamConn) discard(x *Exchange) {
+	c.stopRest(x)
+	c.cancelled(x)
+	c.close()
 }
 
 // release implements holder.
