@@ -81,3 +81,58 @@ func TestSwitchBeforeTheEnd(t *testing.T) {
 		t.Errorf("%s %v", res.Status, res.Header)
 	}
 }
+
+// TestPanicLetsUpstreamGo: a fault in the gateway costs the request its
+// connection, which is closed.
+func TestPanicLetsUpstreamGo(t *testing.T) {
+	ended := make(chan struct{}, 2)
+	url := gatewaytest.ServeTCP(t, func(nc net.Conn) {
+		in := bufio.NewReader(nc)
+		if r, err := http.ReadRequest(in); err == nil {
+			ok(nc, r)
+			_, _ = io.Copy(io.Discard, in)
+			ended <- struct{}{}
+		}
+	})
+	s := gatewaytest.Service(url)
+	g := gatewaytest.Start(t, httpproxy.Options{Modules: []httpproxy.PluginModule{
+		responder("after", 1, func(x *httpproxy.Exchange) error {
+			if x.Request.Path == "/after" {
+				x.Response.Body, x.Response.ContentLength = panicking{}, -1
+			}
+			return nil
+		}),
+		accesser("before", 1, func(x *httpproxy.Exchange) error {
+			if x.Request.Path == "/before" {
+				x.Request.Body, x.Request.ContentLength = panicking{}, -1
+			}
+			return nil
+		}),
+	}}, gatewaytest.All(s, gatewaytest.Route(s, "/", func(r *entity.Route) { r.RequestBuffering, r.StripPath = false, false }),
+		gatewaytest.Plugin("before", "{}"), gatewaytest.Plugin("after", "{}")))
+	for _, path := range []string{"/after", "/before"} {
+		if res, err := g.Client.Get(g.URL + path); err == nil {
+			_ = res.Body.Close()
+		}
+		select {
+		case <-ended:
+		case <-time.After(10 * time.Second):
+			t.Errorf("%s: the connection is still open", path)
+		}
+	}
+}
+
+// TestPanicInBodyOfGRPC is of a body that is read by net/http.
+func TestPanicInBodyOfGRPC(t *testing.T) {
+	s := gatewaytest.Service("grpc://" + grpcServer(t))
+	g := gatewaytest.Start(t, httpproxy.Options{Modules: []httpproxy.PluginModule{
+		accesser("body", 1, func(x *httpproxy.Exchange) error {
+			x.Request.Body, x.Request.ContentLength = panicking{}, -1
+			return nil
+		}),
+	}}, gatewaytest.All(s, grpcRoute(s, "grpcs"), gatewaytest.Plugin("body", "{}")))
+	res := g.Do(http.MethodPost, g.SecureURL+"/test.Echo/Both", "x", "Content-Type", "application/grpc", "TE", "trailers")
+	if res.StatusCode != http.StatusOK || res.Header.Get("Grpc-Status") == "0" {
+		t.Errorf("%s %v", res.Status, res.Header)
+	}
+}

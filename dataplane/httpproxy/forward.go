@@ -39,6 +39,8 @@ type holder interface {
 	// release gives it back. It can be used again if the response was read to
 	// its end.
 	release(x *Exchange)
+	// discard ends it, in whatever state it is.
+	discard(x *Exchange)
 }
 
 // releaseUpstream lets go of what the response was read from.
@@ -50,6 +52,15 @@ func (x *Exchange) releaseUpstream() {
 	x.up.peer.Release()
 	x.up.peer = balance.Peer{}
 	x.dropBody()
+}
+
+// discardUpstream is releaseUpstream after a fault.
+func (x *Exchange) discardUpstream() {
+	if x.up.held != nil {
+		x.up.held.discard(x)
+		x.up.held = nil
+	}
+	x.releaseUpstream()
 }
 
 // dropResponse takes back what has come from an upstream.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
@@ -83,8 +84,8 @@ func (p *Proxy) serve(x *Exchange) (err error) {
 		// A fault in the gateway costs this request, not all of them.
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%w: %v", errPanic, r)
-			x.log.Error("the gateway has panicked", "request_id", x.ID, "panic", r, "stack", string(debug.Stack()))
-			x.up.held = nil // in what state its connection is nobody knows
+			logPanic(x.log, x.ID, r)
+			x.discardUpstream()
 			x.leave()
 		}
 	}()
@@ -115,11 +116,19 @@ func (p *Proxy) serve(x *Exchange) (err error) {
 		}
 	}
 	x.finishHeader()
-	p.counts.writing.Add(1)
-	err = x.down.respond(x)
-	p.counts.writing.Add(-1)
+	err = x.respond()
 	x.finish(err)
 	return err
+}
+
+func logPanic(log *slog.Logger, id string, what any) {
+	log.Error("the gateway has panicked", "request_id", id, "panic", what, "stack", string(debug.Stack()))
+}
+
+func (x *Exchange) respond() error {
+	x.proxy.counts.writing.Add(1)
+	defer x.proxy.counts.writing.Add(-1)
+	return x.down.respond(x)
 }
 
 // finish ends an Exchange whose response is sent.

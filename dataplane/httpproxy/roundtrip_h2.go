@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -117,7 +118,7 @@ func (x *Exchange) h2Request(ctx context.Context, h *h2Response) *http.Request {
 		b, _ := io.ReadAll(kept)
 		req.Body = io.NopCloser(bytes.NewReader(b))
 	} else if r.Body != nil {
-		req.Body = &h2Body{Reader: r.Body, overdue: h.overdue, read: h.read, down: x.down}
+		req.Body = &h2Body{Reader: r.Body, overdue: h.overdue, read: h.read, down: x.down, log: x.log, id: x.ID}
 	}
 	return req
 }
@@ -129,10 +130,20 @@ type h2Body struct {
 	read    time.Duration
 	down    downstream
 	ended   atomic.Bool
+	log     *slog.Logger
+	id      string // of the request
 }
 
-func (b *h2Body) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p)
+// Read is called by a goroutine of net/http's, in which nobody recovers.
+func (b *h2Body) Read(p []byte) (n int, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			logPanic(b.log, b.id, r)
+			n, err = 0, errPanic
+			b.ended.Store(true)
+		}
+	}()
+	n, err = b.Reader.Read(p)
 	b.overdue.Reset(b.read)
 	if err != nil {
 		b.ended.Store(true)
@@ -167,3 +178,6 @@ func (h *h2Response) release(*Exchange) {
 	_ = h.res.Body.Close()
 	h.cancel(nil)
 }
+
+// discard implements holder.
+func (h *h2Response) discard(x *Exchange) { h.release(x) }
