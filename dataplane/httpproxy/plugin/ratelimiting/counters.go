@@ -115,14 +115,25 @@ func (e *entry) take(now time.Time, limits []limit, used *usage) (full bool) {
 	return false
 }
 
-// makeRoom takes out what is over, and something if nothing is.
+// maxLooked bounds how many entries are looked at for room: that is done for each
+// new client while there is none.
+const maxLooked = 16
+
+// makeRoom takes out what is over of some entries, and one of them if nothing is.
 func (s *shard) makeRoom(now int64) {
-	s.sweep(now)
-	for k := range s.entries {
-		if len(s.entries) < maxPerShard {
-			return
+	looked := 0
+	var last key
+	for k, e := range s.entries {
+		if e.end <= now {
+			delete(s.entries, k)
 		}
-		delete(s.entries, k)
+		last = k
+		if looked++; looked == maxLooked {
+			break
+		}
+	}
+	if len(s.entries) >= maxPerShard {
+		delete(s.entries, last)
 	}
 }
 

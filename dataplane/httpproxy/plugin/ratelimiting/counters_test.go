@@ -94,3 +94,38 @@ func TestNothingIsAllocatedForAKnownClient(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// TestRoomIsMadeInAFewSteps: what a new client costs does not depend on how many
+// others there are.
+func TestRoomIsMadeInAFewSteps(t *testing.T) {
+	s := &newCounters().shards[0]
+	for i := range maxPerShard {
+		s.entry(&key{text: strconv.Itoa(i)}, noon.Unix()).end = noon.Unix()
+	}
+	s.entry(&key{text: "new"}, noon.Unix())
+	if n := len(s.entries); n < maxPerShard-maxLooked || n > maxPerShard {
+		t.Errorf("%d entries are left", n)
+	}
+}
+
+// TestOnlyNewWindowsWait: other requests are not held up by those that wait for
+// Redis, which are few where counts are synced.
+func TestOnlyNewWindowsWait(t *testing.T) {
+	s, k := newSynced(nil, nil), &key{text: "x"}
+	limits := []limit{{minute, 5, ""}}
+	if !s.waits(k, noon, limits) {
+		t.Error("it does not wait for what Redis knows")
+	}
+	sh := s.counters.shard(k)
+	sh.entry(k, noon.Unix()).begin(noon, limits, []int64{0})
+	if s.waits(k, noon, limits) {
+		t.Error("it waits in a window that has begun")
+	}
+	if !s.waits(k, noon.Add(time.Minute), limits) {
+		t.Error("it does not wait in the next window")
+	}
+	var of waiting = new(redisStore)
+	if !of.waits(k, noon, limits) {
+		t.Error("it does not wait where each request is counted in Redis")
+	}
+}

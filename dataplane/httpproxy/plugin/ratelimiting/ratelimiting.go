@@ -30,6 +30,13 @@ type store interface {
 	take(ctx context.Context, k *key, now time.Time, limits []limit, used *usage) (full bool, err error)
 }
 
+// waiting is a store that may have to wait for a server.
+type waiting interface {
+	store
+	// waits tells whether take would.
+	waits(k *key, now time.Time, limits []limit) bool
+}
+
 // usage is how many requests there were, in step with limits.
 type usage [windowCount]int64
 
@@ -37,7 +44,8 @@ type usage [windowCount]int64
 type plugin struct {
 	limits     []limit
 	store      store
-	release    func() // of the store
+	waiting    waiting // the store; nil if it never waits
+	release    func()  // of the store
 	identify   func(x *httpproxy.Exchange, k *key)
 	scope      key
 	tolerant   bool
@@ -86,6 +94,7 @@ func newPlugin(o httpproxy.PluginOptions) (httpproxy.Plugin, error) {
 	// counts for itself.
 	if c.Policy == "redis" || c.Policy == "cluster" && c.Redis.Host != "" {
 		p.store, p.release = redisOf(o.Host).open(o.Host, o.Log, c.Redis, c.SyncRate)
+		p.waiting, _ = p.store.(waiting)
 	} else {
 		p.store = o.Host.Shared("rate-limiting: counters", func() any {
 			c := newCounters()
@@ -109,7 +118,7 @@ func (p *plugin) Access(x *httpproxy.Exchange) error {
 	x.SetValue(p, v)
 	k := p.scope
 	p.identify(x, &k)
-	full, err := p.store.take(x.Context(), &k, v.now, p.limits, &v.used)
+	full, err := p.take(x, &k, v)
 	if err != nil {
 		if !p.tolerant {
 			return fmt.Errorf("requests cannot be counted: %w", err)
@@ -122,6 +131,19 @@ func (p *plugin) Access(x *httpproxy.Exchange) error {
 		x.Refuse(p.code, p.message)
 	}
 	return nil
+}
+
+// take counts a request, where other requests are not held up.
+func (p *plugin) take(x *httpproxy.Exchange, k *key, v *verdict) (bool, error) {
+	if p.waiting != nil && p.waiting.waits(k, v.now, p.limits) {
+		return p.takeOutside(x, *k, v)
+	}
+	return p.store.take(x.Context(), k, v.now, p.limits, &v.used)
+}
+
+func (p *plugin) takeOutside(x *httpproxy.Exchange, k key, v *verdict) (full bool, err error) {
+	x.Outside(func() { full, err = p.store.take(x.Context(), &k, v.now, p.limits, &v.used) })
+	return full, err
 }
 
 // warn tells that requests are not counted, once a second at most.

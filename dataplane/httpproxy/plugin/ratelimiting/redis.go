@@ -130,6 +130,9 @@ if not full then
 end
 return used`
 
+// waits implements waiting.
+func (*redisStore) waits(*key, time.Time, []limit) bool { return true }
+
 // take implements store.
 func (r *redisStore) take(ctx context.Context, k *key, now time.Time, limits []limit, used *usage) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)

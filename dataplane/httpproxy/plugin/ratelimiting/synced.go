@@ -27,6 +27,15 @@ func newSynced(r *redisStore, log *slog.Logger) *synced {
 	return &synced{newCounters(), r, log}
 }
 
+// waits implements waiting.
+func (s *synced) waits(k *key, now time.Time, limits []limit) bool {
+	sh := s.counters.shard(k)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	e := sh.entries[*k]
+	return e == nil || e.begins(now, limits)
+}
+
 // take implements store. What Redis has counted in a window is asked for when
 // the window begins here.
 func (s *synced) take(ctx context.Context, k *key, now time.Time, limits []limit, used *usage) (bool, error) {
