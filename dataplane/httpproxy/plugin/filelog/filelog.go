@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
+	"time"
 
 	"github.com/backplane/backplane/dataplane/httpproxy"
 	"github.com/backplane/backplane/dataplane/httpproxy/plugin/logrecord"
@@ -112,10 +114,17 @@ func (p *plugin) Log(x *httpproxy.Exchange) {
 		return
 	}
 	*buf = append(line, '\n')
-	if first, err := p.file.write(*buf, p.reopen); err != nil && first {
+	x.Outside(func() { p.write(*buf) }) // disks may be slow
+}
+
+func (p *plugin) write(line []byte) {
+	if first, err := p.file.write(line, p.reopen); err != nil && first {
 		p.log.Error("requests cannot be logged", "path", p.file.path, "error", err)
 	}
 }
+
+// writeTimeout is how long who reads a pipe that is logged to may take.
+const writeTimeout = time.Second
 
 // write appends a line. First tells that the line before could be written.
 func (f *file) write(line []byte, reopen bool) (first bool, err error) {
@@ -123,6 +132,7 @@ func (f *file) write(line []byte, reopen bool) (first bool, err error) {
 	defer f.mu.Unlock()
 	first = !f.failed
 	if err = f.ready(reopen); err == nil {
+		_ = f.file.SetWriteDeadline(time.Now().Add(writeTimeout)) // ordinary files have none
 		if _, err = f.file.Write(line); err != nil {
 			_ = f.close() // it is opened again for the next line
 		}
@@ -144,7 +154,8 @@ func (f *file) ready(reopen bool) error {
 	if f.file != nil {
 		return nil
 	}
-	opened, err := os.OpenFile(f.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	// A pipe is not waited for that nobody reads.
+	opened, err := os.OpenFile(f.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, 0o644)
 	if err != nil {
 		return err
 	}
