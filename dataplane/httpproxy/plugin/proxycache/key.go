@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"hash"
 	"io"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -66,8 +67,14 @@ func (p *plugin) arguments(query string) []argument {
 			continue
 		}
 		name, value, _ := strings.Cut(part, "=")
-		if p.varyParams != nil && !p.varyParams[name] {
-			continue
+		if p.varyParams != nil {
+			// However it is escaped, the upstream takes it for the same.
+			if plain, err := url.QueryUnescape(name); err == nil {
+				name = plain
+			}
+			if !p.varyParams[name] {
+				continue
+			}
 		}
 		all = append(all, argument{name, value})
 	}

@@ -73,6 +73,8 @@ func TestCache(t *testing.T) {
 		{"another host is another request", ``, [][]string{get("/a"), get("/a", "Host", "other.test")}, "1 Miss, 2 Miss"},
 		{"only some arguments matter", `, "vary_query_params": ["x"]`, [][]string{get("/a?x=1&y=1"), get("/a?y=2&x=1"), get("/a?x=2")},
 			"1 Miss, 1 Hit, 2 Miss"},
+		{"arguments are the same however they are escaped", `, "vary_query_params": ["x"]`,
+			[][]string{get("/a?%78=1"), get("/a"), get("/a?x=1")}, "1 Miss, 2 Miss, 1 Hit"},
 		{"fields of the request matter", `, "vary_headers": ["X-V", "Accept"]`,
 			[][]string{get("/a", "X-V", "1"), get("/a", "x-v", "1"), get("/a"), get("/a", "Accept", "1")}, "1 Miss, 1 Hit, 2 Miss, 3 Miss"},
 		{"what the response depends on matters", ``,
