@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/backplane/backplane/dataplane/httpproxy/urlpath"
 )
 
 // trusts tells whether a peer is believed when it says who a request is from.
@@ -70,7 +72,8 @@ func (x *Exchange) upstreamHeader() {
 	x.forwarded("X-Forwarded-Port", x.conn.portText)
 	x.forwarded("X-Forwarded-Path", r.RawPath)
 	if x.stripped != "" && x.stripped != "/" {
-		x.forwarded("X-Forwarded-Prefix", x.stripped)
+		// A regular expression may match what cannot be in a field as it is.
+		x.forwarded("X-Forwarded-Prefix", urlpath.Escape(x.stripped))
 	}
 	out.Add("Via", joined(via, x.via()))
 	out.Add("X-Kong-Request-Id", x.ID)
@@ -128,7 +131,7 @@ func fieldOf(name string) int {
 	case 6:
 		return named(name, "expect", fieldDropped)
 	case 7:
-		return named(name, "upgrade", fieldDropped)
+		return max(named(name, "upgrade", fieldDropped), named(name, "trailer", fieldDropped))
 	case 9:
 		return named(name, "x-real-ip", fieldDropped)
 	case 10:

@@ -138,11 +138,13 @@ func unanswered(sent, err error) error {
 	}
 }
 
-// upstreamRequest makes the request as it is sent.
+// upstreamRequest makes the request as it is sent. Trailers are left out: they
+// come after plugins have seen to what upstreams may be told, and some take
+// them for fields of the header.
 func (x *Exchange) upstreamRequest() {
 	r, u := &x.Request, &x.Upstream
 	x.up.request = h1.Request{
-		Method: r.Method, Path: upstreamTarget(r.Target, u), Host: x.up.host, Header: &x.up.header, Trailer: &r.Trailer,
+		Method: r.Method, Path: upstreamTarget(r.Target, u), Host: x.up.host, Header: &x.up.header,
 		ContentLength: r.ContentLength, Body: r.Body, Upgrade: passedUpgrade(r.Upgrade), Trailers: r.trailers,
 	}
 }
