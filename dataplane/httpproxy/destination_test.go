@@ -79,3 +79,20 @@ func TestGRPCMessage(t *testing.T) {
 		t.Errorf("it is %q", got)
 	}
 }
+
+func TestAuthority(t *testing.T) {
+	for _, c := range []struct {
+		host   string
+		port   int
+		scheme string
+		want   string
+	}{
+		{"h", 80, "http", "h"}, {"h", 443, "https", "h"}, {"h", 443, "http", "h:443"}, {"h", 80, "https", "h:80"}, {"h", 8080, "http", "h:8080"},
+		{"h", 443, "grpcs", "h"}, {"h", 80, "grpc", "h"}, {"::1", 80, "http", "[::1]"}, {"[::1]", 80, "http", "[::1]"}, {"[::1]", 81, "http", "[::1]:81"},
+		{"::1", 81, "http", "[::1]:81"},
+	} {
+		if got := authorityOf(c.host, c.port, c.scheme); got != c.want {
+			t.Errorf("%s, %d, %s: %q instead of %q", c.host, c.port, c.scheme, got, c.want)
+		}
+	}
+}
