@@ -53,6 +53,12 @@ func blocks(t *testing.T) map[string]string {
 		"proxy modules":    proxyModules(),
 		"proxy metrics":    proxyMetrics(t),
 		"proxy example":    proxyExample(t),
+
+		"gateway calls":    gatewayCalls(t),
+		"gateway entities": gatewayEntities(),
+		"gateway plugins":  gatewayPlugins(),
+		"gateway example":  gatewayExample(t),
+		"plugin example":   pluginExample(t),
 	}
 }
 
