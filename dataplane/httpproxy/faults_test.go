@@ -14,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/backplane/backplane/dataplane/httpproxy"
 	"github.com/backplane/backplane/dataplane/httpproxy/entity"
 	"github.com/backplane/backplane/dataplane/httpproxy/gatewaytest"
@@ -322,5 +325,35 @@ func askUp(t *testing.T, g *gatewaytest.Gateway, url string) {
 	case res.StatusCode == http.StatusGatewayTimeout && strings.HasPrefix(text, timingOut+"\nrequest_id: "):
 	default:
 		t.Errorf("%s %s", res.Status, text)
+	}
+}
+
+// TestGRPCServerThatDies is that streams end with an error when their upstream is
+// gone in the midst of them, and that new ones are told so.
+func TestGRPCServerThatDies(t *testing.T) {
+	server := grpcServer(t)
+	cut := make(chan struct{})
+	relay := gatewaytest.ServeTCP(t, func(nc net.Conn) {
+		there, err := net.Dial("tcp", server)
+		if err != nil {
+			return
+		}
+		defer there.Close()
+		go func() { _, _ = io.Copy(there, nc) }()
+		go func() { _, _ = io.Copy(nc, there) }()
+		<-cut
+	})
+	s := gatewaytest.Service(strings.Replace(relay, "http:", "grpc:", 1), func(s *entity.Service) { s.Retries = 0 })
+	g := gatewaytest.Start(t, httpproxy.Options{}, gatewaytest.All(s, grpcRoute(s, "grpc", "grpcs")))
+	stream := both(t, grpcClient(t, g.TLSAddr(), true))
+	if got, err := exchange(stream, "one"); got != "one" || err != nil {
+		t.Fatalf("%q %v", got, err)
+	}
+	close(cut)
+	if _, err := exchange(stream, "two"); err == nil || errors.Is(err, io.EOF) {
+		t.Errorf("the stream goes on or has ended well: %v", err)
+	}
+	if _, err := exchange(both(t, grpcClient(t, g.Addr(), false)), "three"); status.Code(err) != codes.Unavailable {
+		t.Errorf("a new stream: %v", err)
 	}
 }
