@@ -10,33 +10,29 @@ import (
 type edit struct{ _ byte }
 
 // A node is the root of a radix tree, or below one. The nil node is the empty
-// tree. Nodes never change but by the edit that has made them. Its form is one
-// that a search reads few lines of memory of: among many keys, that is what it
-// takes its time for.
+// tree. Nodes never change but by the edit that has made the list that they are
+// in. Their form is one that a search reads few lines of memory of: among many
+// keys, that is what it takes its time for. So the nodes below one lie side by
+// side, and what is asked first comes first.
 type node[T any] struct {
-	value  *T         // nil for none
-	below  *branch[T] // nil where the keys end
-	by     *edit
-	prefix prefix // what the keys here have in common, after the label
-}
-
-// A branch is the nodes below one. It is changed along with that.
-type branch[T any] struct {
+	prefix prefix    // what the keys here have in common, after the label
+	value  *T        // nil for none
+	kids   []node[T] // one for each label, in their order
+	by     *edit     // has made kids
 	labels labels
-	kids   []*node[T] // one for each label, in their order
 }
 
 // A prefix is a text. A short one is in its node, which a search need not leave
 // for it then.
 type prefix struct {
-	long  string // "" for short ones
-	n     uint8  // of short
+	long  *string // nil for short ones
+	n     uint8   // of short
 	short [15]byte
 }
 
 func newPrefix(s string) (p prefix) {
 	if len(s) > len(p.short) {
-		p.long = s
+		p.long = &s
 	} else {
 		p.n = uint8(copy(p.short[:], s))
 	}
@@ -44,19 +40,19 @@ func newPrefix(s string) (p prefix) {
 }
 
 func (p *prefix) String() string {
-	if p.long != "" {
-		return p.long
+	if p.long != nil {
+		return *p.long
 	}
 	return string(p.short[:p.n])
 }
 
 // cutPrefix cuts a prefix off a key, and tells whether it was there.
 func cutPrefix[K string | []byte](key K, p *prefix) (rest K, ok bool) {
-	if p.long != "" {
-		if len(key) < len(p.long) || string(key[:len(p.long)]) != p.long {
+	if p.long != nil {
+		if len(key) < len(*p.long) || string(key[:len(*p.long)]) != *p.long {
 			return key, false
 		}
-		return key[len(p.long):], true
+		return key[len(*p.long):], true
 	}
 	n := int(p.n)
 	if len(key) < n {
@@ -98,100 +94,99 @@ func (l *labels) first() byte {
 func (n *node[T]) change(key string, by *edit, f func(*T) *T) *node[T] {
 	if n == nil {
 		if v := f(nil); v != nil {
-			return &node[T]{prefix: newPrefix(key), value: v, by: by}
+			return &node[T]{prefix: newPrefix(key), value: v}
 		}
 		return nil
 	}
-	here := n.prefix.String()
-	common := commonPrefix(here, key)
-	if common < len(here) {
-		v := f(nil)
-		if v == nil {
-			return n
-		}
-		return n.split(common, key, v, by)
-	}
-	key = key[common:]
-	if key == "" {
-		v := f(n.value)
-		if v == n.value {
-			return n
-		}
-		n = n.own(by)
-		n.value = v
-		return n.tidy(by)
-	}
-	was := n.kid(key[0])
-	kid := was.change(key[1:], by, f)
-	if kid == was {
+	c, changed := n.changed(key, by, f)
+	switch {
+	case !changed:
 		return n
+	case c.empty():
+		return nil
 	}
-	n = n.own(by)
-	n.set(key[0], kid)
-	return n.tidy(by)
+	return &c
 }
 
-// split makes two nodes of one whose prefix a new key leaves at common.
-func (n *node[T]) split(common int, key string, v *T, by *edit) *node[T] {
+// changed is a node as it is after a change, and whether there is one.
+func (n *node[T]) changed(key string, by *edit, f func(*T) *T) (c node[T], changed bool) {
+	c = *n
 	here := n.prefix.String()
-	above := &node[T]{prefix: newPrefix(here[:common]), by: by}
-	kid := n.own(by)
+	common := commonPrefix(here, key)
+	rest := key[common:]
+	switch {
+	case common < len(here):
+		v := f(nil)
+		if v == nil {
+			return c, false
+		}
+		return n.split(here, common, rest, v, by), true
+	case rest == "":
+		if c.value = f(n.value); c.value == n.value {
+			return c, false
+		}
+		return c.tidy(), true
+	}
+	var kid node[T]
+	if was := n.kid(rest[0]); was != nil {
+		if kid, changed = was.changed(rest[1:], by, f); !changed {
+			return c, false
+		}
+	} else {
+		v := f(nil)
+		if v == nil {
+			return c, false
+		}
+		kid = node[T]{prefix: newPrefix(rest[1:]), value: v}
+	}
+	c.set(rest[0], kid, by)
+	return c.tidy(), true
+}
+
+// split makes two nodes of one whose prefix, here, a new key leaves at common;
+// rest is what the key goes on with.
+func (n *node[T]) split(here string, common int, rest string, v *T, by *edit) node[T] {
+	above := node[T]{prefix: newPrefix(here[:common])}
+	kid := *n
 	kid.prefix = newPrefix(here[common+1:])
-	above.set(here[common], kid)
-	if common == len(key) {
+	above.set(here[common], kid, by)
+	if rest == "" {
 		above.value = v
 	} else {
-		above.set(key[common], &node[T]{prefix: newPrefix(key[common+1:]), value: v, by: by})
+		above.set(rest[0], node[T]{prefix: newPrefix(rest[1:]), value: v}, by)
 	}
 	return above
 }
 
-// set puts a kid under a label, or takes it away if it is nil. The node is the
-// edit's own.
-func (n *node[T]) set(label byte, kid *node[T]) {
-	if n.below == nil {
-		n.below = &branch[T]{}
+func (n *node[T]) empty() bool { return n.value == nil && len(n.kids) == 0 }
+
+// set puts a kid under a label, or takes it away if it is empty.
+func (n *node[T]) set(label byte, kid node[T], by *edit) {
+	if n.by != by {
+		n.kids, n.by = slices.Clone(n.kids), by
 	}
-	b := n.below
-	i, had := b.labels.place(label), b.labels.has(label)
+	i, had := n.labels.place(label), n.labels.has(label)
 	switch {
-	case had && kid == nil:
-		b.kids = slices.Delete(b.kids, i, i+1)
+	case had && kid.empty():
+		n.kids = slices.Delete(n.kids, i, i+1)
 	case had:
-		b.kids[i] = kid
+		n.kids[i] = kid
+		return
+	case kid.empty():
 		return
 	default:
-		b.kids = slices.Insert(b.kids, i, kid)
+		n.kids = slices.Insert(n.kids, i, kid)
 	}
-	b.labels[label>>6] ^= 1 << (label & 63)
-	if len(b.kids) == 0 {
-		n.below = nil
-	}
+	n.labels[label>>6] ^= 1 << (label & 63)
 }
 
-// own is the node itself if it may be changed, else a copy.
-func (n *node[T]) own(by *edit) *node[T] {
-	if n.by == by {
-		return n
+// tidy is the node, or the one below it if nothing else needs it any more.
+func (n *node[T]) tidy() node[T] {
+	if n.value != nil || len(n.kids) != 1 {
+		return *n
 	}
-	c := *n
-	if n.below != nil {
-		c.below = &branch[T]{n.below.labels, slices.Clone(n.below.kids)}
-	}
-	c.by = by
-	return &c
-}
-
-// tidy drops a node that nothing needs any more. The node is the edit's own.
-func (n *node[T]) tidy(by *edit) *node[T] {
-	switch {
-	case n.value != nil || n.below != nil && len(n.below.kids) > 1:
-		return n
-	case n.below == nil:
-		return nil
-	}
-	kid := n.below.kids[0].own(by)
-	kid.prefix = newPrefix(n.prefix.String() + string([]byte{n.below.labels.first()}) + kid.prefix.String())
+	kid := n.kids[0]
+	kid.prefix = newPrefix(n.prefix.String() + string([]byte{n.labels.first()}) + kid.prefix.String())
 	return kid
 }
 
@@ -212,8 +207,8 @@ func get[T any, K string | []byte](n *node[T], key K) *T {
 
 // kid is the node below with a label, nil if there is none.
 func (n *node[T]) kid(label byte) *node[T] {
-	if b := n.below; b != nil && b.labels.has(label) {
-		return b.kids[b.labels.place(label)]
+	if len(n.kids) > 0 && n.labels.has(label) {
+		return &n.kids[n.labels.place(label)]
 	}
 	return nil
 }
