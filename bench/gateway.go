@@ -91,6 +91,7 @@ func spreadRow(o *owner, opts options, few, many *gateway) row {
 	ours := func(g *gateway, routes int) func() float64 {
 		s := g.server("")
 		script := spreadScript(o, opts.dir, routes)
+		s.load(o, opts.each, "/", "-s", script) // warm up
 		return func() float64 { return s.load(o, opts.each, "/", "-s", script).rate }
 	}
 	a, b, ratio := duel(opts.rounds, ours(few, fewRoutes), ours(many, opts.routes))
@@ -103,6 +104,7 @@ func pluginRow(o *owner, opts options, g *gateway) row {
 	load := func(path string) func() float64 {
 		return func() float64 { return s.load(o, opts.each, path, "-H", "apikey: "+gatewayKey).rate }
 	}
+	s.load(o, time.Second, "/guarded/tiny", "-H", "apikey: "+gatewayKey) // warm up
 	with, without, ratio := duel(opts.rounds, load("/guarded/tiny"), load("/r000001/tiny"))
 	return atLeast("tiny body, key-auth and rate-limiting", "req/s", with, without, ratio, "without", 0.85)
 }

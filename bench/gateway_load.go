@@ -88,14 +88,15 @@ func number64(o *owner, text []byte) float64 {
 	return v
 }
 
-// spreadScript has wrk ask for routes at random, of so many.
+// spreadScript has wrk ask for routes at random, of so many. What it sends is
+// as many different requests whatever their number is.
 func spreadScript(o *owner, dir string, routes int) string {
 	file := filepath.Join(dir, fmt.Sprintf("spread-%d.lua", routes))
 	o.must(os.WriteFile(file, fmt.Appendf(nil, `local requests = {}
 function init(args)
   math.randomseed(1)
   for i = 1, 50000 do
-    requests[i] = wrk.format("GET", string.format("/r%%06d/tiny", math.random(%d)))
+    requests[i] = wrk.format("GET", string.format("/r%%06d/tiny?%%d", math.random(%d), i))
   end
 end
 local at = 0
