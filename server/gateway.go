@@ -32,7 +32,12 @@ func newHashKey() []byte {
 // startGateway opens the listeners of the HTTP gateway, and configures it with
 // what the store holds.
 func (s *Server) startGateway(ctx context.Context) (*httpproxy.Proxy, error) {
+	access, err := s.openAccessLog()
+	if err != nil {
+		return nil, err
+	}
 	plane, err := httpproxy.New(httpproxy.Options{
+		AccessLog: access, Node: s.gateway.Node().String(),
 		HTTP: s.conf.GatewayHTTP, HTTPS: s.conf.GatewayHTTPS, Modules: builtin.Modules(), Logger: s.log, Metrics: s.metrics.Registry,
 		TrustedIPs: s.conf.TrustedIPs, Drain: drainTimeout,
 	})

@@ -22,6 +22,8 @@ func (h host) Go(f func(context.Context)) { h.p.running.Go(func() { f(h.p.ctx) }
 
 func (h host) Shared(name string, create func() any) any { return h.p.shared.get(name, create) }
 
+func (h host) Node() string { return h.p.options.Node }
+
 func (h host) Metrics() prometheus.Registerer { return h.p.metrics }
 
 func (h host) Statistics() Statistics { return h.p.Statistics() }

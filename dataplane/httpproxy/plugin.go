@@ -54,6 +54,8 @@ type Host interface {
 	// made by create if there is none: counters, caches, connections. If it is
 	// an io.Closer it is closed at the gateway's end.
 	Shared(name string, create func() any) any
+	// Node is the ID of the gateway in metrics.
+	Node() string
 	// Metrics is where collectors are registered.
 	Metrics() prometheus.Registerer
 	// Snapshot is what the gateway is configured with now.

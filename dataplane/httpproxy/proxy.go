@@ -36,6 +36,8 @@ type Options struct {
 	// Name is how the gateway calls itself in Server and Via: "kong/3.10.0" by
 	// default.
 	Name string
+	// Node is the ID by which metrics name the gateway; a new one when "".
+	Node string
 	// Drain is how long requests under way may take when Run ends: ten seconds
 	// by default, a negative time is none.
 	Drain time.Duration
@@ -133,6 +135,9 @@ func (o *Options) complete() {
 	}
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()
+	}
+	if o.Node == "" {
+		o.Node = uuid.NewString()
 	}
 	if o.Name == "" {
 		o.Name = "kong/3.10.0"

@@ -40,6 +40,9 @@ type Config struct {
 	// request is from.
 	TrustedIPs []netip.Prefix
 	trustedIPs []string
+	// GatewayAccessLog is the file that the gateway writes its requests to, "-"
+	// the standard output; empty for none.
+	GatewayAccessLog string
 
 	RequireSecretOnRetarget bool
 

@@ -12,6 +12,7 @@ func (c *Config) registerGateway(f *pflag.FlagSet) {
 	off := "; empty or " + none + ": switched off"
 	f.StringVar(&c.GatewayHTTP, "gateway-http", "127.0.0.1:8000", "address at which the HTTP gateway serves without TLS"+off)
 	f.StringVar(&c.GatewayHTTPS, "gateway-https", "127.0.0.1:8443", "address at which the HTTP gateway serves TLS, with the certificates that it is configured with"+off)
+	f.StringVar(&c.GatewayAccessLog, "gateway-access-log", "", "file to which the HTTP gateway adds a line of JSON for each request; -: the standard output; empty: none")
 	f.StringSliceVar(&c.trustedIPs, "gateway-trusted-ips", nil, "networks and addresses of peers that the HTTP gateway believes when their X-Forwarded headers say who a request is from")
 }
 

@@ -81,6 +81,9 @@ func New(o Options) *Gateway {
 	return g
 }
 
+// Node is the ID by which this process is known.
+func (g *Gateway) Node() uuid.UUID { return g.node }
+
 // kindOf is the collection of a document that is being written: for plugins,
 // that of its name.
 func (g *Gateway) kindOf(c *entity.Collection, doc map[string]any) (*entity.Collection, error) {

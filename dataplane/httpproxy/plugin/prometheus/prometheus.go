@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
 	prom "github.com/prometheus/client_golang/prometheus"
 
 	"github.com/backplane/backplane/dataplane/httpproxy"
@@ -224,7 +223,7 @@ type node struct {
 func newNode(h httpproxy.Host, health *atomic.Int64) *node {
 	desc := prom.NewDesc
 	return &node{
-		host: h, id: uuid.NewString(), health: health,
+		host: h, id: h.Node(), health: health,
 		connections: desc("kong_nginx_connections_total", "Number of connections by subsystem",
 			[]string{"node_id", "subsystem", "state"}, nil),
 		requests: desc("kong_nginx_requests_total", "Total number of requests", []string{"node_id", "subsystem"}, nil),
