@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -78,7 +79,18 @@ func gatewayScript(t *testing.T) []gatewayChange {
 		{"ConsumerService/DeleteACL", `{"consumer":"ann","id":"g"}`, one("DeleteACL gateway_acl g")},
 		{"ConsumerService/CreateACL", `{"consumer":"ann","document":{"group":"g"}}`, one("CreateACL gateway_acl g")},
 		{"ConsumerService/DeleteConsumer", `{"id":"ann"}`, []string{"DeleteConsumer gateway_acl g", "DeleteConsumer gateway_consumer ann"}},
+		{"DeclarationService/ApplyDeclaration", declaration(true), nil},
+		{"DeclarationService/ApplyDeclaration", declaration(false), []string{
+			"ApplyDeclaration gateway_basic_auth b", "ApplyDeclaration gateway_consumer ann", "ApplyDeclaration gateway_service s",
+		}},
 	}
+}
+
+// declaration is a request to apply a document, in which there is a consumer
+// only: the service that there is goes.
+func declaration(dryRun bool) string {
+	doc := `{"_format_version":"3.0","consumers":[{"username":"ann","basicauth_credentials":[{"username":"b","password":"Zebra9"}]}]}`
+	return fmt.Sprintf(`{"dry_run":%t,"part":%q}`, dryRun, base64.StdEncoding.EncodeToString([]byte(doc)))
 }
 
 // TestGatewayChangesAreRecorded: each change of each object, with who and what,
@@ -90,6 +102,7 @@ func TestGatewayChangesAreRecorded(t *testing.T) {
 		// What they do to the health of targets and to caches is no change of an
 		// object; what is checked is not kept.
 		"SetTargetHealthy": true, "SetTargetUnhealthy": true, "PurgeCaches": true, "DeleteCacheEntry": true, "ValidateEntity": true,
+		"DumpDeclaration": true, // reads
 	}
 	for _, c := range gatewayScript(t) {
 		before := lastRecord(t, s)
