@@ -82,7 +82,9 @@ func tinyRows(o *owner, opts options, servers []*gatewayServer, many string) []r
 		rows = append(rows, row{what: what + serverCPU, unit: "µs", ours: cost, peer: medianOf(nginx, costOf), peerName: nginxName,
 			value: ratioOf(r, nginx, costOf)})
 	}
-	return rows
+	few := results["Backplane, 10 routes"]
+	return append(rows, noMoreThan("tiny body, one route: "+routesText(fewRoutes), "req/s", medianOf(few, rateOf), medianOf(results[many], rateOf),
+		ratioOf(few, results[many], rateOf), routesText(opts.routes), 1.15))
 }
 
 // spreadRow compares many routes with few, all of which are asked for at
