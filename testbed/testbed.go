@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -71,12 +72,19 @@ func ids(t TB, name string) (uid, gid int) {
 // FreePort returns a loopback TCP port that was free a moment ago.
 func FreePort(t TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("testbed: %v", err)
+	var err error
+	for range 100 {
+		// Below the ports that systems give to outgoing connections, of which
+		// there are many while tests run.
+		port := 10000 + rand.IntN(22000)
+		var l net.Listener
+		if l, err = net.Listen("tcp", fmt.Sprintf(":%d", port)); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatalf("testbed: no port is free: %v", err)
+	return 0
 }
 
 // Process describes a server program to run.
