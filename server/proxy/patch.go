@@ -43,10 +43,16 @@ func patch(document map[string]any, operations []any) (any, error) {
 	if len(operations) > maxOperations {
 		return nil, errs.New(errs.BadRequest, "The patch has more than %d operations", maxOperations)
 	}
-	for _, op := range operations {
+	for i, op := range operations {
 		o, ok := op.(map[string]any)
 		if !ok {
 			return nil, errs.New(errs.BadRequest, "The body must be a JSON Patch: an array of operations")
+		}
+		switch o["op"] {
+		case "add", "replace", "test":
+			if _, ok := o["value"]; !ok { // without which the library panics
+				return nil, errs.New(errs.BadRequest, "Operation %d of the patch, %v, needs a value (null is one)", i+1, o["op"])
+			}
 		}
 		for _, key := range []string{"path", "from"} {
 			at, ok := o[key].(string)

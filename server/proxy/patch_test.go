@@ -80,7 +80,7 @@ func TestPatchTellsWhatIsGone(t *testing.T) {
 // FuzzBody: whatever a client sends is read or refused.
 func FuzzBody(f *testing.F) {
 	for _, text := range []string{
-		patchedDocument, `{"data":null}`, `[{"op":"test","path":"","value":1}]`, `[{"op":"add","path":"/data/relationships/servers/data/-","value":{"id":"z"}}]`,
+		patchedDocument, `{"data":null}`, `[{"op":"test","path":"","value":1}]`, `[{"op":"test","path":"","valuE":1}]`, `[{"op":"add","path":"/data/relationships/servers/data/-","value":{"id":"z"}}]`,
 		`[{"op":"copy","from":"","path":"/data/x"}]`, `[{"op":"replace","path":"/data","value":[]}]`, `{"data":{"relationships":{"servers":{"data":[[]]}}}}`, `7`,
 	} {
 		f.Add(text)
