@@ -124,24 +124,24 @@ func TestDocumentedExamples(t *testing.T) {
 	for _, key := range []string{"r", route} {
 		is("6", answered(t, s, 200, http.MethodGet, "/routes/"+key+"/service", nil), example)
 	}
-	answered(t, s, 404, http.MethodGet, "/plugins/"+id+"/service", nil) // 7, of a plugin that is not there
-	for _, path := range []string{"/services/my-service", "/services/" + id, "/routes/r/service", "/routes/" + route + "/service"} {
+	ofPlugin := "/plugins/" + answered(t, s, 201, http.MethodPost, "/services/my-service/plugins", `{"name":"cors"}`).JSON(t)["id"].(string) + "/service"
+	is("7", answered(t, s, 200, http.MethodGet, ofPlugin, nil), example)
+	for _, path := range []string{"/services/my-service", "/services/" + id, "/routes/r/service", "/routes/" + route + "/service", ofPlugin} {
 		if a := answered(t, s, 200, http.MethodPatch, path, `{"port":443}`).JSON(t); a["port"] != 443. || a["path"] != "/some_api" {
-			t.Errorf("8, 9: %v", a)
+			t.Errorf("8, 9, 10: %v", a)
 		}
-		is("8, 9", answered(t, s, 200, http.MethodPatch, path, `{"port":80}`), example)
+		is("8, 9, 10", answered(t, s, 200, http.MethodPatch, path, `{"port":80}`), example)
 	}
-	answered(t, s, 404, http.MethodPatch, "/plugins/"+id+"/service", `{"port":80}`) // 10
-	for _, path := range []string{"/services/" + id, "/services/my-service", "/routes/r/service"} {
-		is("11, 12", answered(t, s, 200, http.MethodPut, path, example), example)
+	for _, path := range []string{"/services/" + id, "/services/my-service", "/routes/r/service", ofPlugin} {
+		is("11, 12, 13", answered(t, s, 200, http.MethodPut, path, example), example)
 	}
-	answered(t, s, 404, http.MethodPut, "/plugins/"+id+"/service", example) // 13
-	answered(t, s, 400, http.MethodDelete, "/services/my-service", nil)     // has a route
+	answered(t, s, 400, http.MethodDelete, "/services/my-service", nil) // has a route
 	if a := answered(t, s, 204, http.MethodDelete, "/routes/r/service", nil); len(a.Body) != 0 {
 		t.Errorf("15: %s", a.Body)
 	}
 	answered(t, s, 404, http.MethodGet, "/routes/r/service", nil)
 	answered(t, s, 404, http.MethodGet, "/services/"+id, nil)
+	answered(t, s, 404, http.MethodGet, ofPlugin, nil)
 	answered(t, s, 204, http.MethodDelete, "/services/below", nil) // 14
 	documentedList(t, s)
 }
