@@ -27,6 +27,7 @@ import (
 	"github.com/backplane/backplane/ent/environment"
 	"github.com/backplane/backplane/ent/gatewaylabel"
 	"github.com/backplane/backplane/ent/gatewayobject"
+	"github.com/backplane/backplane/ent/gatewaypage"
 	"github.com/backplane/backplane/ent/healthentry"
 	"github.com/backplane/backplane/ent/lease"
 	"github.com/backplane/backplane/ent/login"
@@ -34,8 +35,10 @@ import (
 	"github.com/backplane/backplane/ent/plan"
 	"github.com/backplane/backplane/ent/project"
 	"github.com/backplane/backplane/ent/proxyobject"
+	"github.com/backplane/backplane/ent/registeredservice"
 	"github.com/backplane/backplane/ent/revision"
 	"github.com/backplane/backplane/ent/service"
+	"github.com/backplane/backplane/ent/servicechange"
 	"github.com/backplane/backplane/ent/servicelabel"
 	"github.com/backplane/backplane/ent/servicetag"
 	"github.com/backplane/backplane/ent/serviceversion"
@@ -71,6 +74,8 @@ type Client struct {
 	GatewayLabel *GatewayLabelClient
 	// GatewayObject is the client for interacting with the GatewayObject builders.
 	GatewayObject *GatewayObjectClient
+	// GatewayPage is the client for interacting with the GatewayPage builders.
+	GatewayPage *GatewayPageClient
 	// HealthEntry is the client for interacting with the HealthEntry builders.
 	HealthEntry *HealthEntryClient
 	// Lease is the client for interacting with the Lease builders.
@@ -85,10 +90,14 @@ type Client struct {
 	Project *ProjectClient
 	// ProxyObject is the client for interacting with the ProxyObject builders.
 	ProxyObject *ProxyObjectClient
+	// RegisteredService is the client for interacting with the RegisteredService builders.
+	RegisteredService *RegisteredServiceClient
 	// Revision is the client for interacting with the Revision builders.
 	Revision *RevisionClient
 	// Service is the client for interacting with the Service builders.
 	Service *ServiceClient
+	// ServiceChange is the client for interacting with the ServiceChange builders.
+	ServiceChange *ServiceChangeClient
 	// ServiceLabel is the client for interacting with the ServiceLabel builders.
 	ServiceLabel *ServiceLabelClient
 	// ServiceTag is the client for interacting with the ServiceTag builders.
@@ -123,6 +132,7 @@ func (c *Client) init() {
 	c.Environment = NewEnvironmentClient(c.config)
 	c.GatewayLabel = NewGatewayLabelClient(c.config)
 	c.GatewayObject = NewGatewayObjectClient(c.config)
+	c.GatewayPage = NewGatewayPageClient(c.config)
 	c.HealthEntry = NewHealthEntryClient(c.config)
 	c.Lease = NewLeaseClient(c.config)
 	c.Login = NewLoginClient(c.config)
@@ -130,8 +140,10 @@ func (c *Client) init() {
 	c.Plan = NewPlanClient(c.config)
 	c.Project = NewProjectClient(c.config)
 	c.ProxyObject = NewProxyObjectClient(c.config)
+	c.RegisteredService = NewRegisteredServiceClient(c.config)
 	c.Revision = NewRevisionClient(c.config)
 	c.Service = NewServiceClient(c.config)
+	c.ServiceChange = NewServiceChangeClient(c.config)
 	c.ServiceLabel = NewServiceLabelClient(c.config)
 	c.ServiceTag = NewServiceTagClient(c.config)
 	c.ServiceVersion = NewServiceVersionClient(c.config)
@@ -228,34 +240,37 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 	cfg := c.config
 	cfg.driver = tx
 	return &Tx{
-		ctx:            ctx,
-		config:         cfg,
-		AuditHead:      NewAuditHeadClient(cfg),
-		AuditRecord:    NewAuditRecordClient(cfg),
-		Backup:         NewBackupClient(cfg),
-		Change:         NewChangeClient(cfg),
-		Credential:     NewCredentialClient(cfg),
-		DataKey:        NewDataKeyClient(cfg),
-		Database:       NewDatabaseClient(cfg),
-		Engine:         NewEngineClient(cfg),
-		Environment:    NewEnvironmentClient(cfg),
-		GatewayLabel:   NewGatewayLabelClient(cfg),
-		GatewayObject:  NewGatewayObjectClient(cfg),
-		HealthEntry:    NewHealthEntryClient(cfg),
-		Lease:          NewLeaseClient(cfg),
-		Login:          NewLoginClient(cfg),
-		Operation:      NewOperationClient(cfg),
-		Plan:           NewPlanClient(cfg),
-		Project:        NewProjectClient(cfg),
-		ProxyObject:    NewProxyObjectClient(cfg),
-		Revision:       NewRevisionClient(cfg),
-		Service:        NewServiceClient(cfg),
-		ServiceLabel:   NewServiceLabelClient(cfg),
-		ServiceTag:     NewServiceTagClient(cfg),
-		ServiceVersion: NewServiceVersionClient(cfg),
-		Setting:        NewSettingClient(cfg),
-		Token:          NewTokenClient(cfg),
-		User:           NewUserClient(cfg),
+		ctx:               ctx,
+		config:            cfg,
+		AuditHead:         NewAuditHeadClient(cfg),
+		AuditRecord:       NewAuditRecordClient(cfg),
+		Backup:            NewBackupClient(cfg),
+		Change:            NewChangeClient(cfg),
+		Credential:        NewCredentialClient(cfg),
+		DataKey:           NewDataKeyClient(cfg),
+		Database:          NewDatabaseClient(cfg),
+		Engine:            NewEngineClient(cfg),
+		Environment:       NewEnvironmentClient(cfg),
+		GatewayLabel:      NewGatewayLabelClient(cfg),
+		GatewayObject:     NewGatewayObjectClient(cfg),
+		GatewayPage:       NewGatewayPageClient(cfg),
+		HealthEntry:       NewHealthEntryClient(cfg),
+		Lease:             NewLeaseClient(cfg),
+		Login:             NewLoginClient(cfg),
+		Operation:         NewOperationClient(cfg),
+		Plan:              NewPlanClient(cfg),
+		Project:           NewProjectClient(cfg),
+		ProxyObject:       NewProxyObjectClient(cfg),
+		RegisteredService: NewRegisteredServiceClient(cfg),
+		Revision:          NewRevisionClient(cfg),
+		Service:           NewServiceClient(cfg),
+		ServiceChange:     NewServiceChangeClient(cfg),
+		ServiceLabel:      NewServiceLabelClient(cfg),
+		ServiceTag:        NewServiceTagClient(cfg),
+		ServiceVersion:    NewServiceVersionClient(cfg),
+		Setting:           NewSettingClient(cfg),
+		Token:             NewTokenClient(cfg),
+		User:              NewUserClient(cfg),
 	}, nil
 }
 
@@ -273,34 +288,37 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 	cfg := c.config
 	cfg.driver = &txDriver{tx: tx, drv: c.driver}
 	return &Tx{
-		ctx:            ctx,
-		config:         cfg,
-		AuditHead:      NewAuditHeadClient(cfg),
-		AuditRecord:    NewAuditRecordClient(cfg),
-		Backup:         NewBackupClient(cfg),
-		Change:         NewChangeClient(cfg),
-		Credential:     NewCredentialClient(cfg),
-		DataKey:        NewDataKeyClient(cfg),
-		Database:       NewDatabaseClient(cfg),
-		Engine:         NewEngineClient(cfg),
-		Environment:    NewEnvironmentClient(cfg),
-		GatewayLabel:   NewGatewayLabelClient(cfg),
-		GatewayObject:  NewGatewayObjectClient(cfg),
-		HealthEntry:    NewHealthEntryClient(cfg),
-		Lease:          NewLeaseClient(cfg),
-		Login:          NewLoginClient(cfg),
-		Operation:      NewOperationClient(cfg),
-		Plan:           NewPlanClient(cfg),
-		Project:        NewProjectClient(cfg),
-		ProxyObject:    NewProxyObjectClient(cfg),
-		Revision:       NewRevisionClient(cfg),
-		Service:        NewServiceClient(cfg),
-		ServiceLabel:   NewServiceLabelClient(cfg),
-		ServiceTag:     NewServiceTagClient(cfg),
-		ServiceVersion: NewServiceVersionClient(cfg),
-		Setting:        NewSettingClient(cfg),
-		Token:          NewTokenClient(cfg),
-		User:           NewUserClient(cfg),
+		ctx:               ctx,
+		config:            cfg,
+		AuditHead:         NewAuditHeadClient(cfg),
+		AuditRecord:       NewAuditRecordClient(cfg),
+		Backup:            NewBackupClient(cfg),
+		Change:            NewChangeClient(cfg),
+		Credential:        NewCredentialClient(cfg),
+		DataKey:           NewDataKeyClient(cfg),
+		Database:          NewDatabaseClient(cfg),
+		Engine:            NewEngineClient(cfg),
+		Environment:       NewEnvironmentClient(cfg),
+		GatewayLabel:      NewGatewayLabelClient(cfg),
+		GatewayObject:     NewGatewayObjectClient(cfg),
+		GatewayPage:       NewGatewayPageClient(cfg),
+		HealthEntry:       NewHealthEntryClient(cfg),
+		Lease:             NewLeaseClient(cfg),
+		Login:             NewLoginClient(cfg),
+		Operation:         NewOperationClient(cfg),
+		Plan:              NewPlanClient(cfg),
+		Project:           NewProjectClient(cfg),
+		ProxyObject:       NewProxyObjectClient(cfg),
+		RegisteredService: NewRegisteredServiceClient(cfg),
+		Revision:          NewRevisionClient(cfg),
+		Service:           NewServiceClient(cfg),
+		ServiceChange:     NewServiceChangeClient(cfg),
+		ServiceLabel:      NewServiceLabelClient(cfg),
+		ServiceTag:        NewServiceTagClient(cfg),
+		ServiceVersion:    NewServiceVersionClient(cfg),
+		Setting:           NewSettingClient(cfg),
+		Token:             NewTokenClient(cfg),
+		User:              NewUserClient(cfg),
 	}, nil
 }
 
@@ -332,9 +350,9 @@ func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
 		c.AuditHead, c.AuditRecord, c.Backup, c.Change, c.Credential, c.DataKey,
 		c.Database, c.Engine, c.Environment, c.GatewayLabel, c.GatewayObject,
-		c.HealthEntry, c.Lease, c.Login, c.Operation, c.Plan, c.Project, c.ProxyObject,
-		c.Revision, c.Service, c.ServiceLabel, c.ServiceTag, c.ServiceVersion,
-		c.Setting, c.Token, c.User,
+		c.GatewayPage, c.HealthEntry, c.Lease, c.Login, c.Operation, c.Plan, c.Project,
+		c.ProxyObject, c.RegisteredService, c.Revision, c.Service, c.ServiceChange,
+		c.ServiceLabel, c.ServiceTag, c.ServiceVersion, c.Setting, c.Token, c.User,
 	} {
 		n.Use(hooks...)
 	}
@@ -346,9 +364,9 @@ func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
 		c.AuditHead, c.AuditRecord, c.Backup, c.Change, c.Credential, c.DataKey,
 		c.Database, c.Engine, c.Environment, c.GatewayLabel, c.GatewayObject,
-		c.HealthEntry, c.Lease, c.Login, c.Operation, c.Plan, c.Project, c.ProxyObject,
-		c.Revision, c.Service, c.ServiceLabel, c.ServiceTag, c.ServiceVersion,
-		c.Setting, c.Token, c.User,
+		c.GatewayPage, c.HealthEntry, c.Lease, c.Login, c.Operation, c.Plan, c.Project,
+		c.ProxyObject, c.RegisteredService, c.Revision, c.Service, c.ServiceChange,
+		c.ServiceLabel, c.ServiceTag, c.ServiceVersion, c.Setting, c.Token, c.User,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -379,6 +397,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.GatewayLabel.mutate(ctx, m)
 	case *GatewayObjectMutation:
 		return c.GatewayObject.mutate(ctx, m)
+	case *GatewayPageMutation:
+		return c.GatewayPage.mutate(ctx, m)
 	case *HealthEntryMutation:
 		return c.HealthEntry.mutate(ctx, m)
 	case *LeaseMutation:
@@ -393,10 +413,14 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Project.mutate(ctx, m)
 	case *ProxyObjectMutation:
 		return c.ProxyObject.mutate(ctx, m)
+	case *RegisteredServiceMutation:
+		return c.RegisteredService.mutate(ctx, m)
 	case *RevisionMutation:
 		return c.Revision.mutate(ctx, m)
 	case *ServiceMutation:
 		return c.Service.mutate(ctx, m)
+	case *ServiceChangeMutation:
+		return c.ServiceChange.mutate(ctx, m)
 	case *ServiceLabelMutation:
 		return c.ServiceLabel.mutate(ctx, m)
 	case *ServiceTagMutation:
@@ -2037,6 +2061,139 @@ func (c *GatewayObjectClient) mutate(ctx context.Context, m *GatewayObjectMutati
 	}
 }
 
+// GatewayPageClient is a client for the GatewayPage schema.
+type GatewayPageClient struct {
+	config
+}
+
+// NewGatewayPageClient returns a client for the GatewayPage from the given config.
+func NewGatewayPageClient(c config) *GatewayPageClient {
+	return &GatewayPageClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `gatewaypage.Hooks(f(g(h())))`.
+func (c *GatewayPageClient) Use(hooks ...Hook) {
+	c.hooks.GatewayPage = append(c.hooks.GatewayPage, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `gatewaypage.Intercept(f(g(h())))`.
+func (c *GatewayPageClient) Intercept(interceptors ...Interceptor) {
+	c.inters.GatewayPage = append(c.inters.GatewayPage, interceptors...)
+}
+
+// Create returns a builder for creating a GatewayPage entity.
+func (c *GatewayPageClient) Create() *GatewayPageCreate {
+	mutation := newGatewayPageMutation(c.config, OpCreate)
+	return &GatewayPageCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of GatewayPage entities.
+func (c *GatewayPageClient) CreateBulk(builders ...*GatewayPageCreate) *GatewayPageCreateBulk {
+	return &GatewayPageCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *GatewayPageClient) MapCreateBulk(slice any, setFunc func(*GatewayPageCreate, int)) *GatewayPageCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &GatewayPageCreateBulk{err: fmt.Errorf("calling to GatewayPageClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*GatewayPageCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &GatewayPageCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for GatewayPage.
+func (c *GatewayPageClient) Update() *GatewayPageUpdate {
+	mutation := newGatewayPageMutation(c.config, OpUpdate)
+	return &GatewayPageUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *GatewayPageClient) UpdateOne(_m *GatewayPage) *GatewayPageUpdateOne {
+	mutation := newGatewayPageMutation(c.config, OpUpdateOne, withGatewayPage(_m))
+	return &GatewayPageUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *GatewayPageClient) UpdateOneID(id int) *GatewayPageUpdateOne {
+	mutation := newGatewayPageMutation(c.config, OpUpdateOne, withGatewayPageID(id))
+	return &GatewayPageUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for GatewayPage.
+func (c *GatewayPageClient) Delete() *GatewayPageDelete {
+	mutation := newGatewayPageMutation(c.config, OpDelete)
+	return &GatewayPageDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *GatewayPageClient) DeleteOne(_m *GatewayPage) *GatewayPageDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *GatewayPageClient) DeleteOneID(id int) *GatewayPageDeleteOne {
+	builder := c.Delete().Where(gatewaypage.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &GatewayPageDeleteOne{builder}
+}
+
+// Query returns a query builder for GatewayPage.
+func (c *GatewayPageClient) Query() *GatewayPageQuery {
+	return &GatewayPageQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeGatewayPage},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a GatewayPage entity by its id.
+func (c *GatewayPageClient) Get(ctx context.Context, id int) (*GatewayPage, error) {
+	return c.Query().Where(gatewaypage.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *GatewayPageClient) GetX(ctx context.Context, id int) *GatewayPage {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *GatewayPageClient) Hooks() []Hook {
+	return c.hooks.GatewayPage
+}
+
+// Interceptors returns the client interceptors.
+func (c *GatewayPageClient) Interceptors() []Interceptor {
+	return c.inters.GatewayPage
+}
+
+func (c *GatewayPageClient) mutate(ctx context.Context, m *GatewayPageMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&GatewayPageCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&GatewayPageUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&GatewayPageUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&GatewayPageDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown GatewayPage mutation op: %q", m.Op())
+	}
+}
+
 // HealthEntryClient is a client for the HealthEntry schema.
 type HealthEntryClient struct {
 	config
@@ -3096,6 +3253,139 @@ func (c *ProxyObjectClient) mutate(ctx context.Context, m *ProxyObjectMutation) 
 	}
 }
 
+// RegisteredServiceClient is a client for the RegisteredService schema.
+type RegisteredServiceClient struct {
+	config
+}
+
+// NewRegisteredServiceClient returns a client for the RegisteredService from the given config.
+func NewRegisteredServiceClient(c config) *RegisteredServiceClient {
+	return &RegisteredServiceClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `registeredservice.Hooks(f(g(h())))`.
+func (c *RegisteredServiceClient) Use(hooks ...Hook) {
+	c.hooks.RegisteredService = append(c.hooks.RegisteredService, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `registeredservice.Intercept(f(g(h())))`.
+func (c *RegisteredServiceClient) Intercept(interceptors ...Interceptor) {
+	c.inters.RegisteredService = append(c.inters.RegisteredService, interceptors...)
+}
+
+// Create returns a builder for creating a RegisteredService entity.
+func (c *RegisteredServiceClient) Create() *RegisteredServiceCreate {
+	mutation := newRegisteredServiceMutation(c.config, OpCreate)
+	return &RegisteredServiceCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of RegisteredService entities.
+func (c *RegisteredServiceClient) CreateBulk(builders ...*RegisteredServiceCreate) *RegisteredServiceCreateBulk {
+	return &RegisteredServiceCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *RegisteredServiceClient) MapCreateBulk(slice any, setFunc func(*RegisteredServiceCreate, int)) *RegisteredServiceCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &RegisteredServiceCreateBulk{err: fmt.Errorf("calling to RegisteredServiceClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*RegisteredServiceCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &RegisteredServiceCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for RegisteredService.
+func (c *RegisteredServiceClient) Update() *RegisteredServiceUpdate {
+	mutation := newRegisteredServiceMutation(c.config, OpUpdate)
+	return &RegisteredServiceUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *RegisteredServiceClient) UpdateOne(_m *RegisteredService) *RegisteredServiceUpdateOne {
+	mutation := newRegisteredServiceMutation(c.config, OpUpdateOne, withRegisteredService(_m))
+	return &RegisteredServiceUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *RegisteredServiceClient) UpdateOneID(id int64) *RegisteredServiceUpdateOne {
+	mutation := newRegisteredServiceMutation(c.config, OpUpdateOne, withRegisteredServiceID(id))
+	return &RegisteredServiceUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for RegisteredService.
+func (c *RegisteredServiceClient) Delete() *RegisteredServiceDelete {
+	mutation := newRegisteredServiceMutation(c.config, OpDelete)
+	return &RegisteredServiceDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *RegisteredServiceClient) DeleteOne(_m *RegisteredService) *RegisteredServiceDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *RegisteredServiceClient) DeleteOneID(id int64) *RegisteredServiceDeleteOne {
+	builder := c.Delete().Where(registeredservice.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &RegisteredServiceDeleteOne{builder}
+}
+
+// Query returns a query builder for RegisteredService.
+func (c *RegisteredServiceClient) Query() *RegisteredServiceQuery {
+	return &RegisteredServiceQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeRegisteredService},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a RegisteredService entity by its id.
+func (c *RegisteredServiceClient) Get(ctx context.Context, id int64) (*RegisteredService, error) {
+	return c.Query().Where(registeredservice.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *RegisteredServiceClient) GetX(ctx context.Context, id int64) *RegisteredService {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *RegisteredServiceClient) Hooks() []Hook {
+	return c.hooks.RegisteredService
+}
+
+// Interceptors returns the client interceptors.
+func (c *RegisteredServiceClient) Interceptors() []Interceptor {
+	return c.inters.RegisteredService
+}
+
+func (c *RegisteredServiceClient) mutate(ctx context.Context, m *RegisteredServiceMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&RegisteredServiceCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&RegisteredServiceUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&RegisteredServiceUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&RegisteredServiceDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown RegisteredService mutation op: %q", m.Op())
+	}
+}
+
 // RevisionClient is a client for the Revision schema.
 type RevisionClient struct {
 	config
@@ -3471,6 +3761,139 @@ func (c *ServiceClient) mutate(ctx context.Context, m *ServiceMutation) (Value, 
 		return (&ServiceDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown Service mutation op: %q", m.Op())
+	}
+}
+
+// ServiceChangeClient is a client for the ServiceChange schema.
+type ServiceChangeClient struct {
+	config
+}
+
+// NewServiceChangeClient returns a client for the ServiceChange from the given config.
+func NewServiceChangeClient(c config) *ServiceChangeClient {
+	return &ServiceChangeClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `servicechange.Hooks(f(g(h())))`.
+func (c *ServiceChangeClient) Use(hooks ...Hook) {
+	c.hooks.ServiceChange = append(c.hooks.ServiceChange, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `servicechange.Intercept(f(g(h())))`.
+func (c *ServiceChangeClient) Intercept(interceptors ...Interceptor) {
+	c.inters.ServiceChange = append(c.inters.ServiceChange, interceptors...)
+}
+
+// Create returns a builder for creating a ServiceChange entity.
+func (c *ServiceChangeClient) Create() *ServiceChangeCreate {
+	mutation := newServiceChangeMutation(c.config, OpCreate)
+	return &ServiceChangeCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of ServiceChange entities.
+func (c *ServiceChangeClient) CreateBulk(builders ...*ServiceChangeCreate) *ServiceChangeCreateBulk {
+	return &ServiceChangeCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *ServiceChangeClient) MapCreateBulk(slice any, setFunc func(*ServiceChangeCreate, int)) *ServiceChangeCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &ServiceChangeCreateBulk{err: fmt.Errorf("calling to ServiceChangeClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*ServiceChangeCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &ServiceChangeCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for ServiceChange.
+func (c *ServiceChangeClient) Update() *ServiceChangeUpdate {
+	mutation := newServiceChangeMutation(c.config, OpUpdate)
+	return &ServiceChangeUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *ServiceChangeClient) UpdateOne(_m *ServiceChange) *ServiceChangeUpdateOne {
+	mutation := newServiceChangeMutation(c.config, OpUpdateOne, withServiceChange(_m))
+	return &ServiceChangeUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *ServiceChangeClient) UpdateOneID(id int64) *ServiceChangeUpdateOne {
+	mutation := newServiceChangeMutation(c.config, OpUpdateOne, withServiceChangeID(id))
+	return &ServiceChangeUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for ServiceChange.
+func (c *ServiceChangeClient) Delete() *ServiceChangeDelete {
+	mutation := newServiceChangeMutation(c.config, OpDelete)
+	return &ServiceChangeDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *ServiceChangeClient) DeleteOne(_m *ServiceChange) *ServiceChangeDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *ServiceChangeClient) DeleteOneID(id int64) *ServiceChangeDeleteOne {
+	builder := c.Delete().Where(servicechange.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &ServiceChangeDeleteOne{builder}
+}
+
+// Query returns a query builder for ServiceChange.
+func (c *ServiceChangeClient) Query() *ServiceChangeQuery {
+	return &ServiceChangeQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeServiceChange},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a ServiceChange entity by its id.
+func (c *ServiceChangeClient) Get(ctx context.Context, id int64) (*ServiceChange, error) {
+	return c.Query().Where(servicechange.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *ServiceChangeClient) GetX(ctx context.Context, id int64) *ServiceChange {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *ServiceChangeClient) Hooks() []Hook {
+	return c.hooks.ServiceChange
+}
+
+// Interceptors returns the client interceptors.
+func (c *ServiceChangeClient) Interceptors() []Interceptor {
+	return c.inters.ServiceChange
+}
+
+func (c *ServiceChangeClient) mutate(ctx context.Context, m *ServiceChangeMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&ServiceChangeCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&ServiceChangeUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&ServiceChangeUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&ServiceChangeDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown ServiceChange mutation op: %q", m.Op())
 	}
 }
 
@@ -4324,14 +4747,16 @@ func (c *UserClient) mutate(ctx context.Context, m *UserMutation) (Value, error)
 type (
 	hooks struct {
 		AuditHead, AuditRecord, Backup, Change, Credential, DataKey, Database, Engine,
-		Environment, GatewayLabel, GatewayObject, HealthEntry, Lease, Login, Operation,
-		Plan, Project, ProxyObject, Revision, Service, ServiceLabel, ServiceTag,
-		ServiceVersion, Setting, Token, User []ent.Hook
+		Environment, GatewayLabel, GatewayObject, GatewayPage, HealthEntry, Lease,
+		Login, Operation, Plan, Project, ProxyObject, RegisteredService, Revision,
+		Service, ServiceChange, ServiceLabel, ServiceTag, ServiceVersion, Setting,
+		Token, User []ent.Hook
 	}
 	inters struct {
 		AuditHead, AuditRecord, Backup, Change, Credential, DataKey, Database, Engine,
-		Environment, GatewayLabel, GatewayObject, HealthEntry, Lease, Login, Operation,
-		Plan, Project, ProxyObject, Revision, Service, ServiceLabel, ServiceTag,
-		ServiceVersion, Setting, Token, User []ent.Interceptor
+		Environment, GatewayLabel, GatewayObject, GatewayPage, HealthEntry, Lease,
+		Login, Operation, Plan, Project, ProxyObject, RegisteredService, Revision,
+		Service, ServiceChange, ServiceLabel, ServiceTag, ServiceVersion, Setting,
+		Token, User []ent.Interceptor
 	}
 )

@@ -23,6 +23,7 @@ import (
 	"github.com/backplane/backplane/ent/environment"
 	"github.com/backplane/backplane/ent/gatewaylabel"
 	"github.com/backplane/backplane/ent/gatewayobject"
+	"github.com/backplane/backplane/ent/gatewaypage"
 	"github.com/backplane/backplane/ent/healthentry"
 	"github.com/backplane/backplane/ent/lease"
 	"github.com/backplane/backplane/ent/login"
@@ -30,8 +31,10 @@ import (
 	"github.com/backplane/backplane/ent/plan"
 	"github.com/backplane/backplane/ent/project"
 	"github.com/backplane/backplane/ent/proxyobject"
+	"github.com/backplane/backplane/ent/registeredservice"
 	"github.com/backplane/backplane/ent/revision"
 	"github.com/backplane/backplane/ent/service"
+	"github.com/backplane/backplane/ent/servicechange"
 	"github.com/backplane/backplane/ent/servicelabel"
 	"github.com/backplane/backplane/ent/servicetag"
 	"github.com/backplane/backplane/ent/serviceversion"
@@ -98,32 +101,35 @@ var (
 func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
-			audithead.Table:      audithead.ValidColumn,
-			auditrecord.Table:    auditrecord.ValidColumn,
-			backup.Table:         backup.ValidColumn,
-			change.Table:         change.ValidColumn,
-			credential.Table:     credential.ValidColumn,
-			datakey.Table:        datakey.ValidColumn,
-			database.Table:       database.ValidColumn,
-			engine.Table:         engine.ValidColumn,
-			environment.Table:    environment.ValidColumn,
-			gatewaylabel.Table:   gatewaylabel.ValidColumn,
-			gatewayobject.Table:  gatewayobject.ValidColumn,
-			healthentry.Table:    healthentry.ValidColumn,
-			lease.Table:          lease.ValidColumn,
-			login.Table:          login.ValidColumn,
-			operation.Table:      operation.ValidColumn,
-			plan.Table:           plan.ValidColumn,
-			project.Table:        project.ValidColumn,
-			proxyobject.Table:    proxyobject.ValidColumn,
-			revision.Table:       revision.ValidColumn,
-			service.Table:        service.ValidColumn,
-			servicelabel.Table:   servicelabel.ValidColumn,
-			servicetag.Table:     servicetag.ValidColumn,
-			serviceversion.Table: serviceversion.ValidColumn,
-			setting.Table:        setting.ValidColumn,
-			token.Table:          token.ValidColumn,
-			user.Table:           user.ValidColumn,
+			audithead.Table:         audithead.ValidColumn,
+			auditrecord.Table:       auditrecord.ValidColumn,
+			backup.Table:            backup.ValidColumn,
+			change.Table:            change.ValidColumn,
+			credential.Table:        credential.ValidColumn,
+			datakey.Table:           datakey.ValidColumn,
+			database.Table:          database.ValidColumn,
+			engine.Table:            engine.ValidColumn,
+			environment.Table:       environment.ValidColumn,
+			gatewaylabel.Table:      gatewaylabel.ValidColumn,
+			gatewayobject.Table:     gatewayobject.ValidColumn,
+			gatewaypage.Table:       gatewaypage.ValidColumn,
+			healthentry.Table:       healthentry.ValidColumn,
+			lease.Table:             lease.ValidColumn,
+			login.Table:             login.ValidColumn,
+			operation.Table:         operation.ValidColumn,
+			plan.Table:              plan.ValidColumn,
+			project.Table:           project.ValidColumn,
+			proxyobject.Table:       proxyobject.ValidColumn,
+			registeredservice.Table: registeredservice.ValidColumn,
+			revision.Table:          revision.ValidColumn,
+			service.Table:           service.ValidColumn,
+			servicechange.Table:     servicechange.ValidColumn,
+			servicelabel.Table:      servicelabel.ValidColumn,
+			servicetag.Table:        servicetag.ValidColumn,
+			serviceversion.Table:    serviceversion.ValidColumn,
+			setting.Table:           setting.ValidColumn,
+			token.Table:             token.ValidColumn,
+			user.Table:              user.ValidColumn,
 		})
 	})
 	return columnCheck(t, c)

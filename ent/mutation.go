@@ -21,6 +21,7 @@ import (
 	"github.com/backplane/backplane/ent/environment"
 	"github.com/backplane/backplane/ent/gatewaylabel"
 	"github.com/backplane/backplane/ent/gatewayobject"
+	"github.com/backplane/backplane/ent/gatewaypage"
 	"github.com/backplane/backplane/ent/healthentry"
 	"github.com/backplane/backplane/ent/lease"
 	"github.com/backplane/backplane/ent/login"
@@ -29,9 +30,11 @@ import (
 	"github.com/backplane/backplane/ent/predicate"
 	"github.com/backplane/backplane/ent/project"
 	"github.com/backplane/backplane/ent/proxyobject"
+	"github.com/backplane/backplane/ent/registeredservice"
 	"github.com/backplane/backplane/ent/revision"
 	"github.com/backplane/backplane/ent/schema"
 	"github.com/backplane/backplane/ent/service"
+	"github.com/backplane/backplane/ent/servicechange"
 	"github.com/backplane/backplane/ent/servicelabel"
 	"github.com/backplane/backplane/ent/servicetag"
 	"github.com/backplane/backplane/ent/serviceversion"
@@ -50,32 +53,35 @@ const (
 	OpUpdateOne = ent.OpUpdateOne
 
 	// Node types.
-	TypeAuditHead      = "AuditHead"
-	TypeAuditRecord    = "AuditRecord"
-	TypeBackup         = "Backup"
-	TypeChange         = "Change"
-	TypeCredential     = "Credential"
-	TypeDataKey        = "DataKey"
-	TypeDatabase       = "Database"
-	TypeEngine         = "Engine"
-	TypeEnvironment    = "Environment"
-	TypeGatewayLabel   = "GatewayLabel"
-	TypeGatewayObject  = "GatewayObject"
-	TypeHealthEntry    = "HealthEntry"
-	TypeLease          = "Lease"
-	TypeLogin          = "Login"
-	TypeOperation      = "Operation"
-	TypePlan           = "Plan"
-	TypeProject        = "Project"
-	TypeProxyObject    = "ProxyObject"
-	TypeRevision       = "Revision"
-	TypeService        = "Service"
-	TypeServiceLabel   = "ServiceLabel"
-	TypeServiceTag     = "ServiceTag"
-	TypeServiceVersion = "ServiceVersion"
-	TypeSetting        = "Setting"
-	TypeToken          = "Token"
-	TypeUser           = "User"
+	TypeAuditHead         = "AuditHead"
+	TypeAuditRecord       = "AuditRecord"
+	TypeBackup            = "Backup"
+	TypeChange            = "Change"
+	TypeCredential        = "Credential"
+	TypeDataKey           = "DataKey"
+	TypeDatabase          = "Database"
+	TypeEngine            = "Engine"
+	TypeEnvironment       = "Environment"
+	TypeGatewayLabel      = "GatewayLabel"
+	TypeGatewayObject     = "GatewayObject"
+	TypeGatewayPage       = "GatewayPage"
+	TypeHealthEntry       = "HealthEntry"
+	TypeLease             = "Lease"
+	TypeLogin             = "Login"
+	TypeOperation         = "Operation"
+	TypePlan              = "Plan"
+	TypeProject           = "Project"
+	TypeProxyObject       = "ProxyObject"
+	TypeRegisteredService = "RegisteredService"
+	TypeRevision          = "Revision"
+	TypeService           = "Service"
+	TypeServiceChange     = "ServiceChange"
+	TypeServiceLabel      = "ServiceLabel"
+	TypeServiceTag        = "ServiceTag"
+	TypeServiceVersion    = "ServiceVersion"
+	TypeSetting           = "Setting"
+	TypeToken             = "Token"
+	TypeUser              = "User"
 )
 
 // AuditHeadMutation represents an operation that mutates the AuditHead nodes in the graph.
@@ -10640,6 +10646,494 @@ func (m *GatewayObjectMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown GatewayObject edge %s", name)
 }
 
+// GatewayPageMutation represents an operation that mutates the GatewayPage nodes in the graph.
+type GatewayPageMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *int
+	_path         *string
+	content_type  *string
+	body          *[]byte
+	etag          *string
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*GatewayPage, error)
+	predicates    []predicate.GatewayPage
+}
+
+var _ ent.Mutation = (*GatewayPageMutation)(nil)
+
+// gatewaypageOption allows management of the mutation configuration using functional options.
+type gatewaypageOption func(*GatewayPageMutation)
+
+// newGatewayPageMutation creates new mutation for the GatewayPage entity.
+func newGatewayPageMutation(c config, op Op, opts ...gatewaypageOption) *GatewayPageMutation {
+	m := &GatewayPageMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeGatewayPage,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withGatewayPageID sets the ID field of the mutation.
+func withGatewayPageID(id int) gatewaypageOption {
+	return func(m *GatewayPageMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *GatewayPage
+		)
+		m.oldValue = func(ctx context.Context) (*GatewayPage, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().GatewayPage.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withGatewayPage sets the old GatewayPage of the mutation.
+func withGatewayPage(node *GatewayPage) gatewaypageOption {
+	return func(m *GatewayPageMutation) {
+		m.oldValue = func(context.Context) (*GatewayPage, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m GatewayPageMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m GatewayPageMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *GatewayPageMutation) ID() (id int, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *GatewayPageMutation) IDs(ctx context.Context) ([]int, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().GatewayPage.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetPath sets the "path" field.
+func (m *GatewayPageMutation) SetPath(s string) {
+	m._path = &s
+}
+
+// Path returns the value of the "path" field in the mutation.
+func (m *GatewayPageMutation) Path() (r string, exists bool) {
+	v := m._path
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPath returns the old "path" field's value of the GatewayPage entity.
+// If the GatewayPage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayPageMutation) OldPath(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPath is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPath requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPath: %w", err)
+	}
+	return oldValue.Path, nil
+}
+
+// ResetPath resets all changes to the "path" field.
+func (m *GatewayPageMutation) ResetPath() {
+	m._path = nil
+}
+
+// SetContentType sets the "content_type" field.
+func (m *GatewayPageMutation) SetContentType(s string) {
+	m.content_type = &s
+}
+
+// ContentType returns the value of the "content_type" field in the mutation.
+func (m *GatewayPageMutation) ContentType() (r string, exists bool) {
+	v := m.content_type
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContentType returns the old "content_type" field's value of the GatewayPage entity.
+// If the GatewayPage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayPageMutation) OldContentType(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContentType is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContentType requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContentType: %w", err)
+	}
+	return oldValue.ContentType, nil
+}
+
+// ResetContentType resets all changes to the "content_type" field.
+func (m *GatewayPageMutation) ResetContentType() {
+	m.content_type = nil
+}
+
+// SetBody sets the "body" field.
+func (m *GatewayPageMutation) SetBody(b []byte) {
+	m.body = &b
+}
+
+// Body returns the value of the "body" field in the mutation.
+func (m *GatewayPageMutation) Body() (r []byte, exists bool) {
+	v := m.body
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldBody returns the old "body" field's value of the GatewayPage entity.
+// If the GatewayPage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayPageMutation) OldBody(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldBody is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldBody requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldBody: %w", err)
+	}
+	return oldValue.Body, nil
+}
+
+// ResetBody resets all changes to the "body" field.
+func (m *GatewayPageMutation) ResetBody() {
+	m.body = nil
+}
+
+// SetEtag sets the "etag" field.
+func (m *GatewayPageMutation) SetEtag(s string) {
+	m.etag = &s
+}
+
+// Etag returns the value of the "etag" field in the mutation.
+func (m *GatewayPageMutation) Etag() (r string, exists bool) {
+	v := m.etag
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEtag returns the old "etag" field's value of the GatewayPage entity.
+// If the GatewayPage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayPageMutation) OldEtag(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEtag is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEtag requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEtag: %w", err)
+	}
+	return oldValue.Etag, nil
+}
+
+// ResetEtag resets all changes to the "etag" field.
+func (m *GatewayPageMutation) ResetEtag() {
+	m.etag = nil
+}
+
+// Where appends a list predicates to the GatewayPageMutation builder.
+func (m *GatewayPageMutation) Where(ps ...predicate.GatewayPage) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the GatewayPageMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *GatewayPageMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.GatewayPage, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *GatewayPageMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *GatewayPageMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (GatewayPage).
+func (m *GatewayPageMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *GatewayPageMutation) Fields() []string {
+	fields := make([]string, 0, 4)
+	if m._path != nil {
+		fields = append(fields, gatewaypage.FieldPath)
+	}
+	if m.content_type != nil {
+		fields = append(fields, gatewaypage.FieldContentType)
+	}
+	if m.body != nil {
+		fields = append(fields, gatewaypage.FieldBody)
+	}
+	if m.etag != nil {
+		fields = append(fields, gatewaypage.FieldEtag)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *GatewayPageMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case gatewaypage.FieldPath:
+		return m.Path()
+	case gatewaypage.FieldContentType:
+		return m.ContentType()
+	case gatewaypage.FieldBody:
+		return m.Body()
+	case gatewaypage.FieldEtag:
+		return m.Etag()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *GatewayPageMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case gatewaypage.FieldPath:
+		return m.OldPath(ctx)
+	case gatewaypage.FieldContentType:
+		return m.OldContentType(ctx)
+	case gatewaypage.FieldBody:
+		return m.OldBody(ctx)
+	case gatewaypage.FieldEtag:
+		return m.OldEtag(ctx)
+	}
+	return nil, fmt.Errorf("unknown GatewayPage field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *GatewayPageMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case gatewaypage.FieldPath:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPath(v)
+		return nil
+	case gatewaypage.FieldContentType:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContentType(v)
+		return nil
+	case gatewaypage.FieldBody:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetBody(v)
+		return nil
+	case gatewaypage.FieldEtag:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEtag(v)
+		return nil
+	}
+	return fmt.Errorf("unknown GatewayPage field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *GatewayPageMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *GatewayPageMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *GatewayPageMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown GatewayPage numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *GatewayPageMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *GatewayPageMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *GatewayPageMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown GatewayPage nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *GatewayPageMutation) ResetField(name string) error {
+	switch name {
+	case gatewaypage.FieldPath:
+		m.ResetPath()
+		return nil
+	case gatewaypage.FieldContentType:
+		m.ResetContentType()
+		return nil
+	case gatewaypage.FieldBody:
+		m.ResetBody()
+		return nil
+	case gatewaypage.FieldEtag:
+		m.ResetEtag()
+		return nil
+	}
+	return fmt.Errorf("unknown GatewayPage field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *GatewayPageMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *GatewayPageMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *GatewayPageMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *GatewayPageMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *GatewayPageMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *GatewayPageMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *GatewayPageMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown GatewayPage unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *GatewayPageMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown GatewayPage edge %s", name)
+}
+
 // HealthEntryMutation represents an operation that mutates the HealthEntry nodes in the graph.
 type HealthEntryMutation struct {
 	config
@@ -17489,6 +17983,1457 @@ func (m *ProxyObjectMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown ProxyObject edge %s", name)
 }
 
+// RegisteredServiceMutation represents an operation that mutates the RegisteredService nodes in the graph.
+type RegisteredServiceMutation struct {
+	config
+	op                 Op
+	typ                string
+	id                 *int64
+	name               *string
+	domain             *string
+	port               *int32
+	addport            *int32
+	document_path      *string
+	auth               *string
+	validate_requests  *bool
+	validate_responses *bool
+	status_code        *int32
+	addstatus_code     *int32
+	error              *string
+	faults             *[]string
+	appendfaults       []string
+	operations         *[]schema.RegisteredOperation
+	appendoperations   []schema.RegisteredOperation
+	document           *[]byte
+	document_hash      *string
+	registered_at      *int64
+	addregistered_at   *int64
+	checked_at         *int64
+	addchecked_at      *int64
+	fetched_at         *int64
+	addfetched_at      *int64
+	deleted_at         *int64
+	adddeleted_at      *int64
+	clearedFields      map[string]struct{}
+	done               bool
+	oldValue           func(context.Context) (*RegisteredService, error)
+	predicates         []predicate.RegisteredService
+}
+
+var _ ent.Mutation = (*RegisteredServiceMutation)(nil)
+
+// registeredserviceOption allows management of the mutation configuration using functional options.
+type registeredserviceOption func(*RegisteredServiceMutation)
+
+// newRegisteredServiceMutation creates new mutation for the RegisteredService entity.
+func newRegisteredServiceMutation(c config, op Op, opts ...registeredserviceOption) *RegisteredServiceMutation {
+	m := &RegisteredServiceMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeRegisteredService,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withRegisteredServiceID sets the ID field of the mutation.
+func withRegisteredServiceID(id int64) registeredserviceOption {
+	return func(m *RegisteredServiceMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *RegisteredService
+		)
+		m.oldValue = func(ctx context.Context) (*RegisteredService, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().RegisteredService.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withRegisteredService sets the old RegisteredService of the mutation.
+func withRegisteredService(node *RegisteredService) registeredserviceOption {
+	return func(m *RegisteredServiceMutation) {
+		m.oldValue = func(context.Context) (*RegisteredService, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m RegisteredServiceMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m RegisteredServiceMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of RegisteredService entities.
+func (m *RegisteredServiceMutation) SetID(id int64) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *RegisteredServiceMutation) ID() (id int64, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *RegisteredServiceMutation) IDs(ctx context.Context) ([]int64, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int64{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().RegisteredService.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetName sets the "name" field.
+func (m *RegisteredServiceMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *RegisteredServiceMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the RegisteredService entity.
+// If the RegisteredService object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegisteredServiceMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *RegisteredServiceMutation) ResetName() {
+	m.name = nil
+}
+
+// SetDomain sets the "domain" field.
+func (m *RegisteredServiceMutation) SetDomain(s string) {
+	m.domain = &s
+}
+
+// Domain returns the value of the "domain" field in the mutation.
+func (m *RegisteredServiceMutation) Domain() (r string, exists bool) {
+	v := m.domain
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDomain returns the old "domain" field's value of the RegisteredService entity.
+// If the RegisteredService object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegisteredServiceMutation) OldDomain(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDomain is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDomain requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDomain: %w", err)
+	}
+	return oldValue.Domain, nil
+}
+
+// ResetDomain resets all changes to the "domain" field.
+func (m *RegisteredServiceMutation) ResetDomain() {
+	m.domain = nil
+}
+
+// SetPort sets the "port" field.
+func (m *RegisteredServiceMutation) SetPort(i int32) {
+	m.port = &i
+	m.addport = nil
+}
+
+// Port returns the value of the "port" field in the mutation.
+func (m *RegisteredServiceMutation) Port() (r int32, exists bool) {
+	v := m.port
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPort returns the old "port" field's value of the RegisteredService entity.
+// If the RegisteredService object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegisteredServiceMutation) OldPort(ctx context.Context) (v int32, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPort is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPort requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPort: %w", err)
+	}
+	return oldValue.Port, nil
+}
+
+// AddPort adds i to the "port" field.
+func (m *RegisteredServiceMutation) AddPort(i int32) {
+	if m.addport != nil {
+		*m.addport += i
+	} else {
+		m.addport = &i
+	}
+}
+
+// AddedPort returns the value that was added to the "port" field in this mutation.
+func (m *RegisteredServiceMutation) AddedPort() (r int32, exists bool) {
+	v := m.addport
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetPort resets all changes to the "port" field.
+func (m *RegisteredServiceMutation) ResetPort() {
+	m.port = nil
+	m.addport = nil
+}
+
+// SetDocumentPath sets the "document_path" field.
+func (m *RegisteredServiceMutation) SetDocumentPath(s string) {
+	m.document_path = &s
+}
+
+// DocumentPath returns the value of the "document_path" field in the mutation.
+func (m *RegisteredServiceMutation) DocumentPath() (r string, exists bool) {
+	v := m.document_path
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDocumentPath returns the old "document_path" field's value of the RegisteredService entity.
+// If the RegisteredService object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegisteredServiceMutation) OldDocumentPath(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDocumentPath is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDocumentPath requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDocumentPath: %w", err)
+	}
+	return oldValue.DocumentPath, nil
+}
+
+// ResetDocumentPath resets all changes to the "document_path" field.
+func (m *RegisteredServiceMutation) ResetDocumentPath() {
+	m.document_path = nil
+}
+
+// SetAuth sets the "auth" field.
+func (m *RegisteredServiceMutation) SetAuth(s string) {
+	m.auth = &s
+}
+
+// Auth returns the value of the "auth" field in the mutation.
+func (m *RegisteredServiceMutation) Auth() (r string, exists bool) {
+	v := m.auth
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAuth returns the old "auth" field's value of the RegisteredService entity.
+// If the RegisteredService object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegisteredServiceMutation) OldAuth(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAuth is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAuth requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAuth: %w", err)
+	}
+	return oldValue.Auth, nil
+}
+
+// ResetAuth resets all changes to the "auth" field.
+func (m *RegisteredServiceMutation) ResetAuth() {
+	m.auth = nil
+}
+
+// SetValidateRequests sets the "validate_requests" field.
+func (m *RegisteredServiceMutation) SetValidateRequests(b bool) {
+	m.validate_requests = &b
+}
+
+// ValidateRequests returns the value of the "validate_requests" field in the mutation.
+func (m *RegisteredServiceMutation) ValidateRequests() (r bool, exists bool) {
+	v := m.validate_requests
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldValidateRequests returns the old "validate_requests" field's value of the RegisteredService entity.
+// If the RegisteredService object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegisteredServiceMutation) OldValidateRequests(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldValidateRequests is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldValidateRequests requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldValidateRequests: %w", err)
+	}
+	return oldValue.ValidateRequests, nil
+}
+
+// ResetValidateRequests resets all changes to the "validate_requests" field.
+func (m *RegisteredServiceMutation) ResetValidateRequests() {
+	m.validate_requests = nil
+}
+
+// SetValidateResponses sets the "validate_responses" field.
+func (m *RegisteredServiceMutation) SetValidateResponses(b bool) {
+	m.validate_responses = &b
+}
+
+// ValidateResponses returns the value of the "validate_responses" field in the mutation.
+func (m *RegisteredServiceMutation) ValidateResponses() (r bool, exists bool) {
+	v := m.validate_responses
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldValidateResponses returns the old "validate_responses" field's value of the RegisteredService entity.
+// If the RegisteredService object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegisteredServiceMutation) OldValidateResponses(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldValidateResponses is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldValidateResponses requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldValidateResponses: %w", err)
+	}
+	return oldValue.ValidateResponses, nil
+}
+
+// ResetValidateResponses resets all changes to the "validate_responses" field.
+func (m *RegisteredServiceMutation) ResetValidateResponses() {
+	m.validate_responses = nil
+}
+
+// SetStatusCode sets the "status_code" field.
+func (m *RegisteredServiceMutation) SetStatusCode(i int32) {
+	m.status_code = &i
+	m.addstatus_code = nil
+}
+
+// StatusCode returns the value of the "status_code" field in the mutation.
+func (m *RegisteredServiceMutation) StatusCode() (r int32, exists bool) {
+	v := m.status_code
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStatusCode returns the old "status_code" field's value of the RegisteredService entity.
+// If the RegisteredService object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegisteredServiceMutation) OldStatusCode(ctx context.Context) (v int32, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStatusCode is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStatusCode requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStatusCode: %w", err)
+	}
+	return oldValue.StatusCode, nil
+}
+
+// AddStatusCode adds i to the "status_code" field.
+func (m *RegisteredServiceMutation) AddStatusCode(i int32) {
+	if m.addstatus_code != nil {
+		*m.addstatus_code += i
+	} else {
+		m.addstatus_code = &i
+	}
+}
+
+// AddedStatusCode returns the value that was added to the "status_code" field in this mutation.
+func (m *RegisteredServiceMutation) AddedStatusCode() (r int32, exists bool) {
+	v := m.addstatus_code
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetStatusCode resets all changes to the "status_code" field.
+func (m *RegisteredServiceMutation) ResetStatusCode() {
+	m.status_code = nil
+	m.addstatus_code = nil
+}
+
+// SetError sets the "error" field.
+func (m *RegisteredServiceMutation) SetError(s string) {
+	m.error = &s
+}
+
+// Error returns the value of the "error" field in the mutation.
+func (m *RegisteredServiceMutation) Error() (r string, exists bool) {
+	v := m.error
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldError returns the old "error" field's value of the RegisteredService entity.
+// If the RegisteredService object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegisteredServiceMutation) OldError(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldError is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldError requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldError: %w", err)
+	}
+	return oldValue.Error, nil
+}
+
+// ResetError resets all changes to the "error" field.
+func (m *RegisteredServiceMutation) ResetError() {
+	m.error = nil
+}
+
+// SetFaults sets the "faults" field.
+func (m *RegisteredServiceMutation) SetFaults(s []string) {
+	m.faults = &s
+	m.appendfaults = nil
+}
+
+// Faults returns the value of the "faults" field in the mutation.
+func (m *RegisteredServiceMutation) Faults() (r []string, exists bool) {
+	v := m.faults
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFaults returns the old "faults" field's value of the RegisteredService entity.
+// If the RegisteredService object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegisteredServiceMutation) OldFaults(ctx context.Context) (v []string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFaults is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFaults requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFaults: %w", err)
+	}
+	return oldValue.Faults, nil
+}
+
+// AppendFaults adds s to the "faults" field.
+func (m *RegisteredServiceMutation) AppendFaults(s []string) {
+	m.appendfaults = append(m.appendfaults, s...)
+}
+
+// AppendedFaults returns the list of values that were appended to the "faults" field in this mutation.
+func (m *RegisteredServiceMutation) AppendedFaults() ([]string, bool) {
+	if len(m.appendfaults) == 0 {
+		return nil, false
+	}
+	return m.appendfaults, true
+}
+
+// ResetFaults resets all changes to the "faults" field.
+func (m *RegisteredServiceMutation) ResetFaults() {
+	m.faults = nil
+	m.appendfaults = nil
+}
+
+// SetOperations sets the "operations" field.
+func (m *RegisteredServiceMutation) SetOperations(so []schema.RegisteredOperation) {
+	m.operations = &so
+	m.appendoperations = nil
+}
+
+// Operations returns the value of the "operations" field in the mutation.
+func (m *RegisteredServiceMutation) Operations() (r []schema.RegisteredOperation, exists bool) {
+	v := m.operations
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOperations returns the old "operations" field's value of the RegisteredService entity.
+// If the RegisteredService object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegisteredServiceMutation) OldOperations(ctx context.Context) (v []schema.RegisteredOperation, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOperations is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOperations requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOperations: %w", err)
+	}
+	return oldValue.Operations, nil
+}
+
+// AppendOperations adds so to the "operations" field.
+func (m *RegisteredServiceMutation) AppendOperations(so []schema.RegisteredOperation) {
+	m.appendoperations = append(m.appendoperations, so...)
+}
+
+// AppendedOperations returns the list of values that were appended to the "operations" field in this mutation.
+func (m *RegisteredServiceMutation) AppendedOperations() ([]schema.RegisteredOperation, bool) {
+	if len(m.appendoperations) == 0 {
+		return nil, false
+	}
+	return m.appendoperations, true
+}
+
+// ResetOperations resets all changes to the "operations" field.
+func (m *RegisteredServiceMutation) ResetOperations() {
+	m.operations = nil
+	m.appendoperations = nil
+}
+
+// SetDocument sets the "document" field.
+func (m *RegisteredServiceMutation) SetDocument(b []byte) {
+	m.document = &b
+}
+
+// Document returns the value of the "document" field in the mutation.
+func (m *RegisteredServiceMutation) Document() (r []byte, exists bool) {
+	v := m.document
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDocument returns the old "document" field's value of the RegisteredService entity.
+// If the RegisteredService object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegisteredServiceMutation) OldDocument(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDocument is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDocument requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDocument: %w", err)
+	}
+	return oldValue.Document, nil
+}
+
+// ClearDocument clears the value of the "document" field.
+func (m *RegisteredServiceMutation) ClearDocument() {
+	m.document = nil
+	m.clearedFields[registeredservice.FieldDocument] = struct{}{}
+}
+
+// DocumentCleared returns if the "document" field was cleared in this mutation.
+func (m *RegisteredServiceMutation) DocumentCleared() bool {
+	_, ok := m.clearedFields[registeredservice.FieldDocument]
+	return ok
+}
+
+// ResetDocument resets all changes to the "document" field.
+func (m *RegisteredServiceMutation) ResetDocument() {
+	m.document = nil
+	delete(m.clearedFields, registeredservice.FieldDocument)
+}
+
+// SetDocumentHash sets the "document_hash" field.
+func (m *RegisteredServiceMutation) SetDocumentHash(s string) {
+	m.document_hash = &s
+}
+
+// DocumentHash returns the value of the "document_hash" field in the mutation.
+func (m *RegisteredServiceMutation) DocumentHash() (r string, exists bool) {
+	v := m.document_hash
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDocumentHash returns the old "document_hash" field's value of the RegisteredService entity.
+// If the RegisteredService object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegisteredServiceMutation) OldDocumentHash(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDocumentHash is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDocumentHash requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDocumentHash: %w", err)
+	}
+	return oldValue.DocumentHash, nil
+}
+
+// ResetDocumentHash resets all changes to the "document_hash" field.
+func (m *RegisteredServiceMutation) ResetDocumentHash() {
+	m.document_hash = nil
+}
+
+// SetRegisteredAt sets the "registered_at" field.
+func (m *RegisteredServiceMutation) SetRegisteredAt(i int64) {
+	m.registered_at = &i
+	m.addregistered_at = nil
+}
+
+// RegisteredAt returns the value of the "registered_at" field in the mutation.
+func (m *RegisteredServiceMutation) RegisteredAt() (r int64, exists bool) {
+	v := m.registered_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRegisteredAt returns the old "registered_at" field's value of the RegisteredService entity.
+// If the RegisteredService object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegisteredServiceMutation) OldRegisteredAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRegisteredAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRegisteredAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRegisteredAt: %w", err)
+	}
+	return oldValue.RegisteredAt, nil
+}
+
+// AddRegisteredAt adds i to the "registered_at" field.
+func (m *RegisteredServiceMutation) AddRegisteredAt(i int64) {
+	if m.addregistered_at != nil {
+		*m.addregistered_at += i
+	} else {
+		m.addregistered_at = &i
+	}
+}
+
+// AddedRegisteredAt returns the value that was added to the "registered_at" field in this mutation.
+func (m *RegisteredServiceMutation) AddedRegisteredAt() (r int64, exists bool) {
+	v := m.addregistered_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRegisteredAt resets all changes to the "registered_at" field.
+func (m *RegisteredServiceMutation) ResetRegisteredAt() {
+	m.registered_at = nil
+	m.addregistered_at = nil
+}
+
+// SetCheckedAt sets the "checked_at" field.
+func (m *RegisteredServiceMutation) SetCheckedAt(i int64) {
+	m.checked_at = &i
+	m.addchecked_at = nil
+}
+
+// CheckedAt returns the value of the "checked_at" field in the mutation.
+func (m *RegisteredServiceMutation) CheckedAt() (r int64, exists bool) {
+	v := m.checked_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCheckedAt returns the old "checked_at" field's value of the RegisteredService entity.
+// If the RegisteredService object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegisteredServiceMutation) OldCheckedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCheckedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCheckedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCheckedAt: %w", err)
+	}
+	return oldValue.CheckedAt, nil
+}
+
+// AddCheckedAt adds i to the "checked_at" field.
+func (m *RegisteredServiceMutation) AddCheckedAt(i int64) {
+	if m.addchecked_at != nil {
+		*m.addchecked_at += i
+	} else {
+		m.addchecked_at = &i
+	}
+}
+
+// AddedCheckedAt returns the value that was added to the "checked_at" field in this mutation.
+func (m *RegisteredServiceMutation) AddedCheckedAt() (r int64, exists bool) {
+	v := m.addchecked_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetCheckedAt resets all changes to the "checked_at" field.
+func (m *RegisteredServiceMutation) ResetCheckedAt() {
+	m.checked_at = nil
+	m.addchecked_at = nil
+}
+
+// SetFetchedAt sets the "fetched_at" field.
+func (m *RegisteredServiceMutation) SetFetchedAt(i int64) {
+	m.fetched_at = &i
+	m.addfetched_at = nil
+}
+
+// FetchedAt returns the value of the "fetched_at" field in the mutation.
+func (m *RegisteredServiceMutation) FetchedAt() (r int64, exists bool) {
+	v := m.fetched_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFetchedAt returns the old "fetched_at" field's value of the RegisteredService entity.
+// If the RegisteredService object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegisteredServiceMutation) OldFetchedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFetchedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFetchedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFetchedAt: %w", err)
+	}
+	return oldValue.FetchedAt, nil
+}
+
+// AddFetchedAt adds i to the "fetched_at" field.
+func (m *RegisteredServiceMutation) AddFetchedAt(i int64) {
+	if m.addfetched_at != nil {
+		*m.addfetched_at += i
+	} else {
+		m.addfetched_at = &i
+	}
+}
+
+// AddedFetchedAt returns the value that was added to the "fetched_at" field in this mutation.
+func (m *RegisteredServiceMutation) AddedFetchedAt() (r int64, exists bool) {
+	v := m.addfetched_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetFetchedAt resets all changes to the "fetched_at" field.
+func (m *RegisteredServiceMutation) ResetFetchedAt() {
+	m.fetched_at = nil
+	m.addfetched_at = nil
+}
+
+// SetDeletedAt sets the "deleted_at" field.
+func (m *RegisteredServiceMutation) SetDeletedAt(i int64) {
+	m.deleted_at = &i
+	m.adddeleted_at = nil
+}
+
+// DeletedAt returns the value of the "deleted_at" field in the mutation.
+func (m *RegisteredServiceMutation) DeletedAt() (r int64, exists bool) {
+	v := m.deleted_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDeletedAt returns the old "deleted_at" field's value of the RegisteredService entity.
+// If the RegisteredService object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegisteredServiceMutation) OldDeletedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDeletedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDeletedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDeletedAt: %w", err)
+	}
+	return oldValue.DeletedAt, nil
+}
+
+// AddDeletedAt adds i to the "deleted_at" field.
+func (m *RegisteredServiceMutation) AddDeletedAt(i int64) {
+	if m.adddeleted_at != nil {
+		*m.adddeleted_at += i
+	} else {
+		m.adddeleted_at = &i
+	}
+}
+
+// AddedDeletedAt returns the value that was added to the "deleted_at" field in this mutation.
+func (m *RegisteredServiceMutation) AddedDeletedAt() (r int64, exists bool) {
+	v := m.adddeleted_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetDeletedAt resets all changes to the "deleted_at" field.
+func (m *RegisteredServiceMutation) ResetDeletedAt() {
+	m.deleted_at = nil
+	m.adddeleted_at = nil
+}
+
+// Where appends a list predicates to the RegisteredServiceMutation builder.
+func (m *RegisteredServiceMutation) Where(ps ...predicate.RegisteredService) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the RegisteredServiceMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *RegisteredServiceMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.RegisteredService, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *RegisteredServiceMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *RegisteredServiceMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (RegisteredService).
+func (m *RegisteredServiceMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *RegisteredServiceMutation) Fields() []string {
+	fields := make([]string, 0, 17)
+	if m.name != nil {
+		fields = append(fields, registeredservice.FieldName)
+	}
+	if m.domain != nil {
+		fields = append(fields, registeredservice.FieldDomain)
+	}
+	if m.port != nil {
+		fields = append(fields, registeredservice.FieldPort)
+	}
+	if m.document_path != nil {
+		fields = append(fields, registeredservice.FieldDocumentPath)
+	}
+	if m.auth != nil {
+		fields = append(fields, registeredservice.FieldAuth)
+	}
+	if m.validate_requests != nil {
+		fields = append(fields, registeredservice.FieldValidateRequests)
+	}
+	if m.validate_responses != nil {
+		fields = append(fields, registeredservice.FieldValidateResponses)
+	}
+	if m.status_code != nil {
+		fields = append(fields, registeredservice.FieldStatusCode)
+	}
+	if m.error != nil {
+		fields = append(fields, registeredservice.FieldError)
+	}
+	if m.faults != nil {
+		fields = append(fields, registeredservice.FieldFaults)
+	}
+	if m.operations != nil {
+		fields = append(fields, registeredservice.FieldOperations)
+	}
+	if m.document != nil {
+		fields = append(fields, registeredservice.FieldDocument)
+	}
+	if m.document_hash != nil {
+		fields = append(fields, registeredservice.FieldDocumentHash)
+	}
+	if m.registered_at != nil {
+		fields = append(fields, registeredservice.FieldRegisteredAt)
+	}
+	if m.checked_at != nil {
+		fields = append(fields, registeredservice.FieldCheckedAt)
+	}
+	if m.fetched_at != nil {
+		fields = append(fields, registeredservice.FieldFetchedAt)
+	}
+	if m.deleted_at != nil {
+		fields = append(fields, registeredservice.FieldDeletedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *RegisteredServiceMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case registeredservice.FieldName:
+		return m.Name()
+	case registeredservice.FieldDomain:
+		return m.Domain()
+	case registeredservice.FieldPort:
+		return m.Port()
+	case registeredservice.FieldDocumentPath:
+		return m.DocumentPath()
+	case registeredservice.FieldAuth:
+		return m.Auth()
+	case registeredservice.FieldValidateRequests:
+		return m.ValidateRequests()
+	case registeredservice.FieldValidateResponses:
+		return m.ValidateResponses()
+	case registeredservice.FieldStatusCode:
+		return m.StatusCode()
+	case registeredservice.FieldError:
+		return m.Error()
+	case registeredservice.FieldFaults:
+		return m.Faults()
+	case registeredservice.FieldOperations:
+		return m.Operations()
+	case registeredservice.FieldDocument:
+		return m.Document()
+	case registeredservice.FieldDocumentHash:
+		return m.DocumentHash()
+	case registeredservice.FieldRegisteredAt:
+		return m.RegisteredAt()
+	case registeredservice.FieldCheckedAt:
+		return m.CheckedAt()
+	case registeredservice.FieldFetchedAt:
+		return m.FetchedAt()
+	case registeredservice.FieldDeletedAt:
+		return m.DeletedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *RegisteredServiceMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case registeredservice.FieldName:
+		return m.OldName(ctx)
+	case registeredservice.FieldDomain:
+		return m.OldDomain(ctx)
+	case registeredservice.FieldPort:
+		return m.OldPort(ctx)
+	case registeredservice.FieldDocumentPath:
+		return m.OldDocumentPath(ctx)
+	case registeredservice.FieldAuth:
+		return m.OldAuth(ctx)
+	case registeredservice.FieldValidateRequests:
+		return m.OldValidateRequests(ctx)
+	case registeredservice.FieldValidateResponses:
+		return m.OldValidateResponses(ctx)
+	case registeredservice.FieldStatusCode:
+		return m.OldStatusCode(ctx)
+	case registeredservice.FieldError:
+		return m.OldError(ctx)
+	case registeredservice.FieldFaults:
+		return m.OldFaults(ctx)
+	case registeredservice.FieldOperations:
+		return m.OldOperations(ctx)
+	case registeredservice.FieldDocument:
+		return m.OldDocument(ctx)
+	case registeredservice.FieldDocumentHash:
+		return m.OldDocumentHash(ctx)
+	case registeredservice.FieldRegisteredAt:
+		return m.OldRegisteredAt(ctx)
+	case registeredservice.FieldCheckedAt:
+		return m.OldCheckedAt(ctx)
+	case registeredservice.FieldFetchedAt:
+		return m.OldFetchedAt(ctx)
+	case registeredservice.FieldDeletedAt:
+		return m.OldDeletedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown RegisteredService field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *RegisteredServiceMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case registeredservice.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case registeredservice.FieldDomain:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDomain(v)
+		return nil
+	case registeredservice.FieldPort:
+		v, ok := value.(int32)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPort(v)
+		return nil
+	case registeredservice.FieldDocumentPath:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDocumentPath(v)
+		return nil
+	case registeredservice.FieldAuth:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAuth(v)
+		return nil
+	case registeredservice.FieldValidateRequests:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetValidateRequests(v)
+		return nil
+	case registeredservice.FieldValidateResponses:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetValidateResponses(v)
+		return nil
+	case registeredservice.FieldStatusCode:
+		v, ok := value.(int32)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStatusCode(v)
+		return nil
+	case registeredservice.FieldError:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetError(v)
+		return nil
+	case registeredservice.FieldFaults:
+		v, ok := value.([]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFaults(v)
+		return nil
+	case registeredservice.FieldOperations:
+		v, ok := value.([]schema.RegisteredOperation)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOperations(v)
+		return nil
+	case registeredservice.FieldDocument:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDocument(v)
+		return nil
+	case registeredservice.FieldDocumentHash:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDocumentHash(v)
+		return nil
+	case registeredservice.FieldRegisteredAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRegisteredAt(v)
+		return nil
+	case registeredservice.FieldCheckedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCheckedAt(v)
+		return nil
+	case registeredservice.FieldFetchedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFetchedAt(v)
+		return nil
+	case registeredservice.FieldDeletedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDeletedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown RegisteredService field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *RegisteredServiceMutation) AddedFields() []string {
+	var fields []string
+	if m.addport != nil {
+		fields = append(fields, registeredservice.FieldPort)
+	}
+	if m.addstatus_code != nil {
+		fields = append(fields, registeredservice.FieldStatusCode)
+	}
+	if m.addregistered_at != nil {
+		fields = append(fields, registeredservice.FieldRegisteredAt)
+	}
+	if m.addchecked_at != nil {
+		fields = append(fields, registeredservice.FieldCheckedAt)
+	}
+	if m.addfetched_at != nil {
+		fields = append(fields, registeredservice.FieldFetchedAt)
+	}
+	if m.adddeleted_at != nil {
+		fields = append(fields, registeredservice.FieldDeletedAt)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *RegisteredServiceMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case registeredservice.FieldPort:
+		return m.AddedPort()
+	case registeredservice.FieldStatusCode:
+		return m.AddedStatusCode()
+	case registeredservice.FieldRegisteredAt:
+		return m.AddedRegisteredAt()
+	case registeredservice.FieldCheckedAt:
+		return m.AddedCheckedAt()
+	case registeredservice.FieldFetchedAt:
+		return m.AddedFetchedAt()
+	case registeredservice.FieldDeletedAt:
+		return m.AddedDeletedAt()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *RegisteredServiceMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case registeredservice.FieldPort:
+		v, ok := value.(int32)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddPort(v)
+		return nil
+	case registeredservice.FieldStatusCode:
+		v, ok := value.(int32)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddStatusCode(v)
+		return nil
+	case registeredservice.FieldRegisteredAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRegisteredAt(v)
+		return nil
+	case registeredservice.FieldCheckedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddCheckedAt(v)
+		return nil
+	case registeredservice.FieldFetchedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddFetchedAt(v)
+		return nil
+	case registeredservice.FieldDeletedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddDeletedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown RegisteredService numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *RegisteredServiceMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(registeredservice.FieldDocument) {
+		fields = append(fields, registeredservice.FieldDocument)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *RegisteredServiceMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *RegisteredServiceMutation) ClearField(name string) error {
+	switch name {
+	case registeredservice.FieldDocument:
+		m.ClearDocument()
+		return nil
+	}
+	return fmt.Errorf("unknown RegisteredService nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *RegisteredServiceMutation) ResetField(name string) error {
+	switch name {
+	case registeredservice.FieldName:
+		m.ResetName()
+		return nil
+	case registeredservice.FieldDomain:
+		m.ResetDomain()
+		return nil
+	case registeredservice.FieldPort:
+		m.ResetPort()
+		return nil
+	case registeredservice.FieldDocumentPath:
+		m.ResetDocumentPath()
+		return nil
+	case registeredservice.FieldAuth:
+		m.ResetAuth()
+		return nil
+	case registeredservice.FieldValidateRequests:
+		m.ResetValidateRequests()
+		return nil
+	case registeredservice.FieldValidateResponses:
+		m.ResetValidateResponses()
+		return nil
+	case registeredservice.FieldStatusCode:
+		m.ResetStatusCode()
+		return nil
+	case registeredservice.FieldError:
+		m.ResetError()
+		return nil
+	case registeredservice.FieldFaults:
+		m.ResetFaults()
+		return nil
+	case registeredservice.FieldOperations:
+		m.ResetOperations()
+		return nil
+	case registeredservice.FieldDocument:
+		m.ResetDocument()
+		return nil
+	case registeredservice.FieldDocumentHash:
+		m.ResetDocumentHash()
+		return nil
+	case registeredservice.FieldRegisteredAt:
+		m.ResetRegisteredAt()
+		return nil
+	case registeredservice.FieldCheckedAt:
+		m.ResetCheckedAt()
+		return nil
+	case registeredservice.FieldFetchedAt:
+		m.ResetFetchedAt()
+		return nil
+	case registeredservice.FieldDeletedAt:
+		m.ResetDeletedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown RegisteredService field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *RegisteredServiceMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *RegisteredServiceMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *RegisteredServiceMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *RegisteredServiceMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *RegisteredServiceMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *RegisteredServiceMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *RegisteredServiceMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown RegisteredService unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *RegisteredServiceMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown RegisteredService edge %s", name)
+}
+
 // RevisionMutation represents an operation that mutates the Revision nodes in the graph.
 type RevisionMutation struct {
 	config
@@ -20702,6 +22647,926 @@ func (m *ServiceMutation) ResetEdge(name string) error {
 		return nil
 	}
 	return fmt.Errorf("unknown Service edge %s", name)
+}
+
+// ServiceChangeMutation represents an operation that mutates the ServiceChange nodes in the graph.
+type ServiceChangeMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *int64
+	service_id    *int64
+	addservice_id *int64
+	service       *string
+	at            *int64
+	addat         *int64
+	level         *int8
+	addlevel      *int8
+	code          *string
+	method        *string
+	_path         *string
+	text          *string
+	before        *string
+	after         *string
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*ServiceChange, error)
+	predicates    []predicate.ServiceChange
+}
+
+var _ ent.Mutation = (*ServiceChangeMutation)(nil)
+
+// servicechangeOption allows management of the mutation configuration using functional options.
+type servicechangeOption func(*ServiceChangeMutation)
+
+// newServiceChangeMutation creates new mutation for the ServiceChange entity.
+func newServiceChangeMutation(c config, op Op, opts ...servicechangeOption) *ServiceChangeMutation {
+	m := &ServiceChangeMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeServiceChange,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withServiceChangeID sets the ID field of the mutation.
+func withServiceChangeID(id int64) servicechangeOption {
+	return func(m *ServiceChangeMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *ServiceChange
+		)
+		m.oldValue = func(ctx context.Context) (*ServiceChange, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().ServiceChange.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withServiceChange sets the old ServiceChange of the mutation.
+func withServiceChange(node *ServiceChange) servicechangeOption {
+	return func(m *ServiceChangeMutation) {
+		m.oldValue = func(context.Context) (*ServiceChange, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m ServiceChangeMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m ServiceChangeMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of ServiceChange entities.
+func (m *ServiceChangeMutation) SetID(id int64) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *ServiceChangeMutation) ID() (id int64, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *ServiceChangeMutation) IDs(ctx context.Context) ([]int64, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int64{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().ServiceChange.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetServiceID sets the "service_id" field.
+func (m *ServiceChangeMutation) SetServiceID(i int64) {
+	m.service_id = &i
+	m.addservice_id = nil
+}
+
+// ServiceID returns the value of the "service_id" field in the mutation.
+func (m *ServiceChangeMutation) ServiceID() (r int64, exists bool) {
+	v := m.service_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldServiceID returns the old "service_id" field's value of the ServiceChange entity.
+// If the ServiceChange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ServiceChangeMutation) OldServiceID(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldServiceID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldServiceID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldServiceID: %w", err)
+	}
+	return oldValue.ServiceID, nil
+}
+
+// AddServiceID adds i to the "service_id" field.
+func (m *ServiceChangeMutation) AddServiceID(i int64) {
+	if m.addservice_id != nil {
+		*m.addservice_id += i
+	} else {
+		m.addservice_id = &i
+	}
+}
+
+// AddedServiceID returns the value that was added to the "service_id" field in this mutation.
+func (m *ServiceChangeMutation) AddedServiceID() (r int64, exists bool) {
+	v := m.addservice_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetServiceID resets all changes to the "service_id" field.
+func (m *ServiceChangeMutation) ResetServiceID() {
+	m.service_id = nil
+	m.addservice_id = nil
+}
+
+// SetService sets the "service" field.
+func (m *ServiceChangeMutation) SetService(s string) {
+	m.service = &s
+}
+
+// Service returns the value of the "service" field in the mutation.
+func (m *ServiceChangeMutation) Service() (r string, exists bool) {
+	v := m.service
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldService returns the old "service" field's value of the ServiceChange entity.
+// If the ServiceChange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ServiceChangeMutation) OldService(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldService is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldService requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldService: %w", err)
+	}
+	return oldValue.Service, nil
+}
+
+// ResetService resets all changes to the "service" field.
+func (m *ServiceChangeMutation) ResetService() {
+	m.service = nil
+}
+
+// SetAt sets the "at" field.
+func (m *ServiceChangeMutation) SetAt(i int64) {
+	m.at = &i
+	m.addat = nil
+}
+
+// At returns the value of the "at" field in the mutation.
+func (m *ServiceChangeMutation) At() (r int64, exists bool) {
+	v := m.at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAt returns the old "at" field's value of the ServiceChange entity.
+// If the ServiceChange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ServiceChangeMutation) OldAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAt: %w", err)
+	}
+	return oldValue.At, nil
+}
+
+// AddAt adds i to the "at" field.
+func (m *ServiceChangeMutation) AddAt(i int64) {
+	if m.addat != nil {
+		*m.addat += i
+	} else {
+		m.addat = &i
+	}
+}
+
+// AddedAt returns the value that was added to the "at" field in this mutation.
+func (m *ServiceChangeMutation) AddedAt() (r int64, exists bool) {
+	v := m.addat
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetAt resets all changes to the "at" field.
+func (m *ServiceChangeMutation) ResetAt() {
+	m.at = nil
+	m.addat = nil
+}
+
+// SetLevel sets the "level" field.
+func (m *ServiceChangeMutation) SetLevel(i int8) {
+	m.level = &i
+	m.addlevel = nil
+}
+
+// Level returns the value of the "level" field in the mutation.
+func (m *ServiceChangeMutation) Level() (r int8, exists bool) {
+	v := m.level
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLevel returns the old "level" field's value of the ServiceChange entity.
+// If the ServiceChange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ServiceChangeMutation) OldLevel(ctx context.Context) (v int8, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLevel is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLevel requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLevel: %w", err)
+	}
+	return oldValue.Level, nil
+}
+
+// AddLevel adds i to the "level" field.
+func (m *ServiceChangeMutation) AddLevel(i int8) {
+	if m.addlevel != nil {
+		*m.addlevel += i
+	} else {
+		m.addlevel = &i
+	}
+}
+
+// AddedLevel returns the value that was added to the "level" field in this mutation.
+func (m *ServiceChangeMutation) AddedLevel() (r int8, exists bool) {
+	v := m.addlevel
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLevel resets all changes to the "level" field.
+func (m *ServiceChangeMutation) ResetLevel() {
+	m.level = nil
+	m.addlevel = nil
+}
+
+// SetCode sets the "code" field.
+func (m *ServiceChangeMutation) SetCode(s string) {
+	m.code = &s
+}
+
+// Code returns the value of the "code" field in the mutation.
+func (m *ServiceChangeMutation) Code() (r string, exists bool) {
+	v := m.code
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCode returns the old "code" field's value of the ServiceChange entity.
+// If the ServiceChange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ServiceChangeMutation) OldCode(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCode is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCode requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCode: %w", err)
+	}
+	return oldValue.Code, nil
+}
+
+// ResetCode resets all changes to the "code" field.
+func (m *ServiceChangeMutation) ResetCode() {
+	m.code = nil
+}
+
+// SetMethod sets the "method" field.
+func (m *ServiceChangeMutation) SetMethod(s string) {
+	m.method = &s
+}
+
+// Method returns the value of the "method" field in the mutation.
+func (m *ServiceChangeMutation) Method() (r string, exists bool) {
+	v := m.method
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMethod returns the old "method" field's value of the ServiceChange entity.
+// If the ServiceChange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ServiceChangeMutation) OldMethod(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMethod is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMethod requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMethod: %w", err)
+	}
+	return oldValue.Method, nil
+}
+
+// ResetMethod resets all changes to the "method" field.
+func (m *ServiceChangeMutation) ResetMethod() {
+	m.method = nil
+}
+
+// SetPath sets the "path" field.
+func (m *ServiceChangeMutation) SetPath(s string) {
+	m._path = &s
+}
+
+// Path returns the value of the "path" field in the mutation.
+func (m *ServiceChangeMutation) Path() (r string, exists bool) {
+	v := m._path
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPath returns the old "path" field's value of the ServiceChange entity.
+// If the ServiceChange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ServiceChangeMutation) OldPath(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPath is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPath requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPath: %w", err)
+	}
+	return oldValue.Path, nil
+}
+
+// ResetPath resets all changes to the "path" field.
+func (m *ServiceChangeMutation) ResetPath() {
+	m._path = nil
+}
+
+// SetText sets the "text" field.
+func (m *ServiceChangeMutation) SetText(s string) {
+	m.text = &s
+}
+
+// Text returns the value of the "text" field in the mutation.
+func (m *ServiceChangeMutation) Text() (r string, exists bool) {
+	v := m.text
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldText returns the old "text" field's value of the ServiceChange entity.
+// If the ServiceChange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ServiceChangeMutation) OldText(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldText is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldText requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldText: %w", err)
+	}
+	return oldValue.Text, nil
+}
+
+// ResetText resets all changes to the "text" field.
+func (m *ServiceChangeMutation) ResetText() {
+	m.text = nil
+}
+
+// SetBefore sets the "before" field.
+func (m *ServiceChangeMutation) SetBefore(s string) {
+	m.before = &s
+}
+
+// Before returns the value of the "before" field in the mutation.
+func (m *ServiceChangeMutation) Before() (r string, exists bool) {
+	v := m.before
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldBefore returns the old "before" field's value of the ServiceChange entity.
+// If the ServiceChange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ServiceChangeMutation) OldBefore(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldBefore is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldBefore requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldBefore: %w", err)
+	}
+	return oldValue.Before, nil
+}
+
+// ResetBefore resets all changes to the "before" field.
+func (m *ServiceChangeMutation) ResetBefore() {
+	m.before = nil
+}
+
+// SetAfter sets the "after" field.
+func (m *ServiceChangeMutation) SetAfter(s string) {
+	m.after = &s
+}
+
+// After returns the value of the "after" field in the mutation.
+func (m *ServiceChangeMutation) After() (r string, exists bool) {
+	v := m.after
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAfter returns the old "after" field's value of the ServiceChange entity.
+// If the ServiceChange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ServiceChangeMutation) OldAfter(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAfter is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAfter requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAfter: %w", err)
+	}
+	return oldValue.After, nil
+}
+
+// ResetAfter resets all changes to the "after" field.
+func (m *ServiceChangeMutation) ResetAfter() {
+	m.after = nil
+}
+
+// Where appends a list predicates to the ServiceChangeMutation builder.
+func (m *ServiceChangeMutation) Where(ps ...predicate.ServiceChange) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the ServiceChangeMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *ServiceChangeMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.ServiceChange, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *ServiceChangeMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *ServiceChangeMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (ServiceChange).
+func (m *ServiceChangeMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *ServiceChangeMutation) Fields() []string {
+	fields := make([]string, 0, 10)
+	if m.service_id != nil {
+		fields = append(fields, servicechange.FieldServiceID)
+	}
+	if m.service != nil {
+		fields = append(fields, servicechange.FieldService)
+	}
+	if m.at != nil {
+		fields = append(fields, servicechange.FieldAt)
+	}
+	if m.level != nil {
+		fields = append(fields, servicechange.FieldLevel)
+	}
+	if m.code != nil {
+		fields = append(fields, servicechange.FieldCode)
+	}
+	if m.method != nil {
+		fields = append(fields, servicechange.FieldMethod)
+	}
+	if m._path != nil {
+		fields = append(fields, servicechange.FieldPath)
+	}
+	if m.text != nil {
+		fields = append(fields, servicechange.FieldText)
+	}
+	if m.before != nil {
+		fields = append(fields, servicechange.FieldBefore)
+	}
+	if m.after != nil {
+		fields = append(fields, servicechange.FieldAfter)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *ServiceChangeMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case servicechange.FieldServiceID:
+		return m.ServiceID()
+	case servicechange.FieldService:
+		return m.Service()
+	case servicechange.FieldAt:
+		return m.At()
+	case servicechange.FieldLevel:
+		return m.Level()
+	case servicechange.FieldCode:
+		return m.Code()
+	case servicechange.FieldMethod:
+		return m.Method()
+	case servicechange.FieldPath:
+		return m.Path()
+	case servicechange.FieldText:
+		return m.Text()
+	case servicechange.FieldBefore:
+		return m.Before()
+	case servicechange.FieldAfter:
+		return m.After()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *ServiceChangeMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case servicechange.FieldServiceID:
+		return m.OldServiceID(ctx)
+	case servicechange.FieldService:
+		return m.OldService(ctx)
+	case servicechange.FieldAt:
+		return m.OldAt(ctx)
+	case servicechange.FieldLevel:
+		return m.OldLevel(ctx)
+	case servicechange.FieldCode:
+		return m.OldCode(ctx)
+	case servicechange.FieldMethod:
+		return m.OldMethod(ctx)
+	case servicechange.FieldPath:
+		return m.OldPath(ctx)
+	case servicechange.FieldText:
+		return m.OldText(ctx)
+	case servicechange.FieldBefore:
+		return m.OldBefore(ctx)
+	case servicechange.FieldAfter:
+		return m.OldAfter(ctx)
+	}
+	return nil, fmt.Errorf("unknown ServiceChange field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ServiceChangeMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case servicechange.FieldServiceID:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetServiceID(v)
+		return nil
+	case servicechange.FieldService:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetService(v)
+		return nil
+	case servicechange.FieldAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAt(v)
+		return nil
+	case servicechange.FieldLevel:
+		v, ok := value.(int8)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLevel(v)
+		return nil
+	case servicechange.FieldCode:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCode(v)
+		return nil
+	case servicechange.FieldMethod:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMethod(v)
+		return nil
+	case servicechange.FieldPath:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPath(v)
+		return nil
+	case servicechange.FieldText:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetText(v)
+		return nil
+	case servicechange.FieldBefore:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetBefore(v)
+		return nil
+	case servicechange.FieldAfter:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAfter(v)
+		return nil
+	}
+	return fmt.Errorf("unknown ServiceChange field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *ServiceChangeMutation) AddedFields() []string {
+	var fields []string
+	if m.addservice_id != nil {
+		fields = append(fields, servicechange.FieldServiceID)
+	}
+	if m.addat != nil {
+		fields = append(fields, servicechange.FieldAt)
+	}
+	if m.addlevel != nil {
+		fields = append(fields, servicechange.FieldLevel)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *ServiceChangeMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case servicechange.FieldServiceID:
+		return m.AddedServiceID()
+	case servicechange.FieldAt:
+		return m.AddedAt()
+	case servicechange.FieldLevel:
+		return m.AddedLevel()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ServiceChangeMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case servicechange.FieldServiceID:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddServiceID(v)
+		return nil
+	case servicechange.FieldAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddAt(v)
+		return nil
+	case servicechange.FieldLevel:
+		v, ok := value.(int8)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLevel(v)
+		return nil
+	}
+	return fmt.Errorf("unknown ServiceChange numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *ServiceChangeMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *ServiceChangeMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *ServiceChangeMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown ServiceChange nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *ServiceChangeMutation) ResetField(name string) error {
+	switch name {
+	case servicechange.FieldServiceID:
+		m.ResetServiceID()
+		return nil
+	case servicechange.FieldService:
+		m.ResetService()
+		return nil
+	case servicechange.FieldAt:
+		m.ResetAt()
+		return nil
+	case servicechange.FieldLevel:
+		m.ResetLevel()
+		return nil
+	case servicechange.FieldCode:
+		m.ResetCode()
+		return nil
+	case servicechange.FieldMethod:
+		m.ResetMethod()
+		return nil
+	case servicechange.FieldPath:
+		m.ResetPath()
+		return nil
+	case servicechange.FieldText:
+		m.ResetText()
+		return nil
+	case servicechange.FieldBefore:
+		m.ResetBefore()
+		return nil
+	case servicechange.FieldAfter:
+		m.ResetAfter()
+		return nil
+	}
+	return fmt.Errorf("unknown ServiceChange field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *ServiceChangeMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *ServiceChangeMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *ServiceChangeMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *ServiceChangeMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *ServiceChangeMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *ServiceChangeMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *ServiceChangeMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown ServiceChange unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *ServiceChangeMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown ServiceChange edge %s", name)
 }
 
 // ServiceLabelMutation represents an operation that mutates the ServiceLabel nodes in the graph.

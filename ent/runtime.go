@@ -14,6 +14,7 @@ import (
 	"github.com/backplane/backplane/ent/environment"
 	"github.com/backplane/backplane/ent/gatewaylabel"
 	"github.com/backplane/backplane/ent/gatewayobject"
+	"github.com/backplane/backplane/ent/gatewaypage"
 	"github.com/backplane/backplane/ent/healthentry"
 	"github.com/backplane/backplane/ent/lease"
 	"github.com/backplane/backplane/ent/login"
@@ -21,8 +22,10 @@ import (
 	"github.com/backplane/backplane/ent/plan"
 	"github.com/backplane/backplane/ent/project"
 	"github.com/backplane/backplane/ent/proxyobject"
+	"github.com/backplane/backplane/ent/registeredservice"
 	"github.com/backplane/backplane/ent/schema"
 	"github.com/backplane/backplane/ent/service"
+	"github.com/backplane/backplane/ent/servicechange"
 	"github.com/backplane/backplane/ent/servicelabel"
 	"github.com/backplane/backplane/ent/servicetag"
 	"github.com/backplane/backplane/ent/serviceversion"
@@ -392,6 +395,20 @@ func init() {
 	gatewayobjectDescOtherKey := gatewayobjectFields[3].Descriptor()
 	// gatewayobject.OtherKeyValidator is a validator for the "other_key" field. It is called by the builders before save.
 	gatewayobject.OtherKeyValidator = gatewayobjectDescOtherKey.Validators[0].(func(string) error)
+	gatewaypageFields := schema.GatewayPage{}.Fields()
+	_ = gatewaypageFields
+	// gatewaypageDescPath is the schema descriptor for path field.
+	gatewaypageDescPath := gatewaypageFields[0].Descriptor()
+	// gatewaypage.PathValidator is a validator for the "path" field. It is called by the builders before save.
+	gatewaypage.PathValidator = gatewaypageDescPath.Validators[0].(func(string) error)
+	// gatewaypageDescContentType is the schema descriptor for content_type field.
+	gatewaypageDescContentType := gatewaypageFields[1].Descriptor()
+	// gatewaypage.ContentTypeValidator is a validator for the "content_type" field. It is called by the builders before save.
+	gatewaypage.ContentTypeValidator = gatewaypageDescContentType.Validators[0].(func(string) error)
+	// gatewaypageDescEtag is the schema descriptor for etag field.
+	gatewaypageDescEtag := gatewaypageFields[3].Descriptor()
+	// gatewaypage.EtagValidator is a validator for the "etag" field. It is called by the builders before save.
+	gatewaypage.EtagValidator = gatewaypageDescEtag.Validators[0].(func(string) error)
 	healthentryFields := schema.HealthEntry{}.Fields()
 	_ = healthentryFields
 	// healthentryDescCode is the schema descriptor for code field.
@@ -624,6 +641,52 @@ func init() {
 	proxyobjectDescID := proxyobjectFields[0].Descriptor()
 	// proxyobject.DefaultID holds the default value on creation for the id field.
 	proxyobject.DefaultID = proxyobjectDescID.Default.(func() uuid.UUID)
+	registeredserviceFields := schema.RegisteredService{}.Fields()
+	_ = registeredserviceFields
+	// registeredserviceDescName is the schema descriptor for name field.
+	registeredserviceDescName := registeredserviceFields[1].Descriptor()
+	// registeredservice.NameValidator is a validator for the "name" field. It is called by the builders before save.
+	registeredservice.NameValidator = registeredserviceDescName.Validators[0].(func(string) error)
+	// registeredserviceDescDomain is the schema descriptor for domain field.
+	registeredserviceDescDomain := registeredserviceFields[2].Descriptor()
+	// registeredservice.DomainValidator is a validator for the "domain" field. It is called by the builders before save.
+	registeredservice.DomainValidator = registeredserviceDescDomain.Validators[0].(func(string) error)
+	// registeredserviceDescDocumentPath is the schema descriptor for document_path field.
+	registeredserviceDescDocumentPath := registeredserviceFields[4].Descriptor()
+	// registeredservice.DocumentPathValidator is a validator for the "document_path" field. It is called by the builders before save.
+	registeredservice.DocumentPathValidator = registeredserviceDescDocumentPath.Validators[0].(func(string) error)
+	// registeredserviceDescAuth is the schema descriptor for auth field.
+	registeredserviceDescAuth := registeredserviceFields[5].Descriptor()
+	// registeredservice.AuthValidator is a validator for the "auth" field. It is called by the builders before save.
+	registeredservice.AuthValidator = registeredserviceDescAuth.Validators[0].(func(string) error)
+	// registeredserviceDescValidateRequests is the schema descriptor for validate_requests field.
+	registeredserviceDescValidateRequests := registeredserviceFields[6].Descriptor()
+	// registeredservice.DefaultValidateRequests holds the default value on creation for the validate_requests field.
+	registeredservice.DefaultValidateRequests = registeredserviceDescValidateRequests.Default.(bool)
+	// registeredserviceDescValidateResponses is the schema descriptor for validate_responses field.
+	registeredserviceDescValidateResponses := registeredserviceFields[7].Descriptor()
+	// registeredservice.DefaultValidateResponses holds the default value on creation for the validate_responses field.
+	registeredservice.DefaultValidateResponses = registeredserviceDescValidateResponses.Default.(bool)
+	// registeredserviceDescStatusCode is the schema descriptor for status_code field.
+	registeredserviceDescStatusCode := registeredserviceFields[8].Descriptor()
+	// registeredservice.DefaultStatusCode holds the default value on creation for the status_code field.
+	registeredservice.DefaultStatusCode = registeredserviceDescStatusCode.Default.(int32)
+	// registeredserviceDescDocumentHash is the schema descriptor for document_hash field.
+	registeredserviceDescDocumentHash := registeredserviceFields[13].Descriptor()
+	// registeredservice.DocumentHashValidator is a validator for the "document_hash" field. It is called by the builders before save.
+	registeredservice.DocumentHashValidator = registeredserviceDescDocumentHash.Validators[0].(func(string) error)
+	// registeredserviceDescCheckedAt is the schema descriptor for checked_at field.
+	registeredserviceDescCheckedAt := registeredserviceFields[15].Descriptor()
+	// registeredservice.DefaultCheckedAt holds the default value on creation for the checked_at field.
+	registeredservice.DefaultCheckedAt = registeredserviceDescCheckedAt.Default.(int64)
+	// registeredserviceDescFetchedAt is the schema descriptor for fetched_at field.
+	registeredserviceDescFetchedAt := registeredserviceFields[16].Descriptor()
+	// registeredservice.DefaultFetchedAt holds the default value on creation for the fetched_at field.
+	registeredservice.DefaultFetchedAt = registeredserviceDescFetchedAt.Default.(int64)
+	// registeredserviceDescDeletedAt is the schema descriptor for deleted_at field.
+	registeredserviceDescDeletedAt := registeredserviceFields[17].Descriptor()
+	// registeredservice.DefaultDeletedAt holds the default value on creation for the deleted_at field.
+	registeredservice.DefaultDeletedAt = registeredserviceDescDeletedAt.Default.(int64)
 	serviceFields := schema.Service{}.Fields()
 	_ = serviceFields
 	// serviceDescName is the schema descriptor for name field.
@@ -714,6 +777,28 @@ func init() {
 	serviceDescID := serviceFields[0].Descriptor()
 	// service.DefaultID holds the default value on creation for the id field.
 	service.DefaultID = serviceDescID.Default.(func() uuid.UUID)
+	servicechangeFields := schema.ServiceChange{}.Fields()
+	_ = servicechangeFields
+	// servicechangeDescService is the schema descriptor for service field.
+	servicechangeDescService := servicechangeFields[2].Descriptor()
+	// servicechange.ServiceValidator is a validator for the "service" field. It is called by the builders before save.
+	servicechange.ServiceValidator = servicechangeDescService.Validators[0].(func(string) error)
+	// servicechangeDescCode is the schema descriptor for code field.
+	servicechangeDescCode := servicechangeFields[5].Descriptor()
+	// servicechange.CodeValidator is a validator for the "code" field. It is called by the builders before save.
+	servicechange.CodeValidator = servicechangeDescCode.Validators[0].(func(string) error)
+	// servicechangeDescMethod is the schema descriptor for method field.
+	servicechangeDescMethod := servicechangeFields[6].Descriptor()
+	// servicechange.MethodValidator is a validator for the "method" field. It is called by the builders before save.
+	servicechange.MethodValidator = servicechangeDescMethod.Validators[0].(func(string) error)
+	// servicechangeDescBefore is the schema descriptor for before field.
+	servicechangeDescBefore := servicechangeFields[9].Descriptor()
+	// servicechange.BeforeValidator is a validator for the "before" field. It is called by the builders before save.
+	servicechange.BeforeValidator = servicechangeDescBefore.Validators[0].(func(string) error)
+	// servicechangeDescAfter is the schema descriptor for after field.
+	servicechangeDescAfter := servicechangeFields[10].Descriptor()
+	// servicechange.AfterValidator is a validator for the "after" field. It is called by the builders before save.
+	servicechange.AfterValidator = servicechangeDescAfter.Validators[0].(func(string) error)
 	servicelabelFields := schema.ServiceLabel{}.Fields()
 	_ = servicelabelFields
 	// servicelabelDescKey is the schema descriptor for key field.

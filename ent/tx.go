@@ -34,6 +34,8 @@ type Tx struct {
 	GatewayLabel *GatewayLabelClient
 	// GatewayObject is the client for interacting with the GatewayObject builders.
 	GatewayObject *GatewayObjectClient
+	// GatewayPage is the client for interacting with the GatewayPage builders.
+	GatewayPage *GatewayPageClient
 	// HealthEntry is the client for interacting with the HealthEntry builders.
 	HealthEntry *HealthEntryClient
 	// Lease is the client for interacting with the Lease builders.
@@ -48,10 +50,14 @@ type Tx struct {
 	Project *ProjectClient
 	// ProxyObject is the client for interacting with the ProxyObject builders.
 	ProxyObject *ProxyObjectClient
+	// RegisteredService is the client for interacting with the RegisteredService builders.
+	RegisteredService *RegisteredServiceClient
 	// Revision is the client for interacting with the Revision builders.
 	Revision *RevisionClient
 	// Service is the client for interacting with the Service builders.
 	Service *ServiceClient
+	// ServiceChange is the client for interacting with the ServiceChange builders.
+	ServiceChange *ServiceChangeClient
 	// ServiceLabel is the client for interacting with the ServiceLabel builders.
 	ServiceLabel *ServiceLabelClient
 	// ServiceTag is the client for interacting with the ServiceTag builders.
@@ -206,6 +212,7 @@ func (tx *Tx) init() {
 	tx.Environment = NewEnvironmentClient(tx.config)
 	tx.GatewayLabel = NewGatewayLabelClient(tx.config)
 	tx.GatewayObject = NewGatewayObjectClient(tx.config)
+	tx.GatewayPage = NewGatewayPageClient(tx.config)
 	tx.HealthEntry = NewHealthEntryClient(tx.config)
 	tx.Lease = NewLeaseClient(tx.config)
 	tx.Login = NewLoginClient(tx.config)
@@ -213,8 +220,10 @@ func (tx *Tx) init() {
 	tx.Plan = NewPlanClient(tx.config)
 	tx.Project = NewProjectClient(tx.config)
 	tx.ProxyObject = NewProxyObjectClient(tx.config)
+	tx.RegisteredService = NewRegisteredServiceClient(tx.config)
 	tx.Revision = NewRevisionClient(tx.config)
 	tx.Service = NewServiceClient(tx.config)
+	tx.ServiceChange = NewServiceChangeClient(tx.config)
 	tx.ServiceLabel = NewServiceLabelClient(tx.config)
 	tx.ServiceTag = NewServiceTagClient(tx.config)
 	tx.ServiceVersion = NewServiceVersionClient(tx.config)

@@ -87,6 +87,8 @@ type Update struct {
 	// Remove are entities that are taken out; those that are not there are
 	// passed over. Nothing is removed for the reason that it refers to what is.
 	Remove []Key
+	// Pages, if it is not nil, takes the place of all pages that there were.
+	Pages []*entity.Page
 }
 
 // EntityError tells what is wrong with one entity of an Update.

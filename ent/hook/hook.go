@@ -141,6 +141,18 @@ func (f GatewayObjectFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Valu
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.GatewayObjectMutation", m)
 }
 
+// The GatewayPageFunc type is an adapter to allow the use of ordinary
+// function as GatewayPage mutator.
+type GatewayPageFunc func(context.Context, *ent.GatewayPageMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f GatewayPageFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.GatewayPageMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.GatewayPageMutation", m)
+}
+
 // The HealthEntryFunc type is an adapter to allow the use of ordinary
 // function as HealthEntry mutator.
 type HealthEntryFunc func(context.Context, *ent.HealthEntryMutation) (ent.Value, error)
@@ -225,6 +237,18 @@ func (f ProxyObjectFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value,
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.ProxyObjectMutation", m)
 }
 
+// The RegisteredServiceFunc type is an adapter to allow the use of ordinary
+// function as RegisteredService mutator.
+type RegisteredServiceFunc func(context.Context, *ent.RegisteredServiceMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f RegisteredServiceFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.RegisteredServiceMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.RegisteredServiceMutation", m)
+}
+
 // The RevisionFunc type is an adapter to allow the use of ordinary
 // function as Revision mutator.
 type RevisionFunc func(context.Context, *ent.RevisionMutation) (ent.Value, error)
@@ -247,6 +271,18 @@ func (f ServiceFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, err
 		return f(ctx, mv)
 	}
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.ServiceMutation", m)
+}
+
+// The ServiceChangeFunc type is an adapter to allow the use of ordinary
+// function as ServiceChange mutator.
+type ServiceChangeFunc func(context.Context, *ent.ServiceChangeMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f ServiceChangeFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.ServiceChangeMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.ServiceChangeMutation", m)
 }
 
 // The ServiceLabelFunc type is an adapter to allow the use of ordinary

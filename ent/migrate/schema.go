@@ -406,6 +406,20 @@ var (
 			},
 		},
 	}
+	// GatewayPagesColumns holds the columns for the "gateway_pages" table.
+	GatewayPagesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "path", Type: field.TypeString, Unique: true, Size: 255},
+		{Name: "content_type", Type: field.TypeString, Size: 255},
+		{Name: "body", Type: field.TypeBytes, SchemaType: map[string]string{"mysql": "longblob"}},
+		{Name: "etag", Type: field.TypeString, Size: 80},
+	}
+	// GatewayPagesTable holds the schema information for the "gateway_pages" table.
+	GatewayPagesTable = &schema.Table{
+		Name:       "gateway_pages",
+		Columns:    GatewayPagesColumns,
+		PrimaryKey: []*schema.Column{GatewayPagesColumns[0]},
+	}
 	// HealthEntriesColumns holds the columns for the "health_entries" table.
 	HealthEntriesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt, Increment: true},
@@ -622,6 +636,40 @@ var (
 			},
 		},
 	}
+	// RegisteredServicesColumns holds the columns for the "registered_services" table.
+	RegisteredServicesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "name", Type: field.TypeString, Size: 64},
+		{Name: "domain", Type: field.TypeString, Size: 512},
+		{Name: "port", Type: field.TypeInt32},
+		{Name: "document_path", Type: field.TypeString, Size: 1024},
+		{Name: "auth", Type: field.TypeString, Size: 32},
+		{Name: "validate_requests", Type: field.TypeBool, Default: false},
+		{Name: "validate_responses", Type: field.TypeBool, Default: false},
+		{Name: "status_code", Type: field.TypeInt32, Default: 0},
+		{Name: "error", Type: field.TypeString, Size: 2147483647},
+		{Name: "faults", Type: field.TypeJSON},
+		{Name: "operations", Type: field.TypeJSON},
+		{Name: "document", Type: field.TypeBytes, Nullable: true, SchemaType: map[string]string{"mysql": "longblob"}},
+		{Name: "document_hash", Type: field.TypeString, Size: 64},
+		{Name: "registered_at", Type: field.TypeInt64},
+		{Name: "checked_at", Type: field.TypeInt64, Default: 0},
+		{Name: "fetched_at", Type: field.TypeInt64, Default: 0},
+		{Name: "deleted_at", Type: field.TypeInt64, Default: 0},
+	}
+	// RegisteredServicesTable holds the schema information for the "registered_services" table.
+	RegisteredServicesTable = &schema.Table{
+		Name:       "registered_services",
+		Columns:    RegisteredServicesColumns,
+		PrimaryKey: []*schema.Column{RegisteredServicesColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "registeredservice_name",
+				Unique:  true,
+				Columns: []*schema.Column{RegisteredServicesColumns[1]},
+			},
+		},
+	}
 	// RevisionsColumns holds the columns for the "revisions" table.
 	RevisionsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt, Increment: true},
@@ -708,6 +756,43 @@ var (
 				Name:    "service_check_interval_us",
 				Unique:  false,
 				Columns: []*schema.Column{ServicesColumns[12]},
+			},
+		},
+	}
+	// ServiceChangesColumns holds the columns for the "service_changes" table.
+	ServiceChangesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "service_id", Type: field.TypeInt64},
+		{Name: "service", Type: field.TypeString, Size: 64},
+		{Name: "at", Type: field.TypeInt64},
+		{Name: "level", Type: field.TypeInt8},
+		{Name: "code", Type: field.TypeString, Size: 128},
+		{Name: "method", Type: field.TypeString, Size: 32},
+		{Name: "path", Type: field.TypeString, Size: 2147483647},
+		{Name: "text", Type: field.TypeString, Size: 2147483647},
+		{Name: "before", Type: field.TypeString, Size: 64},
+		{Name: "after", Type: field.TypeString, Size: 64},
+	}
+	// ServiceChangesTable holds the schema information for the "service_changes" table.
+	ServiceChangesTable = &schema.Table{
+		Name:       "service_changes",
+		Columns:    ServiceChangesColumns,
+		PrimaryKey: []*schema.Column{ServiceChangesColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "servicechange_service_id",
+				Unique:  false,
+				Columns: []*schema.Column{ServiceChangesColumns[2], ServiceChangesColumns[0]},
+			},
+			{
+				Name:    "servicechange_level_id",
+				Unique:  false,
+				Columns: []*schema.Column{ServiceChangesColumns[4], ServiceChangesColumns[0]},
+			},
+			{
+				Name:    "servicechange_at",
+				Unique:  false,
+				Columns: []*schema.Column{ServiceChangesColumns[3]},
 			},
 		},
 	}
@@ -923,6 +1008,7 @@ var (
 		EnvironmentsTable,
 		GatewayLabelsTable,
 		GatewayObjectsTable,
+		GatewayPagesTable,
 		HealthEntriesTable,
 		LeasesTable,
 		LoginsTable,
@@ -930,8 +1016,10 @@ var (
 		PlansTable,
 		ProjectsTable,
 		ProxyObjectsTable,
+		RegisteredServicesTable,
 		RevisionsTable,
 		ServicesTable,
+		ServiceChangesTable,
 		ServiceLabelsTable,
 		ServiceTagsTable,
 		ServiceVersionsTable,
@@ -989,6 +1077,10 @@ func init() {
 		Charset:   "utf8mb4",
 		Collation: "utf8mb4_bin",
 	}
+	GatewayPagesTable.Annotation = &entsql.Annotation{
+		Charset:   "utf8mb4",
+		Collation: "utf8mb4_bin",
+	}
 	HealthEntriesTable.ForeignKeys[0].RefTable = ServicesTable
 	HealthEntriesTable.Annotation = &entsql.Annotation{
 		Charset:   "utf8mb4",
@@ -1020,8 +1112,16 @@ func init() {
 		Charset:   "utf8mb4",
 		Collation: "utf8mb4_bin",
 	}
+	RegisteredServicesTable.Annotation = &entsql.Annotation{
+		Charset:   "utf8mb4",
+		Collation: "utf8mb4_bin",
+	}
 	ServicesTable.ForeignKeys[0].RefTable = ProjectsTable
 	ServicesTable.Annotation = &entsql.Annotation{
+		Charset:   "utf8mb4",
+		Collation: "utf8mb4_bin",
+	}
+	ServiceChangesTable.Annotation = &entsql.Annotation{
 		Charset:   "utf8mb4",
 		Collation: "utf8mb4_bin",
 	}

@@ -39,6 +39,9 @@ type GatewayLabel func(*sql.Selector)
 // GatewayObject is the predicate function for gatewayobject builders.
 type GatewayObject func(*sql.Selector)
 
+// GatewayPage is the predicate function for gatewaypage builders.
+type GatewayPage func(*sql.Selector)
+
 // HealthEntry is the predicate function for healthentry builders.
 type HealthEntry func(*sql.Selector)
 
@@ -60,11 +63,17 @@ type Project func(*sql.Selector)
 // ProxyObject is the predicate function for proxyobject builders.
 type ProxyObject func(*sql.Selector)
 
+// RegisteredService is the predicate function for registeredservice builders.
+type RegisteredService func(*sql.Selector)
+
 // Revision is the predicate function for revision builders.
 type Revision func(*sql.Selector)
 
 // Service is the predicate function for service builders.
 type Service func(*sql.Selector)
+
+// ServiceChange is the predicate function for servicechange builders.
+type ServiceChange func(*sql.Selector)
 
 // ServiceLabel is the predicate function for servicelabel builders.
 type ServiceLabel func(*sql.Selector)

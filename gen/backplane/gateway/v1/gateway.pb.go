@@ -27,7 +27,7 @@ var File_backplane_gateway_v1_gateway_proto protoreflect.FileDescriptor
 
 const file_backplane_gateway_v1_gateway_proto_rawDesc = "" +
 	"\n" +
-	"\"backplane/gateway/v1/gateway.proto\x12\x14backplane.gateway.v1\x1a#backplane/gateway/v1/entities.proto\x1a#backplane/gateway/v1/requests.proto\x1a\x1cgoogle/api/annotations.proto2\xd2A\n" +
+	"\"backplane/gateway/v1/gateway.proto\x12\x14backplane.gateway.v1\x1a#backplane/gateway/v1/entities.proto\x1a#backplane/gateway/v1/registry.proto\x1a#backplane/gateway/v1/requests.proto\x1a\x1cgoogle/api/annotations.proto2\xa7I\n" +
 	"\x0eGatewayService\x12\xa0\x01\n" +
 	"\fListServices\x12).backplane.gateway.v1.ListServicesRequest\x1a*.backplane.gateway.v1.ListServicesResponse\"9\x82\xd3\xe4\x93\x023Z&\x12$/certificates/{certificate}/services\x12\t/services\x12\xa7\x01\n" +
 	"\rCreateService\x12*.backplane.gateway.v1.CreateServiceRequest\x1a\x1d.backplane.gateway.v1.Service\"K\x82\xd3\xe4\x93\x02E:\aserviceZ/:\aservice\"$/certificates/{certificate}/services\"\t/services\x12\xd1\x01\n" +
@@ -84,7 +84,16 @@ const file_backplane_gateway_v1_gateway_proto_rawDesc = "" +
 	"\tGetPlugin\x12&.backplane.gateway.v1.GetPluginRequest\x1a\x1c.backplane.gateway.v1.Plugin\"\x7f\x82\xd3\xe4\x93\x02yZ\"\x12 /services/{service}/plugins/{id}Z\x1e\x12\x1c/routes/{route}/plugins/{id}Z$\x12\"/consumers/{consumer}/plugins/{id}\x12\r/plugins/{id}\x12\xfa\x01\n" +
 	"\fUpsertPlugin\x12).backplane.gateway.v1.UpsertPluginRequest\x1a\x1c.backplane.gateway.v1.Plugin\"\xa0\x01\x82\xd3\xe4\x93\x02\x99\x01:\x06pluginZ*:\x06plugin\x1a /services/{service}/plugins/{id}Z&:\x06plugin\x1a\x1c/routes/{route}/plugins/{id}Z,:\x06plugin\x1a\"/consumers/{consumer}/plugins/{id}\x1a\r/plugins/{id}\x12\xfa\x01\n" +
 	"\fUpdatePlugin\x12).backplane.gateway.v1.UpdatePluginRequest\x1a\x1c.backplane.gateway.v1.Plugin\"\xa0\x01\x82\xd3\xe4\x93\x02\x99\x01:\x06pluginZ*:\x06plugin2 /services/{service}/plugins/{id}Z&:\x06plugin2\x1c/routes/{route}/plugins/{id}Z,:\x06plugin2\"/consumers/{consumer}/plugins/{id}2\r/plugins/{id}\x12\xd9\x01\n" +
-	"\fDeletePlugin\x12).backplane.gateway.v1.DeletePluginRequest\x1a\x1d.backplane.gateway.v1.Deleted\"\x7f\x82\xd3\xe4\x93\x02yZ\"* /services/{service}/plugins/{id}Z\x1e*\x1c/routes/{route}/plugins/{id}Z$*\"/consumers/{consumer}/plugins/{id}*\r/plugins/{id}B\xdd\x01\n" +
+	"\fDeletePlugin\x12).backplane.gateway.v1.DeletePluginRequest\x1a\x1d.backplane.gateway.v1.Deleted\"\x7f\x82\xd3\xe4\x93\x02yZ\"* /services/{service}/plugins/{id}Z\x1e*\x1c/routes/{route}/plugins/{id}Z$*\"/consumers/{consumer}/plugins/{id}*\r/plugins/{id}\x12\x83\x01\n" +
+	"\x0fRegisterService\x12,.backplane.gateway.v1.RegisterServiceRequest\x1a-.backplane.gateway.v1.RegisterServiceResponse\"\x13\x82\xd3\xe4\x93\x02\r:\x01*\"\b/service\x12\x92\x01\n" +
+	"\x12UpdateRegistration\x12/.backplane.gateway.v1.UpdateRegistrationRequest\x1a).backplane.gateway.v1.RegistrationDetails\" \x82\xd3\xe4\x93\x02\x1a:\x01*2\x15/service/{id_service}\x12\x86\x01\n" +
+	"\x11UnregisterService\x12..backplane.gateway.v1.UnregisterServiceRequest\x1a/.backplane.gateway.v1.UnregisterServiceResponse\"\x10\x82\xd3\xe4\x93\x02\n" +
+	"*\b/service\x12\x81\x01\n" +
+	"\x0fRefreshServices\x12,.backplane.gateway.v1.RefreshServicesRequest\x1a-.backplane.gateway.v1.RefreshServicesResponse\"\x11\x82\xd3\xe4\x93\x02\v2\t/services\x12\x86\x01\n" +
+	"\x11ListRegistrations\x12..backplane.gateway.v1.ListRegistrationsRequest\x1a/.backplane.gateway.v1.ListRegistrationsResponse\"\x10\x82\xd3\xe4\x93\x02\n" +
+	"\x12\b/service\x12\x89\x01\n" +
+	"\x0fGetRegistration\x12,.backplane.gateway.v1.GetRegistrationRequest\x1a).backplane.gateway.v1.RegistrationDetails\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/service/{id_service}\x12\x95\x01\n" +
+	"\x12ListServiceChanges\x12/.backplane.gateway.v1.ListServiceChangesRequest\x1a0.backplane.gateway.v1.ListServiceChangesResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/api/gateway/changesB\xdd\x01\n" +
 	"\x18com.backplane.gateway.v1B\fGatewayProtoP\x01ZAgithub.com/backplane/backplane/gen/backplane/gateway/v1;gatewayv1\xa2\x02\x03BGX\xaa\x02\x14Backplane.Gateway.V1\xca\x02\x14Backplane\\Gateway\\V1\xe2\x02 Backplane\\Gateway\\V1\\GPBMetadata\xea\x02\x16Backplane::Gateway::V1b\x06proto3"
 
 var file_backplane_gateway_v1_gateway_proto_goTypes = []any{
@@ -136,23 +145,36 @@ var file_backplane_gateway_v1_gateway_proto_goTypes = []any{
 	(*UpsertPluginRequest)(nil),        // 45: backplane.gateway.v1.UpsertPluginRequest
 	(*UpdatePluginRequest)(nil),        // 46: backplane.gateway.v1.UpdatePluginRequest
 	(*DeletePluginRequest)(nil),        // 47: backplane.gateway.v1.DeletePluginRequest
-	(*ListServicesResponse)(nil),       // 48: backplane.gateway.v1.ListServicesResponse
-	(*Service)(nil),                    // 49: backplane.gateway.v1.Service
-	(*Deleted)(nil),                    // 50: backplane.gateway.v1.Deleted
-	(*ListRoutesResponse)(nil),         // 51: backplane.gateway.v1.ListRoutesResponse
-	(*Route)(nil),                      // 52: backplane.gateway.v1.Route
-	(*ListUpstreamsResponse)(nil),      // 53: backplane.gateway.v1.ListUpstreamsResponse
-	(*Upstream)(nil),                   // 54: backplane.gateway.v1.Upstream
-	(*ListTargetsResponse)(nil),        // 55: backplane.gateway.v1.ListTargetsResponse
-	(*Target)(nil),                     // 56: backplane.gateway.v1.Target
-	(*ListCertificatesResponse)(nil),   // 57: backplane.gateway.v1.ListCertificatesResponse
-	(*Certificate)(nil),                // 58: backplane.gateway.v1.Certificate
-	(*ListCaCertificatesResponse)(nil), // 59: backplane.gateway.v1.ListCaCertificatesResponse
-	(*CaCertificate)(nil),              // 60: backplane.gateway.v1.CaCertificate
-	(*ListSnisResponse)(nil),           // 61: backplane.gateway.v1.ListSnisResponse
-	(*Sni)(nil),                        // 62: backplane.gateway.v1.Sni
-	(*ListPluginsResponse)(nil),        // 63: backplane.gateway.v1.ListPluginsResponse
-	(*Plugin)(nil),                     // 64: backplane.gateway.v1.Plugin
+	(*RegisterServiceRequest)(nil),     // 48: backplane.gateway.v1.RegisterServiceRequest
+	(*UpdateRegistrationRequest)(nil),  // 49: backplane.gateway.v1.UpdateRegistrationRequest
+	(*UnregisterServiceRequest)(nil),   // 50: backplane.gateway.v1.UnregisterServiceRequest
+	(*RefreshServicesRequest)(nil),     // 51: backplane.gateway.v1.RefreshServicesRequest
+	(*ListRegistrationsRequest)(nil),   // 52: backplane.gateway.v1.ListRegistrationsRequest
+	(*GetRegistrationRequest)(nil),     // 53: backplane.gateway.v1.GetRegistrationRequest
+	(*ListServiceChangesRequest)(nil),  // 54: backplane.gateway.v1.ListServiceChangesRequest
+	(*ListServicesResponse)(nil),       // 55: backplane.gateway.v1.ListServicesResponse
+	(*Service)(nil),                    // 56: backplane.gateway.v1.Service
+	(*Deleted)(nil),                    // 57: backplane.gateway.v1.Deleted
+	(*ListRoutesResponse)(nil),         // 58: backplane.gateway.v1.ListRoutesResponse
+	(*Route)(nil),                      // 59: backplane.gateway.v1.Route
+	(*ListUpstreamsResponse)(nil),      // 60: backplane.gateway.v1.ListUpstreamsResponse
+	(*Upstream)(nil),                   // 61: backplane.gateway.v1.Upstream
+	(*ListTargetsResponse)(nil),        // 62: backplane.gateway.v1.ListTargetsResponse
+	(*Target)(nil),                     // 63: backplane.gateway.v1.Target
+	(*ListCertificatesResponse)(nil),   // 64: backplane.gateway.v1.ListCertificatesResponse
+	(*Certificate)(nil),                // 65: backplane.gateway.v1.Certificate
+	(*ListCaCertificatesResponse)(nil), // 66: backplane.gateway.v1.ListCaCertificatesResponse
+	(*CaCertificate)(nil),              // 67: backplane.gateway.v1.CaCertificate
+	(*ListSnisResponse)(nil),           // 68: backplane.gateway.v1.ListSnisResponse
+	(*Sni)(nil),                        // 69: backplane.gateway.v1.Sni
+	(*ListPluginsResponse)(nil),        // 70: backplane.gateway.v1.ListPluginsResponse
+	(*Plugin)(nil),                     // 71: backplane.gateway.v1.Plugin
+	(*RegisterServiceResponse)(nil),    // 72: backplane.gateway.v1.RegisterServiceResponse
+	(*RegistrationDetails)(nil),        // 73: backplane.gateway.v1.RegistrationDetails
+	(*UnregisterServiceResponse)(nil),  // 74: backplane.gateway.v1.UnregisterServiceResponse
+	(*RefreshServicesResponse)(nil),    // 75: backplane.gateway.v1.RefreshServicesResponse
+	(*ListRegistrationsResponse)(nil),  // 76: backplane.gateway.v1.ListRegistrationsResponse
+	(*ListServiceChangesResponse)(nil), // 77: backplane.gateway.v1.ListServiceChangesResponse
 }
 var file_backplane_gateway_v1_gateway_proto_depIdxs = []int32{
 	0,  // 0: backplane.gateway.v1.GatewayService.ListServices:input_type -> backplane.gateway.v1.ListServicesRequest
@@ -203,56 +225,70 @@ var file_backplane_gateway_v1_gateway_proto_depIdxs = []int32{
 	45, // 45: backplane.gateway.v1.GatewayService.UpsertPlugin:input_type -> backplane.gateway.v1.UpsertPluginRequest
 	46, // 46: backplane.gateway.v1.GatewayService.UpdatePlugin:input_type -> backplane.gateway.v1.UpdatePluginRequest
 	47, // 47: backplane.gateway.v1.GatewayService.DeletePlugin:input_type -> backplane.gateway.v1.DeletePluginRequest
-	48, // 48: backplane.gateway.v1.GatewayService.ListServices:output_type -> backplane.gateway.v1.ListServicesResponse
-	49, // 49: backplane.gateway.v1.GatewayService.CreateService:output_type -> backplane.gateway.v1.Service
-	49, // 50: backplane.gateway.v1.GatewayService.GetService:output_type -> backplane.gateway.v1.Service
-	49, // 51: backplane.gateway.v1.GatewayService.UpsertService:output_type -> backplane.gateway.v1.Service
-	49, // 52: backplane.gateway.v1.GatewayService.UpdateService:output_type -> backplane.gateway.v1.Service
-	50, // 53: backplane.gateway.v1.GatewayService.DeleteService:output_type -> backplane.gateway.v1.Deleted
-	51, // 54: backplane.gateway.v1.GatewayService.ListRoutes:output_type -> backplane.gateway.v1.ListRoutesResponse
-	52, // 55: backplane.gateway.v1.GatewayService.CreateRoute:output_type -> backplane.gateway.v1.Route
-	52, // 56: backplane.gateway.v1.GatewayService.GetRoute:output_type -> backplane.gateway.v1.Route
-	52, // 57: backplane.gateway.v1.GatewayService.UpsertRoute:output_type -> backplane.gateway.v1.Route
-	52, // 58: backplane.gateway.v1.GatewayService.UpdateRoute:output_type -> backplane.gateway.v1.Route
-	50, // 59: backplane.gateway.v1.GatewayService.DeleteRoute:output_type -> backplane.gateway.v1.Deleted
-	53, // 60: backplane.gateway.v1.GatewayService.ListUpstreams:output_type -> backplane.gateway.v1.ListUpstreamsResponse
-	54, // 61: backplane.gateway.v1.GatewayService.CreateUpstream:output_type -> backplane.gateway.v1.Upstream
-	54, // 62: backplane.gateway.v1.GatewayService.GetUpstream:output_type -> backplane.gateway.v1.Upstream
-	54, // 63: backplane.gateway.v1.GatewayService.UpsertUpstream:output_type -> backplane.gateway.v1.Upstream
-	54, // 64: backplane.gateway.v1.GatewayService.UpdateUpstream:output_type -> backplane.gateway.v1.Upstream
-	50, // 65: backplane.gateway.v1.GatewayService.DeleteUpstream:output_type -> backplane.gateway.v1.Deleted
-	55, // 66: backplane.gateway.v1.GatewayService.ListTargets:output_type -> backplane.gateway.v1.ListTargetsResponse
-	56, // 67: backplane.gateway.v1.GatewayService.CreateTarget:output_type -> backplane.gateway.v1.Target
-	56, // 68: backplane.gateway.v1.GatewayService.GetTarget:output_type -> backplane.gateway.v1.Target
-	56, // 69: backplane.gateway.v1.GatewayService.UpsertTarget:output_type -> backplane.gateway.v1.Target
-	56, // 70: backplane.gateway.v1.GatewayService.UpdateTarget:output_type -> backplane.gateway.v1.Target
-	50, // 71: backplane.gateway.v1.GatewayService.DeleteTarget:output_type -> backplane.gateway.v1.Deleted
-	57, // 72: backplane.gateway.v1.GatewayService.ListCertificates:output_type -> backplane.gateway.v1.ListCertificatesResponse
-	58, // 73: backplane.gateway.v1.GatewayService.CreateCertificate:output_type -> backplane.gateway.v1.Certificate
-	58, // 74: backplane.gateway.v1.GatewayService.GetCertificate:output_type -> backplane.gateway.v1.Certificate
-	58, // 75: backplane.gateway.v1.GatewayService.UpsertCertificate:output_type -> backplane.gateway.v1.Certificate
-	58, // 76: backplane.gateway.v1.GatewayService.UpdateCertificate:output_type -> backplane.gateway.v1.Certificate
-	50, // 77: backplane.gateway.v1.GatewayService.DeleteCertificate:output_type -> backplane.gateway.v1.Deleted
-	59, // 78: backplane.gateway.v1.GatewayService.ListCaCertificates:output_type -> backplane.gateway.v1.ListCaCertificatesResponse
-	60, // 79: backplane.gateway.v1.GatewayService.CreateCaCertificate:output_type -> backplane.gateway.v1.CaCertificate
-	60, // 80: backplane.gateway.v1.GatewayService.GetCaCertificate:output_type -> backplane.gateway.v1.CaCertificate
-	60, // 81: backplane.gateway.v1.GatewayService.UpsertCaCertificate:output_type -> backplane.gateway.v1.CaCertificate
-	60, // 82: backplane.gateway.v1.GatewayService.UpdateCaCertificate:output_type -> backplane.gateway.v1.CaCertificate
-	50, // 83: backplane.gateway.v1.GatewayService.DeleteCaCertificate:output_type -> backplane.gateway.v1.Deleted
-	61, // 84: backplane.gateway.v1.GatewayService.ListSnis:output_type -> backplane.gateway.v1.ListSnisResponse
-	62, // 85: backplane.gateway.v1.GatewayService.CreateSni:output_type -> backplane.gateway.v1.Sni
-	62, // 86: backplane.gateway.v1.GatewayService.GetSni:output_type -> backplane.gateway.v1.Sni
-	62, // 87: backplane.gateway.v1.GatewayService.UpsertSni:output_type -> backplane.gateway.v1.Sni
-	62, // 88: backplane.gateway.v1.GatewayService.UpdateSni:output_type -> backplane.gateway.v1.Sni
-	50, // 89: backplane.gateway.v1.GatewayService.DeleteSni:output_type -> backplane.gateway.v1.Deleted
-	63, // 90: backplane.gateway.v1.GatewayService.ListPlugins:output_type -> backplane.gateway.v1.ListPluginsResponse
-	64, // 91: backplane.gateway.v1.GatewayService.CreatePlugin:output_type -> backplane.gateway.v1.Plugin
-	64, // 92: backplane.gateway.v1.GatewayService.GetPlugin:output_type -> backplane.gateway.v1.Plugin
-	64, // 93: backplane.gateway.v1.GatewayService.UpsertPlugin:output_type -> backplane.gateway.v1.Plugin
-	64, // 94: backplane.gateway.v1.GatewayService.UpdatePlugin:output_type -> backplane.gateway.v1.Plugin
-	50, // 95: backplane.gateway.v1.GatewayService.DeletePlugin:output_type -> backplane.gateway.v1.Deleted
-	48, // [48:96] is the sub-list for method output_type
-	0,  // [0:48] is the sub-list for method input_type
+	48, // 48: backplane.gateway.v1.GatewayService.RegisterService:input_type -> backplane.gateway.v1.RegisterServiceRequest
+	49, // 49: backplane.gateway.v1.GatewayService.UpdateRegistration:input_type -> backplane.gateway.v1.UpdateRegistrationRequest
+	50, // 50: backplane.gateway.v1.GatewayService.UnregisterService:input_type -> backplane.gateway.v1.UnregisterServiceRequest
+	51, // 51: backplane.gateway.v1.GatewayService.RefreshServices:input_type -> backplane.gateway.v1.RefreshServicesRequest
+	52, // 52: backplane.gateway.v1.GatewayService.ListRegistrations:input_type -> backplane.gateway.v1.ListRegistrationsRequest
+	53, // 53: backplane.gateway.v1.GatewayService.GetRegistration:input_type -> backplane.gateway.v1.GetRegistrationRequest
+	54, // 54: backplane.gateway.v1.GatewayService.ListServiceChanges:input_type -> backplane.gateway.v1.ListServiceChangesRequest
+	55, // 55: backplane.gateway.v1.GatewayService.ListServices:output_type -> backplane.gateway.v1.ListServicesResponse
+	56, // 56: backplane.gateway.v1.GatewayService.CreateService:output_type -> backplane.gateway.v1.Service
+	56, // 57: backplane.gateway.v1.GatewayService.GetService:output_type -> backplane.gateway.v1.Service
+	56, // 58: backplane.gateway.v1.GatewayService.UpsertService:output_type -> backplane.gateway.v1.Service
+	56, // 59: backplane.gateway.v1.GatewayService.UpdateService:output_type -> backplane.gateway.v1.Service
+	57, // 60: backplane.gateway.v1.GatewayService.DeleteService:output_type -> backplane.gateway.v1.Deleted
+	58, // 61: backplane.gateway.v1.GatewayService.ListRoutes:output_type -> backplane.gateway.v1.ListRoutesResponse
+	59, // 62: backplane.gateway.v1.GatewayService.CreateRoute:output_type -> backplane.gateway.v1.Route
+	59, // 63: backplane.gateway.v1.GatewayService.GetRoute:output_type -> backplane.gateway.v1.Route
+	59, // 64: backplane.gateway.v1.GatewayService.UpsertRoute:output_type -> backplane.gateway.v1.Route
+	59, // 65: backplane.gateway.v1.GatewayService.UpdateRoute:output_type -> backplane.gateway.v1.Route
+	57, // 66: backplane.gateway.v1.GatewayService.DeleteRoute:output_type -> backplane.gateway.v1.Deleted
+	60, // 67: backplane.gateway.v1.GatewayService.ListUpstreams:output_type -> backplane.gateway.v1.ListUpstreamsResponse
+	61, // 68: backplane.gateway.v1.GatewayService.CreateUpstream:output_type -> backplane.gateway.v1.Upstream
+	61, // 69: backplane.gateway.v1.GatewayService.GetUpstream:output_type -> backplane.gateway.v1.Upstream
+	61, // 70: backplane.gateway.v1.GatewayService.UpsertUpstream:output_type -> backplane.gateway.v1.Upstream
+	61, // 71: backplane.gateway.v1.GatewayService.UpdateUpstream:output_type -> backplane.gateway.v1.Upstream
+	57, // 72: backplane.gateway.v1.GatewayService.DeleteUpstream:output_type -> backplane.gateway.v1.Deleted
+	62, // 73: backplane.gateway.v1.GatewayService.ListTargets:output_type -> backplane.gateway.v1.ListTargetsResponse
+	63, // 74: backplane.gateway.v1.GatewayService.CreateTarget:output_type -> backplane.gateway.v1.Target
+	63, // 75: backplane.gateway.v1.GatewayService.GetTarget:output_type -> backplane.gateway.v1.Target
+	63, // 76: backplane.gateway.v1.GatewayService.UpsertTarget:output_type -> backplane.gateway.v1.Target
+	63, // 77: backplane.gateway.v1.GatewayService.UpdateTarget:output_type -> backplane.gateway.v1.Target
+	57, // 78: backplane.gateway.v1.GatewayService.DeleteTarget:output_type -> backplane.gateway.v1.Deleted
+	64, // 79: backplane.gateway.v1.GatewayService.ListCertificates:output_type -> backplane.gateway.v1.ListCertificatesResponse
+	65, // 80: backplane.gateway.v1.GatewayService.CreateCertificate:output_type -> backplane.gateway.v1.Certificate
+	65, // 81: backplane.gateway.v1.GatewayService.GetCertificate:output_type -> backplane.gateway.v1.Certificate
+	65, // 82: backplane.gateway.v1.GatewayService.UpsertCertificate:output_type -> backplane.gateway.v1.Certificate
+	65, // 83: backplane.gateway.v1.GatewayService.UpdateCertificate:output_type -> backplane.gateway.v1.Certificate
+	57, // 84: backplane.gateway.v1.GatewayService.DeleteCertificate:output_type -> backplane.gateway.v1.Deleted
+	66, // 85: backplane.gateway.v1.GatewayService.ListCaCertificates:output_type -> backplane.gateway.v1.ListCaCertificatesResponse
+	67, // 86: backplane.gateway.v1.GatewayService.CreateCaCertificate:output_type -> backplane.gateway.v1.CaCertificate
+	67, // 87: backplane.gateway.v1.GatewayService.GetCaCertificate:output_type -> backplane.gateway.v1.CaCertificate
+	67, // 88: backplane.gateway.v1.GatewayService.UpsertCaCertificate:output_type -> backplane.gateway.v1.CaCertificate
+	67, // 89: backplane.gateway.v1.GatewayService.UpdateCaCertificate:output_type -> backplane.gateway.v1.CaCertificate
+	57, // 90: backplane.gateway.v1.GatewayService.DeleteCaCertificate:output_type -> backplane.gateway.v1.Deleted
+	68, // 91: backplane.gateway.v1.GatewayService.ListSnis:output_type -> backplane.gateway.v1.ListSnisResponse
+	69, // 92: backplane.gateway.v1.GatewayService.CreateSni:output_type -> backplane.gateway.v1.Sni
+	69, // 93: backplane.gateway.v1.GatewayService.GetSni:output_type -> backplane.gateway.v1.Sni
+	69, // 94: backplane.gateway.v1.GatewayService.UpsertSni:output_type -> backplane.gateway.v1.Sni
+	69, // 95: backplane.gateway.v1.GatewayService.UpdateSni:output_type -> backplane.gateway.v1.Sni
+	57, // 96: backplane.gateway.v1.GatewayService.DeleteSni:output_type -> backplane.gateway.v1.Deleted
+	70, // 97: backplane.gateway.v1.GatewayService.ListPlugins:output_type -> backplane.gateway.v1.ListPluginsResponse
+	71, // 98: backplane.gateway.v1.GatewayService.CreatePlugin:output_type -> backplane.gateway.v1.Plugin
+	71, // 99: backplane.gateway.v1.GatewayService.GetPlugin:output_type -> backplane.gateway.v1.Plugin
+	71, // 100: backplane.gateway.v1.GatewayService.UpsertPlugin:output_type -> backplane.gateway.v1.Plugin
+	71, // 101: backplane.gateway.v1.GatewayService.UpdatePlugin:output_type -> backplane.gateway.v1.Plugin
+	57, // 102: backplane.gateway.v1.GatewayService.DeletePlugin:output_type -> backplane.gateway.v1.Deleted
+	72, // 103: backplane.gateway.v1.GatewayService.RegisterService:output_type -> backplane.gateway.v1.RegisterServiceResponse
+	73, // 104: backplane.gateway.v1.GatewayService.UpdateRegistration:output_type -> backplane.gateway.v1.RegistrationDetails
+	74, // 105: backplane.gateway.v1.GatewayService.UnregisterService:output_type -> backplane.gateway.v1.UnregisterServiceResponse
+	75, // 106: backplane.gateway.v1.GatewayService.RefreshServices:output_type -> backplane.gateway.v1.RefreshServicesResponse
+	76, // 107: backplane.gateway.v1.GatewayService.ListRegistrations:output_type -> backplane.gateway.v1.ListRegistrationsResponse
+	73, // 108: backplane.gateway.v1.GatewayService.GetRegistration:output_type -> backplane.gateway.v1.RegistrationDetails
+	77, // 109: backplane.gateway.v1.GatewayService.ListServiceChanges:output_type -> backplane.gateway.v1.ListServiceChangesResponse
+	55, // [55:110] is the sub-list for method output_type
+	0,  // [0:55] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -264,6 +300,7 @@ func file_backplane_gateway_v1_gateway_proto_init() {
 		return
 	}
 	file_backplane_gateway_v1_entities_proto_init()
+	file_backplane_gateway_v1_registry_proto_init()
 	file_backplane_gateway_v1_requests_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

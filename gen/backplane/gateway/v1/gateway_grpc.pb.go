@@ -69,6 +69,13 @@ const (
 	GatewayService_UpsertPlugin_FullMethodName        = "/backplane.gateway.v1.GatewayService/UpsertPlugin"
 	GatewayService_UpdatePlugin_FullMethodName        = "/backplane.gateway.v1.GatewayService/UpdatePlugin"
 	GatewayService_DeletePlugin_FullMethodName        = "/backplane.gateway.v1.GatewayService/DeletePlugin"
+	GatewayService_RegisterService_FullMethodName     = "/backplane.gateway.v1.GatewayService/RegisterService"
+	GatewayService_UpdateRegistration_FullMethodName  = "/backplane.gateway.v1.GatewayService/UpdateRegistration"
+	GatewayService_UnregisterService_FullMethodName   = "/backplane.gateway.v1.GatewayService/UnregisterService"
+	GatewayService_RefreshServices_FullMethodName     = "/backplane.gateway.v1.GatewayService/RefreshServices"
+	GatewayService_ListRegistrations_FullMethodName   = "/backplane.gateway.v1.GatewayService/ListRegistrations"
+	GatewayService_GetRegistration_FullMethodName     = "/backplane.gateway.v1.GatewayService/GetRegistration"
+	GatewayService_ListServiceChanges_FullMethodName  = "/backplane.gateway.v1.GatewayService/ListServiceChanges"
 )
 
 // GatewayServiceClient is the client API for GatewayService service.
@@ -187,6 +194,25 @@ type GatewayServiceClient interface {
 	UpdatePlugin(ctx context.Context, in *UpdatePluginRequest, opts ...grpc.CallOption) (*Plugin, error)
 	// Delete an instance of a plugin.
 	DeletePlugin(ctx context.Context, in *DeletePluginRequest, opts ...grpc.CallOption) (*Deleted, error)
+	// Register a service: its operations become routes once its OpenAPI document
+	// is fetched, a little later or by RefreshServices. A name that is taken is
+	// refused with code 1 in the ErrorDetail.
+	RegisterService(ctx context.Context, in *RegisterServiceRequest, opts ...grpc.CallOption) (*RegisterServiceResponse, error)
+	// Change a registered service. It is fetched again a little later.
+	UpdateRegistration(ctx context.Context, in *UpdateRegistrationRequest, opts ...grpc.CallOption) (*RegistrationDetails, error)
+	// Mark a registered service as deleted. Its routes go with the next refresh.
+	// Refused with code 3 when there is none, and 5 when it is marked already.
+	UnregisterService(ctx context.Context, in *UnregisterServiceRequest, opts ...grpc.CallOption) (*UnregisterServiceResponse, error)
+	// Fetch the documents of all registered services, and make the routes what
+	// they say. Services that are marked as deleted go.
+	RefreshServices(ctx context.Context, in *RefreshServicesRequest, opts ...grpc.CallOption) (*RefreshServicesResponse, error)
+	// List the registered services. Refused with code 2 when there is none, and 4
+	// past the last page.
+	ListRegistrations(ctx context.Context, in *ListRegistrationsRequest, opts ...grpc.CallOption) (*ListRegistrationsResponse, error)
+	// Get all that is known of a registered service.
+	GetRegistration(ctx context.Context, in *GetRegistrationRequest, opts ...grpc.CallOption) (*RegistrationDetails, error)
+	// List what changed in the documents of registered services, the newest first.
+	ListServiceChanges(ctx context.Context, in *ListServiceChangesRequest, opts ...grpc.CallOption) (*ListServiceChangesResponse, error)
 }
 
 type gatewayServiceClient struct {
@@ -677,6 +703,76 @@ func (c *gatewayServiceClient) DeletePlugin(ctx context.Context, in *DeletePlugi
 	return out, nil
 }
 
+func (c *gatewayServiceClient) RegisterService(ctx context.Context, in *RegisterServiceRequest, opts ...grpc.CallOption) (*RegisterServiceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RegisterServiceResponse)
+	err := c.cc.Invoke(ctx, GatewayService_RegisterService_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *gatewayServiceClient) UpdateRegistration(ctx context.Context, in *UpdateRegistrationRequest, opts ...grpc.CallOption) (*RegistrationDetails, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RegistrationDetails)
+	err := c.cc.Invoke(ctx, GatewayService_UpdateRegistration_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *gatewayServiceClient) UnregisterService(ctx context.Context, in *UnregisterServiceRequest, opts ...grpc.CallOption) (*UnregisterServiceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UnregisterServiceResponse)
+	err := c.cc.Invoke(ctx, GatewayService_UnregisterService_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *gatewayServiceClient) RefreshServices(ctx context.Context, in *RefreshServicesRequest, opts ...grpc.CallOption) (*RefreshServicesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RefreshServicesResponse)
+	err := c.cc.Invoke(ctx, GatewayService_RefreshServices_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *gatewayServiceClient) ListRegistrations(ctx context.Context, in *ListRegistrationsRequest, opts ...grpc.CallOption) (*ListRegistrationsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRegistrationsResponse)
+	err := c.cc.Invoke(ctx, GatewayService_ListRegistrations_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *gatewayServiceClient) GetRegistration(ctx context.Context, in *GetRegistrationRequest, opts ...grpc.CallOption) (*RegistrationDetails, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RegistrationDetails)
+	err := c.cc.Invoke(ctx, GatewayService_GetRegistration_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *gatewayServiceClient) ListServiceChanges(ctx context.Context, in *ListServiceChangesRequest, opts ...grpc.CallOption) (*ListServiceChangesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListServiceChangesResponse)
+	err := c.cc.Invoke(ctx, GatewayService_ListServiceChanges_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // GatewayServiceServer is the server API for GatewayService service.
 // All implementations must embed UnimplementedGatewayServiceServer
 // for forward compatibility.
@@ -793,6 +889,25 @@ type GatewayServiceServer interface {
 	UpdatePlugin(context.Context, *UpdatePluginRequest) (*Plugin, error)
 	// Delete an instance of a plugin.
 	DeletePlugin(context.Context, *DeletePluginRequest) (*Deleted, error)
+	// Register a service: its operations become routes once its OpenAPI document
+	// is fetched, a little later or by RefreshServices. A name that is taken is
+	// refused with code 1 in the ErrorDetail.
+	RegisterService(context.Context, *RegisterServiceRequest) (*RegisterServiceResponse, error)
+	// Change a registered service. It is fetched again a little later.
+	UpdateRegistration(context.Context, *UpdateRegistrationRequest) (*RegistrationDetails, error)
+	// Mark a registered service as deleted. Its routes go with the next refresh.
+	// Refused with code 3 when there is none, and 5 when it is marked already.
+	UnregisterService(context.Context, *UnregisterServiceRequest) (*UnregisterServiceResponse, error)
+	// Fetch the documents of all registered services, and make the routes what
+	// they say. Services that are marked as deleted go.
+	RefreshServices(context.Context, *RefreshServicesRequest) (*RefreshServicesResponse, error)
+	// List the registered services. Refused with code 2 when there is none, and 4
+	// past the last page.
+	ListRegistrations(context.Context, *ListRegistrationsRequest) (*ListRegistrationsResponse, error)
+	// Get all that is known of a registered service.
+	GetRegistration(context.Context, *GetRegistrationRequest) (*RegistrationDetails, error)
+	// List what changed in the documents of registered services, the newest first.
+	ListServiceChanges(context.Context, *ListServiceChangesRequest) (*ListServiceChangesResponse, error)
 	mustEmbedUnimplementedGatewayServiceServer()
 }
 
@@ -946,6 +1061,27 @@ func (UnimplementedGatewayServiceServer) UpdatePlugin(context.Context, *UpdatePl
 }
 func (UnimplementedGatewayServiceServer) DeletePlugin(context.Context, *DeletePluginRequest) (*Deleted, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeletePlugin not implemented")
+}
+func (UnimplementedGatewayServiceServer) RegisterService(context.Context, *RegisterServiceRequest) (*RegisterServiceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RegisterService not implemented")
+}
+func (UnimplementedGatewayServiceServer) UpdateRegistration(context.Context, *UpdateRegistrationRequest) (*RegistrationDetails, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateRegistration not implemented")
+}
+func (UnimplementedGatewayServiceServer) UnregisterService(context.Context, *UnregisterServiceRequest) (*UnregisterServiceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UnregisterService not implemented")
+}
+func (UnimplementedGatewayServiceServer) RefreshServices(context.Context, *RefreshServicesRequest) (*RefreshServicesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RefreshServices not implemented")
+}
+func (UnimplementedGatewayServiceServer) ListRegistrations(context.Context, *ListRegistrationsRequest) (*ListRegistrationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRegistrations not implemented")
+}
+func (UnimplementedGatewayServiceServer) GetRegistration(context.Context, *GetRegistrationRequest) (*RegistrationDetails, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetRegistration not implemented")
+}
+func (UnimplementedGatewayServiceServer) ListServiceChanges(context.Context, *ListServiceChangesRequest) (*ListServiceChangesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListServiceChanges not implemented")
 }
 func (UnimplementedGatewayServiceServer) mustEmbedUnimplementedGatewayServiceServer() {}
 func (UnimplementedGatewayServiceServer) testEmbeddedByValue()                        {}
@@ -1832,6 +1968,132 @@ func _GatewayService_DeletePlugin_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _GatewayService_RegisterService_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RegisterServiceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GatewayServiceServer).RegisterService(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: GatewayService_RegisterService_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GatewayServiceServer).RegisterService(ctx, req.(*RegisterServiceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _GatewayService_UpdateRegistration_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateRegistrationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GatewayServiceServer).UpdateRegistration(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: GatewayService_UpdateRegistration_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GatewayServiceServer).UpdateRegistration(ctx, req.(*UpdateRegistrationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _GatewayService_UnregisterService_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UnregisterServiceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GatewayServiceServer).UnregisterService(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: GatewayService_UnregisterService_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GatewayServiceServer).UnregisterService(ctx, req.(*UnregisterServiceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _GatewayService_RefreshServices_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RefreshServicesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GatewayServiceServer).RefreshServices(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: GatewayService_RefreshServices_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GatewayServiceServer).RefreshServices(ctx, req.(*RefreshServicesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _GatewayService_ListRegistrations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRegistrationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GatewayServiceServer).ListRegistrations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: GatewayService_ListRegistrations_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GatewayServiceServer).ListRegistrations(ctx, req.(*ListRegistrationsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _GatewayService_GetRegistration_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetRegistrationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GatewayServiceServer).GetRegistration(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: GatewayService_GetRegistration_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GatewayServiceServer).GetRegistration(ctx, req.(*GetRegistrationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _GatewayService_ListServiceChanges_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListServiceChangesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GatewayServiceServer).ListServiceChanges(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: GatewayService_ListServiceChanges_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GatewayServiceServer).ListServiceChanges(ctx, req.(*ListServiceChangesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // GatewayService_ServiceDesc is the grpc.ServiceDesc for GatewayService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -2030,6 +2292,34 @@ var GatewayService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeletePlugin",
 			Handler:    _GatewayService_DeletePlugin_Handler,
+		},
+		{
+			MethodName: "RegisterService",
+			Handler:    _GatewayService_RegisterService_Handler,
+		},
+		{
+			MethodName: "UpdateRegistration",
+			Handler:    _GatewayService_UpdateRegistration_Handler,
+		},
+		{
+			MethodName: "UnregisterService",
+			Handler:    _GatewayService_UnregisterService_Handler,
+		},
+		{
+			MethodName: "RefreshServices",
+			Handler:    _GatewayService_RefreshServices_Handler,
+		},
+		{
+			MethodName: "ListRegistrations",
+			Handler:    _GatewayService_ListRegistrations_Handler,
+		},
+		{
+			MethodName: "GetRegistration",
+			Handler:    _GatewayService_GetRegistration_Handler,
+		},
+		{
+			MethodName: "ListServiceChanges",
+			Handler:    _GatewayService_ListServiceChanges_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
