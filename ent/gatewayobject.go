@@ -45,7 +45,9 @@ type GatewayObject struct {
 	// UpdatedAt holds the value of the "updated_at" field.
 	UpdatedAt int64 `json:"updated_at,omitempty"`
 	// How often it was written.
-	Version      uint64 `json:"version,omitempty"`
+	Version uint64 `json:"version,omitempty"`
+	// What generated it and keeps it as it is to be; empty for what users made.
+	Owner        string `json:"owner,omitempty"`
 	selectValues sql.SelectValues
 }
 
@@ -60,7 +62,7 @@ func (*GatewayObject) scanValues(columns []string) ([]any, error) {
 			values[i] = new([]byte)
 		case gatewayobject.FieldID, gatewayobject.FieldCreatedAt, gatewayobject.FieldUpdatedAt, gatewayobject.FieldVersion:
 			values[i] = new(sql.NullInt64)
-		case gatewayobject.FieldKind, gatewayobject.FieldNameKey, gatewayobject.FieldOtherKey:
+		case gatewayobject.FieldKind, gatewayobject.FieldNameKey, gatewayobject.FieldOtherKey, gatewayobject.FieldOwner:
 			values[i] = new(sql.NullString)
 		case gatewayobject.FieldObjectID:
 			values[i] = new(uuid.UUID)
@@ -178,6 +180,12 @@ func (_m *GatewayObject) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.Version = uint64(value.Int64)
 			}
+		case gatewayobject.FieldOwner:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field owner", values[i])
+			} else if value.Valid {
+				_m.Owner = value.String
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -268,6 +276,9 @@ func (_m *GatewayObject) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("version=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Version))
+	builder.WriteString(", ")
+	builder.WriteString("owner=")
+	builder.WriteString(_m.Owner)
 	builder.WriteByte(')')
 	return builder.String()
 }

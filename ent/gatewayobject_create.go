@@ -160,6 +160,20 @@ func (_c *GatewayObjectCreate) SetVersion(v uint64) *GatewayObjectCreate {
 	return _c
 }
 
+// SetOwner sets the "owner" field.
+func (_c *GatewayObjectCreate) SetOwner(v string) *GatewayObjectCreate {
+	_c.mutation.SetOwner(v)
+	return _c
+}
+
+// SetNillableOwner sets the "owner" field if the given value is not nil.
+func (_c *GatewayObjectCreate) SetNillableOwner(v *string) *GatewayObjectCreate {
+	if v != nil {
+		_c.SetOwner(*v)
+	}
+	return _c
+}
+
 // Mutation returns the GatewayObjectMutation object of the builder.
 func (_c *GatewayObjectCreate) Mutation() *GatewayObjectMutation {
 	return _c.mutation
@@ -167,6 +181,7 @@ func (_c *GatewayObjectCreate) Mutation() *GatewayObjectMutation {
 
 // Save creates the GatewayObject in the database.
 func (_c *GatewayObjectCreate) Save(ctx context.Context) (*GatewayObject, error) {
+	_c.defaults()
 	return withHooks(ctx, _c.sqlSave, _c.mutation, _c.hooks)
 }
 
@@ -189,6 +204,14 @@ func (_c *GatewayObjectCreate) Exec(ctx context.Context) error {
 func (_c *GatewayObjectCreate) ExecX(ctx context.Context) {
 	if err := _c.Exec(ctx); err != nil {
 		panic(err)
+	}
+}
+
+// defaults sets the default values of the builder before save.
+func (_c *GatewayObjectCreate) defaults() {
+	if _, ok := _c.mutation.Owner(); !ok {
+		v := gatewayobject.DefaultOwner
+		_c.mutation.SetOwner(v)
 	}
 }
 
@@ -229,6 +252,14 @@ func (_c *GatewayObjectCreate) check() error {
 	}
 	if _, ok := _c.mutation.Version(); !ok {
 		return &ValidationError{Name: "version", err: errors.New(`ent: missing required field "GatewayObject.version"`)}
+	}
+	if _, ok := _c.mutation.Owner(); !ok {
+		return &ValidationError{Name: "owner", err: errors.New(`ent: missing required field "GatewayObject.owner"`)}
+	}
+	if v, ok := _c.mutation.Owner(); ok {
+		if err := gatewayobject.OwnerValidator(v); err != nil {
+			return &ValidationError{Name: "owner", err: fmt.Errorf(`ent: validator failed for field "GatewayObject.owner": %w`, err)}
+		}
 	}
 	return nil
 }
@@ -312,6 +343,10 @@ func (_c *GatewayObjectCreate) createSpec() (*GatewayObject, *sqlgraph.CreateSpe
 		_spec.SetField(gatewayobject.FieldVersion, field.TypeUint64, value)
 		_node.Version = value
 	}
+	if value, ok := _c.mutation.Owner(); ok {
+		_spec.SetField(gatewayobject.FieldOwner, field.TypeString, value)
+		_node.Owner = value
+	}
 	return _node, _spec
 }
 
@@ -333,6 +368,7 @@ func (_c *GatewayObjectCreateBulk) Save(ctx context.Context) ([]*GatewayObject, 
 	for i := range _c.builders {
 		func(i int, root context.Context) {
 			builder := _c.builders[i]
+			builder.defaults()
 			var mut Mutator = MutateFunc(func(ctx context.Context, m Mutation) (Value, error) {
 				mutation, ok := m.(*GatewayObjectMutation)
 				if !ok {

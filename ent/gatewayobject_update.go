@@ -244,6 +244,20 @@ func (_u *GatewayObjectUpdate) AddVersion(v int64) *GatewayObjectUpdate {
 	return _u
 }
 
+// SetOwner sets the "owner" field.
+func (_u *GatewayObjectUpdate) SetOwner(v string) *GatewayObjectUpdate {
+	_u.mutation.SetOwner(v)
+	return _u
+}
+
+// SetNillableOwner sets the "owner" field if the given value is not nil.
+func (_u *GatewayObjectUpdate) SetNillableOwner(v *string) *GatewayObjectUpdate {
+	if v != nil {
+		_u.SetOwner(*v)
+	}
+	return _u
+}
+
 // Mutation returns the GatewayObjectMutation object of the builder.
 func (_u *GatewayObjectUpdate) Mutation() *GatewayObjectMutation {
 	return _u.mutation
@@ -286,6 +300,11 @@ func (_u *GatewayObjectUpdate) check() error {
 	if v, ok := _u.mutation.OtherKey(); ok {
 		if err := gatewayobject.OtherKeyValidator(v); err != nil {
 			return &ValidationError{Name: "other_key", err: fmt.Errorf(`ent: validator failed for field "GatewayObject.other_key": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Owner(); ok {
+		if err := gatewayobject.OwnerValidator(v); err != nil {
+			return &ValidationError{Name: "owner", err: fmt.Errorf(`ent: validator failed for field "GatewayObject.owner": %w`, err)}
 		}
 	}
 	return nil
@@ -374,6 +393,9 @@ func (_u *GatewayObjectUpdate) sqlSave(ctx context.Context) (_node int, err erro
 	}
 	if value, ok := _u.mutation.AddedVersion(); ok {
 		_spec.AddField(gatewayobject.FieldVersion, field.TypeUint64, value)
+	}
+	if value, ok := _u.mutation.Owner(); ok {
+		_spec.SetField(gatewayobject.FieldOwner, field.TypeString, value)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
@@ -612,6 +634,20 @@ func (_u *GatewayObjectUpdateOne) AddVersion(v int64) *GatewayObjectUpdateOne {
 	return _u
 }
 
+// SetOwner sets the "owner" field.
+func (_u *GatewayObjectUpdateOne) SetOwner(v string) *GatewayObjectUpdateOne {
+	_u.mutation.SetOwner(v)
+	return _u
+}
+
+// SetNillableOwner sets the "owner" field if the given value is not nil.
+func (_u *GatewayObjectUpdateOne) SetNillableOwner(v *string) *GatewayObjectUpdateOne {
+	if v != nil {
+		_u.SetOwner(*v)
+	}
+	return _u
+}
+
 // Mutation returns the GatewayObjectMutation object of the builder.
 func (_u *GatewayObjectUpdateOne) Mutation() *GatewayObjectMutation {
 	return _u.mutation
@@ -667,6 +703,11 @@ func (_u *GatewayObjectUpdateOne) check() error {
 	if v, ok := _u.mutation.OtherKey(); ok {
 		if err := gatewayobject.OtherKeyValidator(v); err != nil {
 			return &ValidationError{Name: "other_key", err: fmt.Errorf(`ent: validator failed for field "GatewayObject.other_key": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Owner(); ok {
+		if err := gatewayobject.OwnerValidator(v); err != nil {
+			return &ValidationError{Name: "owner", err: fmt.Errorf(`ent: validator failed for field "GatewayObject.owner": %w`, err)}
 		}
 	}
 	return nil
@@ -772,6 +813,9 @@ func (_u *GatewayObjectUpdateOne) sqlSave(ctx context.Context) (_node *GatewayOb
 	}
 	if value, ok := _u.mutation.AddedVersion(); ok {
 		_spec.AddField(gatewayobject.FieldVersion, field.TypeUint64, value)
+	}
+	if value, ok := _u.mutation.Owner(); ok {
+		_spec.SetField(gatewayobject.FieldOwner, field.TypeString, value)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &GatewayObject{config: _u.config}

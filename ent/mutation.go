@@ -9403,6 +9403,7 @@ type GatewayObjectMutation struct {
 	addupdated_at  *int64
 	version        *uint64
 	addversion     *int64
+	owner          *string
 	clearedFields  map[string]struct{}
 	done           bool
 	oldValue       func(context.Context) (*GatewayObject, error)
@@ -10162,6 +10163,42 @@ func (m *GatewayObjectMutation) ResetVersion() {
 	m.addversion = nil
 }
 
+// SetOwner sets the "owner" field.
+func (m *GatewayObjectMutation) SetOwner(s string) {
+	m.owner = &s
+}
+
+// Owner returns the value of the "owner" field in the mutation.
+func (m *GatewayObjectMutation) Owner() (r string, exists bool) {
+	v := m.owner
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOwner returns the old "owner" field's value of the GatewayObject entity.
+// If the GatewayObject object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GatewayObjectMutation) OldOwner(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOwner is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOwner requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOwner: %w", err)
+	}
+	return oldValue.Owner, nil
+}
+
+// ResetOwner resets all changes to the "owner" field.
+func (m *GatewayObjectMutation) ResetOwner() {
+	m.owner = nil
+}
+
 // Where appends a list predicates to the GatewayObjectMutation builder.
 func (m *GatewayObjectMutation) Where(ps ...predicate.GatewayObject) {
 	m.predicates = append(m.predicates, ps...)
@@ -10196,7 +10233,7 @@ func (m *GatewayObjectMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *GatewayObjectMutation) Fields() []string {
-	fields := make([]string, 0, 14)
+	fields := make([]string, 0, 15)
 	if m.kind != nil {
 		fields = append(fields, gatewayobject.FieldKind)
 	}
@@ -10239,6 +10276,9 @@ func (m *GatewayObjectMutation) Fields() []string {
 	if m.version != nil {
 		fields = append(fields, gatewayobject.FieldVersion)
 	}
+	if m.owner != nil {
+		fields = append(fields, gatewayobject.FieldOwner)
+	}
 	return fields
 }
 
@@ -10275,6 +10315,8 @@ func (m *GatewayObjectMutation) Field(name string) (ent.Value, bool) {
 		return m.UpdatedAt()
 	case gatewayobject.FieldVersion:
 		return m.Version()
+	case gatewayobject.FieldOwner:
+		return m.Owner()
 	}
 	return nil, false
 }
@@ -10312,6 +10354,8 @@ func (m *GatewayObjectMutation) OldField(ctx context.Context, name string) (ent.
 		return m.OldUpdatedAt(ctx)
 	case gatewayobject.FieldVersion:
 		return m.OldVersion(ctx)
+	case gatewayobject.FieldOwner:
+		return m.OldOwner(ctx)
 	}
 	return nil, fmt.Errorf("unknown GatewayObject field %s", name)
 }
@@ -10418,6 +10462,13 @@ func (m *GatewayObjectMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetVersion(v)
+		return nil
+	case gatewayobject.FieldOwner:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOwner(v)
 		return nil
 	}
 	return fmt.Errorf("unknown GatewayObject field %s", name)
@@ -10593,6 +10644,9 @@ func (m *GatewayObjectMutation) ResetField(name string) error {
 		return nil
 	case gatewayobject.FieldVersion:
 		m.ResetVersion()
+		return nil
+	case gatewayobject.FieldOwner:
+		m.ResetOwner()
 		return nil
 	}
 	return fmt.Errorf("unknown GatewayObject field %s", name)

@@ -395,6 +395,12 @@ func init() {
 	gatewayobjectDescOtherKey := gatewayobjectFields[3].Descriptor()
 	// gatewayobject.OtherKeyValidator is a validator for the "other_key" field. It is called by the builders before save.
 	gatewayobject.OtherKeyValidator = gatewayobjectDescOtherKey.Validators[0].(func(string) error)
+	// gatewayobjectDescOwner is the schema descriptor for owner field.
+	gatewayobjectDescOwner := gatewayobjectFields[14].Descriptor()
+	// gatewayobject.DefaultOwner holds the default value on creation for the owner field.
+	gatewayobject.DefaultOwner = gatewayobjectDescOwner.Default.(string)
+	// gatewayobject.OwnerValidator is a validator for the "owner" field. It is called by the builders before save.
+	gatewayobject.OwnerValidator = gatewayobjectDescOwner.Validators[0].(func(string) error)
 	gatewaypageFields := schema.GatewayPage{}.Fields()
 	_ = gatewaypageFields
 	// gatewaypageDescPath is the schema descriptor for path field.

@@ -39,6 +39,8 @@ const (
 	FieldUpdatedAt = "updated_at"
 	// FieldVersion holds the string denoting the version field in the database.
 	FieldVersion = "version"
+	// FieldOwner holds the string denoting the owner field in the database.
+	FieldOwner = "owner"
 	// Table holds the table name of the gatewayobject in the database.
 	Table = "gateway_objects"
 )
@@ -60,6 +62,7 @@ var Columns = []string{
 	FieldCreatedAt,
 	FieldUpdatedAt,
 	FieldVersion,
+	FieldOwner,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -79,6 +82,10 @@ var (
 	NameKeyValidator func(string) error
 	// OtherKeyValidator is a validator for the "other_key" field. It is called by the builders before save.
 	OtherKeyValidator func(string) error
+	// DefaultOwner holds the default value on creation for the "owner" field.
+	DefaultOwner string
+	// OwnerValidator is a validator for the "owner" field. It is called by the builders before save.
+	OwnerValidator func(string) error
 )
 
 // OrderOption defines the ordering options for the GatewayObject queries.
@@ -147,4 +154,9 @@ func ByUpdatedAt(opts ...sql.OrderTermOption) OrderOption {
 // ByVersion orders the results by the version field.
 func ByVersion(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldVersion, opts...).ToFunc()
+}
+
+// ByOwner orders the results by the owner field.
+func ByOwner(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldOwner, opts...).ToFunc()
 }

@@ -118,6 +118,11 @@ func Version(v uint64) predicate.GatewayObject {
 	return predicate.GatewayObject(sql.FieldEQ(FieldVersion, v))
 }
 
+// Owner applies equality check predicate on the "owner" field. It's identical to OwnerEQ.
+func Owner(v string) predicate.GatewayObject {
+	return predicate.GatewayObject(sql.FieldEQ(FieldOwner, v))
+}
+
 // KindEQ applies the EQ predicate on the "kind" field.
 func KindEQ(v string) predicate.GatewayObject {
 	return predicate.GatewayObject(sql.FieldEQ(FieldKind, v))
@@ -781,6 +786,71 @@ func VersionLT(v uint64) predicate.GatewayObject {
 // VersionLTE applies the LTE predicate on the "version" field.
 func VersionLTE(v uint64) predicate.GatewayObject {
 	return predicate.GatewayObject(sql.FieldLTE(FieldVersion, v))
+}
+
+// OwnerEQ applies the EQ predicate on the "owner" field.
+func OwnerEQ(v string) predicate.GatewayObject {
+	return predicate.GatewayObject(sql.FieldEQ(FieldOwner, v))
+}
+
+// OwnerNEQ applies the NEQ predicate on the "owner" field.
+func OwnerNEQ(v string) predicate.GatewayObject {
+	return predicate.GatewayObject(sql.FieldNEQ(FieldOwner, v))
+}
+
+// OwnerIn applies the In predicate on the "owner" field.
+func OwnerIn(vs ...string) predicate.GatewayObject {
+	return predicate.GatewayObject(sql.FieldIn(FieldOwner, vs...))
+}
+
+// OwnerNotIn applies the NotIn predicate on the "owner" field.
+func OwnerNotIn(vs ...string) predicate.GatewayObject {
+	return predicate.GatewayObject(sql.FieldNotIn(FieldOwner, vs...))
+}
+
+// OwnerGT applies the GT predicate on the "owner" field.
+func OwnerGT(v string) predicate.GatewayObject {
+	return predicate.GatewayObject(sql.FieldGT(FieldOwner, v))
+}
+
+// OwnerGTE applies the GTE predicate on the "owner" field.
+func OwnerGTE(v string) predicate.GatewayObject {
+	return predicate.GatewayObject(sql.FieldGTE(FieldOwner, v))
+}
+
+// OwnerLT applies the LT predicate on the "owner" field.
+func OwnerLT(v string) predicate.GatewayObject {
+	return predicate.GatewayObject(sql.FieldLT(FieldOwner, v))
+}
+
+// OwnerLTE applies the LTE predicate on the "owner" field.
+func OwnerLTE(v string) predicate.GatewayObject {
+	return predicate.GatewayObject(sql.FieldLTE(FieldOwner, v))
+}
+
+// OwnerContains applies the Contains predicate on the "owner" field.
+func OwnerContains(v string) predicate.GatewayObject {
+	return predicate.GatewayObject(sql.FieldContains(FieldOwner, v))
+}
+
+// OwnerHasPrefix applies the HasPrefix predicate on the "owner" field.
+func OwnerHasPrefix(v string) predicate.GatewayObject {
+	return predicate.GatewayObject(sql.FieldHasPrefix(FieldOwner, v))
+}
+
+// OwnerHasSuffix applies the HasSuffix predicate on the "owner" field.
+func OwnerHasSuffix(v string) predicate.GatewayObject {
+	return predicate.GatewayObject(sql.FieldHasSuffix(FieldOwner, v))
+}
+
+// OwnerEqualFold applies the EqualFold predicate on the "owner" field.
+func OwnerEqualFold(v string) predicate.GatewayObject {
+	return predicate.GatewayObject(sql.FieldEqualFold(FieldOwner, v))
+}
+
+// OwnerContainsFold applies the ContainsFold predicate on the "owner" field.
+func OwnerContainsFold(v string) predicate.GatewayObject {
+	return predicate.GatewayObject(sql.FieldContainsFold(FieldOwner, v))
 }
 
 // And groups predicates with the AND operator between them.

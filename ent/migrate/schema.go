@@ -357,6 +357,7 @@ var (
 		{Name: "created_at", Type: field.TypeInt64},
 		{Name: "updated_at", Type: field.TypeInt64},
 		{Name: "version", Type: field.TypeUint64},
+		{Name: "owner", Type: field.TypeString, Size: 128, Default: ""},
 	}
 	// GatewayObjectsTable holds the schema information for the "gateway_objects" table.
 	GatewayObjectsTable = &schema.Table{
@@ -403,6 +404,11 @@ var (
 				Name:    "gatewayobject_certificate_id_kind_object_id",
 				Unique:  false,
 				Columns: []*schema.Column{GatewayObjectsColumns[9], GatewayObjectsColumns[1], GatewayObjectsColumns[2]},
+			},
+			{
+				Name:    "gatewayobject_owner_kind",
+				Unique:  false,
+				Columns: []*schema.Column{GatewayObjectsColumns[15], GatewayObjectsColumns[1]},
 			},
 		},
 	}

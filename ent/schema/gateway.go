@@ -43,6 +43,8 @@ func (GatewayObject) Fields() []ent.Field {
 		field.Int64("created_at").Comment("Milliseconds since 1970."),
 		field.Int64("updated_at"),
 		field.Uint64("version").Comment("How often it was written."),
+		field.String("owner").MaxLen(128).Default("").
+			Comment("What generated it and keeps it as it is to be; empty for what users made."),
 	}
 }
 
@@ -57,6 +59,7 @@ func (GatewayObject) Indexes() []ent.Index {
 		index.Fields("consumer_id", "kind", "object_id"),
 		index.Fields("upstream_id", "kind", "object_id"),
 		index.Fields("certificate_id", "kind", "object_id"),
+		index.Fields("owner", "kind"),
 	}
 }
 
