@@ -13,6 +13,7 @@ import (
 const (
 	msgBadRequest  = "Bad request"
 	msgNoRoute     = "no Route matched with those values"
+	msgNotAllowed  = "Method not allowed"
 	msgNoService   = "no Service found with those values"
 	msgTooLarge    = "Payload too large"
 	msgUnexpected  = "An unexpected error occurred"

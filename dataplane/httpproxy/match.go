@@ -7,8 +7,8 @@ import (
 	"github.com/backplane/backplane/dataplane/httpproxy/route"
 )
 
-// match finds the route, and answers where there is none, or where the request
-// is not what the route is for.
+// match finds the route, and answers where there is none, with a page if there
+// is one, or where the request is not what the route is for.
 func (x *Exchange) match() {
 	r := &x.Request
 	var ok bool
@@ -26,7 +26,9 @@ func (x *Exchange) match() {
 	}
 	x.matched, ok = x.snapshot.routes.Match(in)
 	if !ok {
-		x.refuse(http.StatusNotFound, msgNoRoute, FromPlugin)
+		if !x.answerPage() {
+			x.refuse(http.StatusNotFound, msgNoRoute, FromPlugin)
+		}
 		return
 	}
 	m := &x.matched

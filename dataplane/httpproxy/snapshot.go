@@ -28,6 +28,7 @@ type snapshot struct {
 	certs       table[string, *certificate] // by the names of SNIs
 	clientCerts table[uuid.UUID, *certificate]
 	plugins     *pluginIndex
+	pages       map[string]*servedPage // by path
 }
 
 type credentialKey struct {

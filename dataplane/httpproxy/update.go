@@ -79,7 +79,8 @@ func (e *Entities) Add(v any) error {
 
 // Update is a change of what a Proxy is configured with.
 type Update struct {
-	// Reset takes everything out that was there before and is not put.
+	// Reset takes everything out that was there before and is not put, pages
+	// too.
 	Reset bool
 	// Put are entities that are new, or take the place of those with the same
 	// kind and ID.
@@ -88,6 +89,7 @@ type Update struct {
 	// passed over. Nothing is removed for the reason that it refers to what is.
 	Remove []Key
 	// Pages, if it is not nil, takes the place of all pages that there were.
+	// They must not be changed afterwards.
 	Pages []*entity.Page
 }
 
@@ -123,6 +125,9 @@ func (p *Proxy) Update(u Update) error {
 		b.remove(k)
 	}
 	b.put(&u.Put)
+	if u.Reset || u.Pages != nil {
+		b.next.pages = servedPages(u.Pages)
+	}
 	next := b.finish()
 	p.current.Store(next)
 	p.retire(next.generation, b.retired)
