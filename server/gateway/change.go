@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/backplane/backplane/dataplane/httpproxy"
+	"github.com/backplane/backplane/dataplane/httpproxy/entity"
 	"github.com/backplane/backplane/server/keys"
 	"github.com/backplane/backplane/server/store"
 )
@@ -43,11 +44,18 @@ func (g *Gateway) change(ctx context.Context, action string, do func(*edit) erro
 		return err
 	}
 	put, removed := done.put.all(), done.removed.all()
-	if len(put)+len(removed) == 0 {
+	if len(put)+len(removed) == 0 && !done.paged {
 		return nil
 	}
-	g.own[by] = struct{}{}
-	g.apply(context.WithoutCancel(ctx), put, keysOf(removed))
+	ctx = context.WithoutCancel(ctx)
+	var pages []*entity.Page
+	if done.paged {
+		pages, err = g.storedPages(ctx)
+	}
+	if g.tell(err); err == nil {
+		g.own[by] = struct{}{} // else it is read again, as changes of others are
+	}
+	g.apply(ctx, put, keysOf(removed), pages)
 	return nil
 }
 
@@ -63,6 +71,9 @@ func (g *Gateway) changeOnce(ctx context.Context, action string, by uuid.UUID, d
 			return err
 		}
 		concerned := append(keysOf(done.put.all()), keysOf(done.removed.all())...)
+		if done.paged {
+			concerned = append(concerned, httpproxy.Key{Kind: pagesKind})
+		}
 		for len(concerned) > 0 {
 			part := concerned[:min(noteSize, len(concerned))]
 			concerned = concerned[len(part):]

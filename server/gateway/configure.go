@@ -18,9 +18,10 @@ import (
 	"github.com/backplane/backplane/ent"
 )
 
-// apply hands a change to the data plane. g.mu is held.
-func (g *Gateway) apply(ctx context.Context, put []*object, removed []httpproxy.Key) {
-	u := httpproxy.Update{Remove: removed}
+// apply hands a change to the data plane, with the pages if they are others.
+// g.mu is held.
+func (g *Gateway) apply(ctx context.Context, put []*object, removed []httpproxy.Key, pages []*entity.Page) {
+	u := httpproxy.Update{Remove: removed, Pages: pages}
 	for _, key := range removed {
 		if key.Kind == httpproxy.Services {
 			delete(g.hosts, key.ID)

@@ -27,6 +27,7 @@ type edit struct {
 
 	put     noted // as they are now
 	removed noted
+	paged   bool // whether pages have changed
 	sealed  [][]byte
 }
 
@@ -317,14 +318,19 @@ func (e *edit) label(ctx context.Context, o *object, was []string) error {
 	for batch := range slices.Chunk(is, 100) {
 		rows := make([]*ent.GatewayLabelCreate, len(batch))
 		for i, l := range batch {
-			class, value := cut(l)
-			rows[i] = e.tx.GatewayLabel.Create().SetClass(class).SetValueKey(indexed(value)).SetValue([]byte(value)).SetKind(o.c.Name).SetObjectID(o.id)
+			rows[i] = e.mark(o, l)
 		}
 		if err := e.tx.GatewayLabel.CreateBulk(rows...).Exec(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// mark is the row of a label.
+func (e *edit) mark(o *object, label string) *ent.GatewayLabelCreate {
+	class, value := cut(label)
+	return e.tx.GatewayLabel.Create().SetClass(class).SetValueKey(indexed(value)).SetValue([]byte(value)).SetKind(o.c.Name).SetObjectID(o.id)
 }
 
 func cut(label string) (class, value string) {

@@ -34,6 +34,11 @@ func (g *Gateway) load(ctx context.Context) error {
 			break
 		}
 	}
+	pages, err := g.storedPages(ctx)
+	if err != nil {
+		return err
+	}
+	u.Pages = pages
 	g.tell(g.plane.Update(u))
 	return nil
 }
@@ -76,7 +81,7 @@ func (g *Gateway) Follow(ctx context.Context) {
 // catchUp applies the changes that there are.
 func (g *Gateway) catchUp(ctx context.Context) error {
 	const batch = 1000
-	changes, err := g.Store.ChangesAfter(ctx, g.at, batch)
+	changes, err := g.changesAfter(ctx, g.at, batch)
 	if err != nil {
 		return err
 	}
@@ -101,6 +106,29 @@ func (g *Gateway) catchUp(ctx context.Context) error {
 	}
 	g.at = changes[len(changes)-1].ID
 	return nil
+}
+
+// changesAfter are the changes after one. None of several notes is the last, so
+// that a change is applied as one.
+func (g *Gateway) changesAfter(ctx context.Context, at uint64, batch int) ([]*ent.Change, error) {
+	var out []*ent.Change
+	for {
+		more, err := g.Store.ChangesAfter(ctx, at, batch)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, more...)
+		if len(more) < batch || !hasMore(more[len(more)-1]) {
+			return out, nil
+		}
+		at = more[len(more)-1].ID
+	}
+}
+
+// hasMore tells whether another note of the same change follows.
+func hasMore(ch *ent.Change) bool {
+	var n note
+	return ch.Event == store.GatewayEvent && json.Unmarshal(ch.Payload, &n) == nil && n.More
 }
 
 func (g *Gateway) startOver(ctx context.Context) error {
@@ -157,6 +185,15 @@ func (g *Gateway) refresh(ctx context.Context, stale []httpproxy.Key) error {
 		}
 	}
 	var u httpproxy.Update
+	if _, paged := byKind[pagesKind]; paged {
+		pages, err := g.storedPages(ctx)
+		if err != nil {
+			return err
+		}
+		u.Pages = pages
+		delete(byKind, pagesKind)
+		delete(gone, httpproxy.Key{Kind: pagesKind})
+	}
 	for kind, ids := range byKind {
 		for part := range slices.Chunk(ids, noteSize) {
 			rows, err := g.Store.GatewayObject.Query().Where(gatewayobject.Kind(string(kind)), gatewayobject.ObjectIDIn(part...)).All(ctx)

@@ -45,6 +45,8 @@ type Options struct {
 	Log     *slog.Logger
 	// HashKey is what secrets are hashed under to be found.
 	HashKey []byte
+	// Pages are served besides those that are stored, while there are any.
+	Pages []*entity.Page
 }
 
 // Gateway implements the RPCs of the GatewayService, the ConsumerService, the

@@ -72,6 +72,9 @@ type plane struct {
 	has  map[httpproxy.Key]any
 	told int // how many entities it was told of, and of how many last
 	last int
+	// updates is how often it was told anything.
+	updates int
+	pages   map[string]*entity.Page
 }
 
 func (p *plane) Update(u httpproxy.Update) error {
@@ -87,6 +90,11 @@ func (p *plane) Update(u httpproxy.Update) error {
 	put := func(kind httpproxy.Kind, id uuid.UUID, v any) {
 		p.has[httpproxy.Key{Kind: kind, ID: id}] = v
 		p.last++
+	}
+	p.updates++
+	if u.Pages != nil {
+		p.pages = map[string]*entity.Page{}
+		each(u.Pages, func(v *entity.Page) { p.pages[v.Path] = v })
 	}
 	each(u.Put.Services, func(v *entity.Service) { put(httpproxy.Services, v.ID, v) })
 	each(u.Put.Routes, func(v *entity.Route) { put(httpproxy.Routes, v.ID, v) })
@@ -172,6 +180,11 @@ type world struct {
 	dir     string
 }
 
+// docsPage is a page that is served while there are stored ones.
+func docsPage() *entity.Page {
+	return &entity.Page{Path: "/docs/", ContentType: "text/html", Body: []byte("docs"), Header: map[string]string{"X-Page": "docs"}}
+}
+
 // newWorld opens a store, in a directory if it is not elsewhere.
 func newWorld(t *testing.T, storeURL, dir string) *world {
 	t.Helper()
@@ -186,7 +199,7 @@ func newWorld(t *testing.T, storeURL, dir string) *world {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	w.Gateway = gateway.New(gateway.Options{Store: w.store, Keys: ring, Catalog: w.catalog, Modules: modules(), Log: log, HashKey: []byte("key")})
+	w.Gateway = gateway.New(gateway.Options{Store: w.store, Keys: ring, Catalog: w.catalog, Modules: modules(), Log: log, HashKey: []byte("key"), Pages: []*entity.Page{docsPage()}})
 	chain := intercept.Standard(log, telemetry.NewMetrics())
 	conn := inproc.New(chain.Unary, chain.Stream)
 	gatewayv1.RegisterGatewayServiceServer(conn, w.Gateway)
