@@ -21,15 +21,21 @@ const (
 	Databases
 	// Gateway is that of the HTTP gateway, and of every path that no other has.
 	Gateway
+	// AutoGateway is that of services that are registered by their documents.
+	AutoGateway
 )
 
-// DialectOf is the dialect that a path is served in.
+// DialectOf is the dialect that a path is served in. There is one path that two
+// dialects share, /services: what DialectOfRequest says.
 func DialectOf(path string) Dialect {
 	if _, ok := proxyPath(path); ok {
 		return Proxy
 	}
 	below, ok := strings.CutPrefix(path, "/api")
 	if !ok || below != "" && below[0] != '/' {
+		if path == servicePath || strings.HasPrefix(path, servicePath+"/") {
+			return AutoGateway
+		}
 		return Gateway
 	}
 	if below == "" || below == "/" {
@@ -41,6 +47,23 @@ func DialectOf(path string) Dialect {
 		return Databases
 	}
 	return Catalog
+}
+
+// DialectOfRequest is the dialect that a request is served in. On the path of the
+// gateway's services it is AutoGateway that asks for pages by number, and that
+// has all documents fetched.
+func DialectOfRequest(r *http.Request) Dialect {
+	if strings.TrimSuffix(r.URL.Path, "/") == servicesPath {
+		switch r.Method {
+		case http.MethodPatch:
+			return AutoGateway
+		case http.MethodGet, http.MethodHead:
+			if r.URL.Query().Has("page") {
+				return AutoGateway
+			}
+		}
+	}
+	return DialectOf(r.URL.Path)
 }
 
 // dialect is what the APIs do differently.
@@ -62,6 +85,8 @@ func (d Dialect) speaker() dialect {
 		return databaseDialect{}
 	case Gateway:
 		return gatewayDialect{}
+	case AutoGateway:
+		return autoDialect{}
 	default:
 		return catalogDialect{}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -25,7 +26,9 @@ func TestDialectOf(t *testing.T) {
 			want = Databases
 		case r.segments[0] == "v1":
 			want = Proxy
-		case strings.HasPrefix(r.method, "/backplane.gateway."):
+		case r.segments[0] == "service":
+			want = AutoGateway
+		case strings.HasPrefix(r.method, "/backplane.gateway.") && r.segments[0] != "api":
 			want = Gateway
 		}
 		if got := DialectOf("/" + strings.Join(r.segments, "/")); got != want {
@@ -34,10 +37,21 @@ func TestDialectOf(t *testing.T) {
 	}
 	for path, want := range map[string]Dialect{
 		"/api": Databases, "/api/": Databases, "/api/database/": Databases, "/api/plan/1/x": Databases, "/v1/auth": Proxy,
-		"/": Gateway, "/apix": Gateway, "/apidatabase": Gateway, "/nothing": Gateway, "/api/databases": Catalog, "/api/projects": Catalog, "/api//": Catalog, "/api/nothing": Catalog,
+		"/": Gateway, "/apix": Gateway, "/services": Gateway, "/servicex": Gateway, "/service": AutoGateway, "/service/": AutoGateway, "/service/1/x": AutoGateway, "/apidatabase": Gateway, "/nothing": Gateway, "/api/databases": Catalog, "/api/projects": Catalog, "/api//": Catalog, "/api/nothing": Catalog,
 	} {
 		if got := DialectOf(path); got != want {
 			t.Errorf("%s is in dialect %d, want %d", path, got, want)
+		}
+	}
+	for call, want := range map[string]Dialect{
+		"GET /services": Gateway, "GET /services?size=1": Gateway, "GET /services?Page=1": Gateway, "GET /services?page=1": AutoGateway, "GET /services/?page": AutoGateway,
+		"HEAD /services?size=1&page=2": AutoGateway, "POST /services?page=1": Gateway, "DELETE /services?page=1": Gateway, "OPTIONS /services?page=1": Gateway,
+		"PATCH /services": AutoGateway, "PATCH /services/": AutoGateway, "PATCH /services/a": Gateway, "GET /services/a?page=1": Gateway, "GET /routes?page=1": Gateway,
+		"POST /service": AutoGateway, "GET /api/services?page=1": Catalog,
+	} {
+		verb, target, _ := strings.Cut(call, " ")
+		if got := DialectOfRequest(httptest.NewRequest(verb, target, nil)); got != want {
+			t.Errorf("%s is in dialect %d, want %d", call, got, want)
 		}
 	}
 }

@@ -40,10 +40,7 @@ func (d gatewayDialect) serve(f *facade, w http.ResponseWriter, r *http.Request,
 		out.Header().Set("Allow", strings.Join(verbs, ", "))
 	}
 	if there && r.Method == http.MethodOptions {
-		h := out.Header()
-		h.Set("Access-Control-Allow-Methods", strings.Join(verbs, ", "))
-		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Kong-Admin-Token")
-		out.WriteHeader(http.StatusNoContent)
+		preflight(out, verbs)
 		return
 	}
 	known, err := f.admit(r)
@@ -83,11 +80,24 @@ func (d gatewayDialect) notPossible(f *facade, r *http.Request, path string) err
 	return errs.New(errs.MethodNotAllowed, "Method not allowed")
 }
 
-// announce sets the headers that every answer has. A page of another site may
-// read it unless it is the browser that has logged in: then whoever lures a
-// person to a page could read what the person may.
+// announce sets the headers that every answer has.
 func announce(h http.Header, r *http.Request, x *exchange) {
 	h.Set("Server", gatewayServer)
+	share(h, r, x)
+}
+
+// preflight tells a browser what it may ask for.
+func preflight(w http.ResponseWriter, verbs []string) {
+	h := w.Header()
+	h.Set("Access-Control-Allow-Methods", strings.Join(verbs, ", "))
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Kong-Admin-Token")
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// share says that a page of another site may read the answer unless it is the
+// browser that has logged in: then whoever lures a person to a page could read
+// what the person may.
+func share(h http.Header, r *http.Request, x *exchange) {
 	h.Set("Access-Control-Allow-Credentials", "true")
 	h.Set("Access-Control-Allow-Origin", "*")
 	origin := r.Header.Get("Origin")

@@ -231,10 +231,10 @@ func TestGatewayPaths(t *testing.T) {
 		{"GET /filter-chains", 404, nothing, ""}, {"GET /hmac-auths", 404, nothing, ""}, {"GET /oauth2", 404, nothing, ""},
 		{"GET /snis/x/certificate", 404, nothing, ""}, {"GET /services//x", 404, nothing, ""}, {"GET //services", 404, nothing, ""},
 		{"GET /services/%FF", 404, nothing, "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"}, {"OPTIONS /vaults", 404, nothing, ""}, {"PATCH /nothing/here", 404, nothing, ""},
-		{"DELETE /services", 405, notAllowed, "GET, HEAD, OPTIONS, POST"}, {"BREW /services/s", 405, notAllowed, "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"},
+		{"DELETE /services", 405, notAllowed, "GET, HEAD, OPTIONS, PATCH, POST"}, {"BREW /services/s", 405, notAllowed, "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"},
 		{"POST /services/s", 405, notAllowed, "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"}, {"POST /", 405, notAllowed, "GET, HEAD, OPTIONS"},
 		{"DELETE /plugins/p/service", 405, notAllowed, "GET, HEAD, OPTIONS, PATCH, PUT"},
-		{"OPTIONS /services", 204, "", "GET, HEAD, OPTIONS, POST"}, {"OPTIONS /services/s", 204, "", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"},
+		{"OPTIONS /services", 204, "", "GET, HEAD, OPTIONS, PATCH, POST"}, {"OPTIONS /services/s", 204, "", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"},
 	} {
 		verb, path, _ := strings.Cut(c.call, " ")
 		a := ask(t, s, verb, path, "")

@@ -150,7 +150,7 @@ func clean(p string) bool { return p == "/" || path.Clean(p) == strings.TrimSuff
 func (f *facade) serveAPI(w http.ResponseWriter, r *http.Request) {
 	ctx, id := intercept.WithRequestID(r.Context(), r.Header.Get("X-Request-Id"))
 	x := &exchange{
-		Context: ctx, requestID: id, rc: http.NewResponseController(w), verb: r.Method, dialect: DialectOf(r.URL.Path).speaker(),
+		Context: ctx, requestID: id, rc: http.NewResponseController(w), verb: r.Method, dialect: DialectOfRequest(r).speaker(),
 	}
 	r = r.WithContext(x)
 	h := w.Header()
