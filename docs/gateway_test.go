@@ -117,7 +117,9 @@ func schemaKind(f *described.Field) string {
 	if f.OneOf != nil {
 		values := make([]string, len(f.OneOf))
 		for i, v := range f.OneOf {
-			values[i] = fmt.Sprint(v)
+			if values[i] = fmt.Sprint(v); values[i] == "" {
+				values[i] = `""`
+			}
 		}
 		kind = codes(values)
 	}

@@ -17,6 +17,28 @@ func (x *Exchange) setDestination() {
 	}
 }
 
+// StripPrefix takes a prefix from the path that the upstream is asked for, which
+// stands behind the service's own, and has X-Forwarded-Prefix tell of it. The
+// result is whether it was there, as whole segments.
+func (x *Exchange) StripPrefix(prefix string) bool {
+	if x.Service == nil {
+		return false
+	}
+	base := strings.TrimSuffix(x.Service.Path, "/")
+	rest, ok := strings.CutPrefix(x.Upstream.Path, base+prefix)
+	if !ok || rest != "" && rest[0] != '/' {
+		return false
+	}
+	if rest == "" {
+		rest = "/"
+	}
+	x.Upstream.Path, x.stripped = base+rest, strings.TrimSuffix(x.stripped, "/")+prefix
+	return true
+}
+
+// UpstreamHost is what the upstream was told for Host, "" before.
+func (x *Exchange) UpstreamHost() string { return x.up.host }
+
 // upstreamPath is the path that is asked for at the upstream: that of the
 // service followed by that of the request, without what the route has matched
 // if it is to be stripped. The second result is what was stripped ("Path

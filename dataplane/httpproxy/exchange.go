@@ -50,6 +50,7 @@ type exchangeState struct {
 	ctx      context.Context
 	log      *slog.Logger
 	answered bool
+	refusal  string // the message, if that is what the answer is
 	values   []value
 
 	snapshot   *snapshot
@@ -122,7 +123,7 @@ func (x *Exchange) Answered() bool { return x.answered }
 // upstream are gone.
 func (x *Exchange) Exit(status int, contentType string, body []byte) {
 	x.dropResponse()
-	x.answered = true
+	x.answered, x.refusal = true, ""
 	x.Response.Status, x.Response.Source = status, FromPlugin
 	if contentType != "" {
 		x.Response.Header.Set("Content-Type", contentType)

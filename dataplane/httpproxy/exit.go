@@ -28,12 +28,13 @@ const (
 // come from an upstream until now is gone.
 func (x *Exchange) refuse(status int, message string, source Source) {
 	x.dropResponse()
-	x.answered = true
+	x.answered, x.refusal = true, ""
 	x.Response.Status, x.Response.Source = status, source
 	if x.isGRPC() {
 		x.refuseGRPC(status, message)
 		return
 	}
+	x.refusal = message
 	contentType, body := errorBody(x.accepted(status, source), message, x.ID)
 	x.Response.Header.Set("Content-Type", contentType)
 	x.Response.SetBody(body)

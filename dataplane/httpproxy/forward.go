@@ -182,6 +182,16 @@ func (e *tryError) Error() string { return e.err.Error() }
 
 func (e *tryError) Unwrap() error { return e.err }
 
+// connectError is that there is no connection, so that nothing was sent.
+type connectError struct{ err error }
+
+func (e *connectError) Error() string { return e.err.Error() }
+
+func (e *connectError) Unwrap() error { return e.err }
+
+// Unreached tells whether there was no connection to the upstream.
+func (t *Try) Unreached() bool { return errors.As(t.Err, new(*connectError)) }
+
 // bodyError is that the client's body could not be read.
 type bodyError struct{ err error }
 

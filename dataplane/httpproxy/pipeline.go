@@ -115,6 +115,9 @@ func (p *Proxy) serve(x *Exchange) (err error) {
 			x.call(i, "respond", i.responder.Respond)
 		}
 	}
+	if x.refusal != "" {
+		x.reword()
+	}
 	x.finishHeader()
 	err = x.respond()
 	x.finish(err)
@@ -246,5 +249,6 @@ func (x *Exchange) unsendable(err error) {
 	x.dropResponse()
 	x.Response.Header.Reset()
 	x.refuse(status, message, FromError)
+	x.reword()
 	x.finishHeader()
 }

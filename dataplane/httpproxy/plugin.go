@@ -79,7 +79,7 @@ type View interface {
 }
 
 // Plugin is an instance of a plugin. It implements one or more of Accesser,
-// Responder and Logger, and is used by many requests at once. If it is an
+// Responder, Reworder and Logger, and is used by many requests at once. If it is an
 // io.Closer it is closed once no request uses it any more.
 type Plugin any
 
@@ -92,6 +92,11 @@ type Accesser interface{ Access(x *Exchange) error }
 // they are from, and may change them and their bodies. An error is answered
 // with 500 and logged.
 type Responder interface{ Respond(x *Exchange) error }
+
+// Reworder puts refusals in another form (Exchange.Refusal, Exchange.Reword). It
+// is called after the Responders for those that none of them has seen to, or that
+// come about then.
+type Reworder interface{ RewordRefusal(x *Exchange) }
 
 // Logger is told of requests that have ended. The Exchange is used again
 // afterwards, so what is to be kept is copied.

@@ -50,7 +50,7 @@ func (t *transport) connect(x *Exchange, p *pool) (*upstreamConn, error) {
 	var err error // a new connection is rare enough for what this allocates
 	task.Outside(func() { c.nc, c.events, err = t.dial(x.ctx, p, x.service.connect, task) })
 	if err != nil {
-		return nil, err
+		return nil, &connectError{err}
 	}
 	c.client = h1.NewClient(c.nc, h1.Options{MaxHead: maxHead})
 	return c, nil

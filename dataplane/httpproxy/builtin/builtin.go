@@ -4,6 +4,7 @@ package builtin
 import (
 	"github.com/backplane/backplane/dataplane/httpproxy"
 	"github.com/backplane/backplane/dataplane/httpproxy/plugin/acl"
+	"github.com/backplane/backplane/dataplane/httpproxy/plugin/autogateway"
 	"github.com/backplane/backplane/dataplane/httpproxy/plugin/basicauth"
 	"github.com/backplane/backplane/dataplane/httpproxy/plugin/botdetection"
 	"github.com/backplane/backplane/dataplane/httpproxy/plugin/correlationid"
@@ -35,6 +36,7 @@ func Modules() []httpproxy.PluginModule {
 		requestsizelimiting.Module(),
 		acl.Module(),
 		ratelimiting.Module(),
+		autogateway.Module(),
 		requesttransformer.Module(),
 		responsetransformer.Module(),
 		proxycache.Module(),

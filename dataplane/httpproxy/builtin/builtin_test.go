@@ -52,6 +52,8 @@ var complete = []row{
 	{"request-size-limiting", 951, false, `{}`, `{"allowed_payload_size":128,"require_content_length":false,"size_unit":"megabytes"}`},
 	{"acl", 950, true, `{"allow":["a"]}`,
 		`{"allow":["a"],"always_use_authenticated_groups":false,"deny":null,"hide_groups_header":false}`},
+	{"auto-gateway", 860, true, `{"prefix":"/users","paths":[{"path":"/items/{id}"}]}`,
+		`{"auth":"","paths":[{"methods":null,"path":"/items/{id}"}],"prefix":"/users","unauthorized_status":403}`},
 	{"request-termination", 2, false, `{}`,
 		`{"body":null,"content_type":null,"echo":false,"message":null,"status_code":503,"trigger":null}`},
 }

@@ -22,6 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // least are the configurations of those plugins that need one.
 var least = map[string]string{
 	"acl":            `{"allow": ["a"]}`,
+	"auto-gateway":   `{"prefix": "/users"}`,
 	"file-log":       `{"path": "/dev/null"}`,
 	"http-log":       `{"http_endpoint": "http://127.0.0.1:1"}`,
 	"ip-restriction": `{"deny": ["192.0.2.1"]}`,
@@ -145,7 +146,7 @@ func TestAllPluginsAreMadeAndEndWithTheGateway(t *testing.T) {
 	ann := gatewaytest.Consumer("ann", "")
 	g := gatewaytest.Plugged(t, builtin.Modules(), append(all, ann, gatewaytest.Key(ann, "key"), gatewaytest.Group(ann, "a"))...)
 	res := g.Get("/", "User-Agent", "curl/8", "apikey", "key")
-	if res.StatusCode != http.StatusServiceUnavailable || res.JSON(t)["message"] != "Service unavailable" ||
+	if res.StatusCode != http.StatusServiceUnavailable || res.JSON(t)["detail"] != "Service unavailable" ||
 		res.Header.Get("X-RateLimit-Remaining-Year") != "999999" || res.Header.Get("X-Cache-Status") != "Bypass" {
 		t.Errorf("%s %v %s", res.Status, res.Header, res.Text)
 	}

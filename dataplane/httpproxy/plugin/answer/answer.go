@@ -35,7 +35,7 @@ func Send(x *httpproxy.Exchange, status int, message string, body []byte) {
 		x.Refuse(status, message)
 		return
 	}
-	x.Exit(status, ContentType, body)
+	x.RefuseWith(status, message, ContentType, body)
 }
 
 // IsGRPC tells whether the request is one of gRPC.

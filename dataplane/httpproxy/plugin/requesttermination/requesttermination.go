@@ -174,6 +174,10 @@ func (p *plugin) echo(x *httpproxy.Exchange) error {
 	if x.Service != nil {
 		e.Service = x.Service
 	}
-	answer.Send(x, p.StatusCode, p.Message, answer.JSON(e))
+	if answer.IsGRPC(x) {
+		x.Refuse(p.StatusCode, p.Message)
+	} else {
+		x.Exit(p.StatusCode, answer.ContentType, answer.JSON(e))
+	}
 	return nil
 }
