@@ -1,0 +1,253 @@
+// Package jsonschema checks values against the schemas of OpenAPI documents:
+// the Schema Object of OpenAPI 3.0, and JSON Schema 2020-12, which is that of
+// 3.1. Schemas are compiled once, refer to each other freely, and are used by
+// many requests at once. The work that one value may cost is bounded, whatever
+// the schemas are: a value that branches of a recursive schema fit in many ways
+// would otherwise cost time that grows exponentially with its depth.
+//
+// Values are those of Decode: nil, bool, json.Number, string, []any,
+// map[string]any, and File.
+package jsonschema
+
+import "regexp"
+
+// Schema is a compiled schema.
+type Schema struct {
+	pointer string
+	never   bool // it fits nothing
+	types   Types
+	kinds   Types // what types values that fit can have, by all that it says
+	// nullable lets null pass, whatever else is said (OpenAPI 3.0).
+	nullable            bool
+	readOnly, writeOnly bool
+	// unrequired are properties that are not required in a direction, since
+	// they are not to be sent in it.
+	unrequired map[string]Direction
+
+	enum   *members
+	number *numberRules
+	text   *textRules
+	list   *listRules
+	object *objectRules
+
+	ref                    *Schema
+	allOf, anyOf, oneOf    []*Schema
+	not, when, then, other *Schema
+	chosen                 *discriminator
+	// What is left over when all else has looked at a value; nil if anything
+	// may be.
+	unevaluatedItems, unevaluatedProperties *Schema
+	// reenters marks a schema that applies to the same value again.
+	reenters bool
+}
+
+// Pointer is where the schema is in the document.
+func (s *Schema) Pointer() string { return s.pointer }
+
+// Types are types of values: a set of bits.
+type Types uint8
+
+// The types. Integers are numbers as well: Number alone is for fractions.
+const (
+	Null Types = 1 << iota
+	Boolean
+	Integer
+	Number
+	String
+	Array
+	Object
+
+	anything = Null | Boolean | Integer | Number | String | Array | Object
+)
+
+// Has tells whether all of some types are among them.
+func (t Types) Has(some Types) bool { return t&some == some }
+
+// typeNames are the types as documents name them, in the order in which they
+// are told.
+var typeNames = [...]struct {
+	name string
+	bits Types
+}{
+	{"null", Null}, {"boolean", Boolean}, {"integer", Integer}, {"number", Integer | Number}, {"string", String},
+	{"array", Array}, {"object", Object},
+}
+
+// names are the types as documents name them.
+func (t Types) names() []string {
+	var names []string
+	for _, n := range typeNames {
+		if t.Has(n.bits) && (n.name != "integer" || !t.Has(Number)) {
+			names = append(names, n.name)
+		}
+	}
+	return names
+}
+
+// Direction is where a value goes.
+type Direction uint8
+
+// The directions.
+const (
+	Request Direction = 1 << iota
+	Response
+)
+
+// File stands for content that is not looked at, such as a file in a form. It
+// fits where a string may be, whatever its length and format.
+type File struct{}
+
+type numberRules struct {
+	min, max     *number
+	above, below *number // exclusive
+	multipleOf   *number
+	least, most  int64 // of a format
+	formatted    string
+}
+
+type textRules struct {
+	min, max int // max is -1 for none
+	pattern  *regexp.Regexp
+	format   *format
+}
+
+type listRules struct {
+	min, max                 int // max is -1 for none
+	unique                   bool
+	prefix                   []*Schema
+	items                    *Schema
+	contains                 *Schema
+	minContains, maxContains int // max is -1 for none
+}
+
+type objectRules struct {
+	min, max          int // max is -1 for none
+	required          []string
+	properties        map[string]*Schema
+	names             []string // of properties, sorted
+	patterns          []patternRule
+	additional        *Schema // nil for anything
+	propertyNames     *Schema
+	dependentRequired []dependency
+	dependentSchemas  []dependentSchema
+}
+
+type patternRule struct {
+	pattern *regexp.Regexp
+	schema  *Schema
+}
+
+type dependency struct {
+	name  string
+	needs []string
+}
+
+type dependentSchema struct {
+	name   string
+	schema *Schema
+}
+
+// discriminator finds the branch that a value says it is of.
+type discriminator struct {
+	property string
+	branches map[string]*Schema
+}
+
+// Kinds are the types that values which fit can have, as far as that is said.
+func (s *Schema) Kinds() Types { return s.kinds }
+
+// maxNesting bounds how far schemas are followed to find what they say of a
+// property or an item.
+const maxNesting = 16
+
+// Property is the schema of a property, as far as one is given for that name;
+// declared tells whether it is named, and not only not forbidden.
+func (s *Schema) Property(name string) (property *Schema, declared bool) {
+	s.visit(0, func(s *Schema) bool {
+		o := s.object
+		if o == nil {
+			return true
+		}
+		if p := o.properties[name]; p != nil {
+			property, declared = p, true
+			return false
+		}
+		if property != nil {
+			return true
+		}
+		for _, p := range o.patterns {
+			if p.pattern != nil && p.pattern.MatchString(name) {
+				property = p.schema
+				return true
+			}
+		}
+		property = o.additional
+		return true
+	})
+	return property, declared
+}
+
+// Properties are the names of all properties that are declared, and whether
+// others are said to be possible.
+func (s *Schema) Properties() (names []string, open bool) {
+	seen := map[string]bool{}
+	s.visit(0, func(s *Schema) bool {
+		o := s.object
+		if o == nil {
+			return true
+		}
+		for _, name := range o.names {
+			if !seen[name] {
+				seen[name] = true
+				names = append(names, name)
+			}
+		}
+		open = open || o.additional != nil && !o.additional.never || len(o.patterns) > 0
+		return true
+	})
+	return names, open
+}
+
+// Item is the schema of an item of an array, nil if none is given.
+func (s *Schema) Item(index int) (item *Schema) {
+	s.visit(0, func(s *Schema) bool {
+		l := s.list
+		switch {
+		case l == nil:
+		case index < len(l.prefix):
+			item = l.prefix[index]
+		default:
+			item = l.items
+		}
+		return item == nil
+	})
+	return item
+}
+
+// Holds tells whether values can hold content that is no text: files.
+func (s *Schema) Holds() (files bool) {
+	s.visit(0, func(s *Schema) bool {
+		files = s.text != nil && s.text.format != nil && s.text.format.binary
+		return !files
+	})
+	return files
+}
+
+// visit calls f for a schema and those that apply to the same value, until f
+// returns false.
+func (s *Schema) visit(depth int, f func(*Schema) bool) bool {
+	if depth > maxNesting {
+		return true
+	}
+	if !f(s) || s.ref != nil && !s.ref.visit(depth+1, f) {
+		return false
+	}
+	for _, branches := range [...][]*Schema{s.allOf, s.anyOf, s.oneOf} {
+		for _, b := range branches {
+			if !b.visit(depth+1, f) {
+				return false
+			}
+		}
+	}
+	return true
+}
