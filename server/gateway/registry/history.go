@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"entgo.io/ent/dialect/sql"
 
@@ -11,6 +13,8 @@ import (
 	"github.com/backplane/backplane/ent/servicechange"
 	gatewayv1 "github.com/backplane/backplane/gen/backplane/gateway/v1"
 	"github.com/backplane/backplane/internal/errs"
+	"github.com/backplane/backplane/server/gateway/apidoc"
+	"github.com/backplane/backplane/server/store"
 )
 
 const (
@@ -75,4 +79,95 @@ func changeToProto(row *ent.ServiceChange) *gatewayv1.ServiceChange {
 		Id: row.ID, IdService: row.ServiceID, Service: row.Service, At: timestamp(row.At), Level: levels[min(max(int(row.Level), 1), len(levels))-1],
 		Code: row.Code, Method: row.Method, Path: row.Path, Text: row.Text, Before: row.Before, After: row.After,
 	}
+}
+
+const (
+	// keepChanges and mostChanges bound what is kept of changes, by age and by
+	// number; mostAtOnce what one refresh adds.
+	keepChanges = 90 * 24 * time.Hour
+	mostChanges = 100_000
+	mostAtOnce  = 1000
+	pruneEvery  = time.Hour
+)
+
+// compare finds out what has changed in the document of a service.
+func (r *Registry) compare(ctx context.Context, row *ent.RegisteredService, got fetched, after *prepared, f *fetch) ([]*ent.ServiceChange, error) {
+	if row.DocumentHash == "" {
+		return nil, nil
+	}
+	if done, ok := f.changes[row.ID]; ok {
+		return done, nil
+	}
+	var before *apidoc.Document
+	if known := r.known.document(row.ID, row.DocumentHash); known != nil {
+		before = known.doc
+	} else {
+		body, err := r.stored(ctx, row.ID, row.DocumentHash)
+		if err != nil {
+			return nil, err
+		}
+		if before, err = apidoc.Parse(body); err != nil {
+			return nil, nil // what cannot be read is compared with nothing
+		}
+	}
+	found, err := changesOf(before, after.doc)
+	if err != nil {
+		r.Log.WarnContext(ctx, "compare OpenAPI documents", "service", row.Name, "error", err)
+	}
+	out := make([]*ent.ServiceChange, 0, len(found))
+	for _, c := range found {
+		out = append(out, &ent.ServiceChange{
+			ServiceID: row.ID, Service: row.Name, Level: int8(max(slices.Index(levels, string(c.Level)), 0) + 1),
+			Code: shortened(c.Code, 128), Method: shortened(c.Method, 32), Path: clean(c.Path), Text: clean(c.Text), Before: row.DocumentHash, After: got.hash,
+		})
+	}
+	f.changes[row.ID] = out
+	return out, nil
+}
+
+// shortened is a text as there is room for it.
+func shortened(text string, most int) string {
+	text = clean(text)
+	return strings.ToValidUTF8(text[:min(len(text), most)], "")
+}
+
+// recordChanges stores what has changed, the worst if that is too much, and
+// forgets what is old.
+func (p *plan) recordChanges(ctx context.Context, tx *store.Tx) error {
+	var all []*ent.ServiceChange
+	for _, v := range p.verdicts {
+		all = append(all, v.changes...)
+	}
+	if len(all) > mostAtOnce {
+		slices.SortStableFunc(all, func(a, b *ent.ServiceChange) int { return int(b.Level) - int(a.Level) })
+		all = all[:mostAtOnce]
+	}
+	for part := range slices.Chunk(all, batch) {
+		made := make([]*ent.ServiceChangeCreate, len(part))
+		for i, c := range part {
+			made[i] = tx.ServiceChange.Create().SetServiceID(c.ServiceID).SetService(c.Service).SetAt(p.now).SetLevel(c.Level).SetCode(c.Code).
+				SetMethod(c.Method).SetPath(c.Path).SetText(c.Text).SetBefore(c.Before).SetAfter(c.After)
+		}
+		if err := tx.ServiceChange.CreateBulk(made...).Exec(ctx); err != nil {
+			return err
+		}
+	}
+	if len(all) == 0 && !p.prune {
+		return nil
+	}
+	return forget(ctx, tx, p.now, mostChanges)
+}
+
+// forget removes changes that are old, and those beyond the newest.
+func forget(ctx context.Context, tx *store.Tx, now int64, most int) error {
+	old := now - keepChanges.Microseconds()
+	if _, err := tx.ServiceChange.Delete().Where(servicechange.AtLT(old)).Exec(ctx); err != nil {
+		return err
+	}
+	beyond, err := tx.ServiceChange.Query().Order(servicechange.ByID(sql.OrderDesc())).Offset(most).Limit(1).IDs(ctx)
+	if err != nil || len(beyond) == 0 {
+		return err
+	}
+	_, err = tx.ServiceChange.Delete().Where(servicechange.IDLTE(beyond[0])).Exec(ctx)
+	return err
 }

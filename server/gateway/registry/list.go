@@ -80,7 +80,8 @@ func details(row *ent.RegisteredService) *gatewayv1.RegistrationDetails {
 			Version string `json:"version"`
 		} `json:"info"`
 	}
-	if err := json.Unmarshal(row.Document, &head); err == nil {
+	body, err := unpack(row.Document)
+	if err == nil && json.Unmarshal(body, &head) == nil {
 		out.Title, out.Version, out.Openapi = head.Info.Title, head.Info.Version, head.OpenAPI
 	}
 	for _, o := range row.Operations {

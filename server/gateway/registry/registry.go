@@ -20,13 +20,22 @@ import (
 	"github.com/backplane/backplane/ent"
 	"github.com/backplane/backplane/ent/registeredservice"
 	gatewayv1 "github.com/backplane/backplane/gen/backplane/gateway/v1"
+	"github.com/backplane/backplane/server/gateway"
 	"github.com/backplane/backplane/server/store"
 )
 
+// Generator makes entities of the gateway; *gateway.Gateway does.
+type Generator interface {
+	Generate(ctx context.Context, g gateway.Generation, also func(ctx context.Context, tx *store.Tx) error) (gateway.Outcome, error)
+}
+
+var _ Generator = (*gateway.Gateway)(nil)
+
 // Options are what a Registry needs.
 type Options struct {
-	Store *store.Store
-	Log   *slog.Logger
+	Store     *store.Store
+	Generator Generator
+	Log       *slog.Logger
 	// Timeout is how long the fetch of a document may take; 5 seconds if it is 0.
 	Timeout time.Duration
 	// Every is how often documents are fetched by themselves; 0: only when
@@ -51,11 +60,20 @@ type Options struct {
 // services. See Run.
 type Registry struct {
 	Options
-	rules rules
+	rules   rules
+	fetcher *fetcher
+	known   knowledge // of the refresh under way
 
 	// writing is held while rows are read, and the gateway is made what they say,
 	// if this did not succeed without.
 	writing sync.RWMutex
+
+	mu      sync.Mutex
+	flights flights
+
+	base   context.Context // of refreshes
+	cancel context.CancelFunc
+	wait   sync.WaitGroup
 }
 
 // New makes a Registry.
@@ -69,11 +87,11 @@ func New(o Options) *Registry {
 	if o.Auth == "" {
 		o.Auth = auths[0]
 	}
-	return &Registry{Options: o, rules: rules{o.Allow, o.Own}}
+	r := &Registry{Options: o, rules: rules{o.Allow, o.Own}, known: newKnowledge()}
+	r.fetcher = newFetcher(r.rules, o.Timeout)
+	r.base, r.cancel = context.WithCancel(context.Background())
+	return r
 }
-
-// settle has the documents of services fetched a little later.
-func (r *Registry) settle(...int64) {}
 
 // columns are those of a row but its document, which may be long.
 func columns() []string {

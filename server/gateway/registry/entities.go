@@ -1,0 +1,152 @@
+package registry
+
+import (
+	"regexp"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/backplane/backplane/ent/schema"
+	"github.com/backplane/backplane/server/gateway"
+	"github.com/backplane/backplane/server/gateway/apidoc"
+)
+
+// The collections of what is generated, and the plugins among it.
+const (
+	services = "services"
+	routes   = "routes"
+	plugins  = "plugins"
+
+	gatewayPlugin    = "auto-gateway"
+	validationPlugin = "oas-validation"
+)
+
+// space is that of the ids of generated entities.
+var space = uuid.MustParse("6d1c7a0e-53f0-5f9d-9a63-0f3c9b1f5c11")
+
+// ownerOf is what the entities of a service are generated for.
+func ownerOf(name string) string { return "registry:" + name }
+
+// entityID is the id of a generated entity: always the same for the same key, so
+// that what has not changed is not made anew.
+func entityID(name, collection, key string) string {
+	return uuid.NewSHA1(space, []byte(ownerOf(name)+"\x00"+collection+"\x00"+key)).String()
+}
+
+// maker makes the entities of one service.
+type maker struct {
+	settings
+	auth     string // the plugin that protects operations
+	prefix   string
+	service  map[string]any // refers to the service
+	entities []gateway.OwnedEntity
+}
+
+// makeEntities are the entities that a service becomes with its document, and the
+// operations that they serve. validate is the document as the plugin that checks
+// requests and responses takes it; "" for no checks.
+func makeEntities(s settings, auth string, doc *apidoc.Document, validate string) ([]gateway.OwnedEntity, []schema.RegisteredOperation, []string) {
+	m := &maker{settings: s, auth: auth, prefix: "/" + s.name, service: reference(entityID(s.name, services, ""))}
+	exposed, faults := doc.Operations()
+	hidden := doc.Hidden()
+	names := apidoc.RouteNames(s.name, slices.Concat(exposed, hidden))
+	m.addService()
+	served := make([]schema.RegisteredOperation, len(exposed))
+	for i, o := range exposed {
+		m.addOperation(names[i], o, methodsOf(o, exposed, hidden))
+		served[i] = schema.RegisteredOperation{Method: o.Method, Path: o.Path, Protected: o.Protected, OperationID: o.OperationID, Route: names[i]}
+	}
+	for i, o := range hidden {
+		m.hide(names[len(exposed)+i], o, methodsOf(o, exposed, hidden))
+	}
+	m.addRest(exposed)
+	if validate != "" {
+		m.addValidation(validate)
+	}
+	return m.entities, served, faults
+}
+
+func reference(id string) map[string]any { return map[string]any{"id": id} }
+
+// add adds an entity, and returns its id.
+func (m *maker) add(collection, key string, doc map[string]any) string {
+	id := entityID(m.name, collection, key)
+	doc["id"] = id
+	m.entities = append(m.entities, gateway.OwnedEntity{Collection: collection, Doc: doc})
+	return id
+}
+
+// plugin adds a plugin to the service, or to a route of it.
+func (m *maker) plugin(name, key string, to map[string]any, field string, config map[string]any) {
+	m.add(plugins, name+" "+key, map[string]any{"name": name, field: to, "config": config})
+}
+
+// addService adds the service itself, of which the prefix of its name is taken
+// off.
+func (m *maker) addService() {
+	d, _ := parseDomain(m.domain)
+	m.add(services, "", map[string]any{"name": m.name, "protocol": d.scheme, "host": d.host, "port": int64(m.port)})
+	m.plugin(gatewayPlugin, "service", m.service, "service", map[string]any{"prefix": m.prefix, "auth": m.auth})
+}
+
+// route adds a route that takes whole paths.
+func (m *maker) route(name string, o apidoc.Operation, methods []any) map[string]any {
+	return reference(m.add(routes, o.Method+" "+o.Path, map[string]any{
+		"name": name, "service": m.service, "methods": methods, "paths": []any{o.Template.Regex(m.prefix)},
+		"regex_priority": int64(o.Template.Priority()), "strip_path": false, "request_buffering": false, "response_buffering": false,
+	}))
+}
+
+func (m *maker) addOperation(name string, o apidoc.Operation, methods []any) {
+	route := m.route(name, o, methods)
+	if o.Protected {
+		m.plugin(m.auth, o.Method+" "+o.Path, route, "route", map[string]any{})
+	}
+}
+
+// hide adds a route for an operation that is not exposed, where one of an
+// exposed operation would take its requests otherwise.
+func (m *maker) hide(name string, o apidoc.Operation, methods []any) {
+	m.plugin(gatewayPlugin, o.Method+" "+o.Path, m.route(name, o, methods), "route", map[string]any{"prefix": m.prefix, "auth": m.auth, "paths": []any{}})
+}
+
+// addRest adds the route that takes whatever no operation does, to say that it
+// is not there.
+func (m *maker) addRest(exposed []apidoc.Operation) {
+	route := reference(m.add(routes, "", map[string]any{
+		"name": m.name, "service": m.service, "paths": []any{m.prefix + "/", "~" + regexp.QuoteMeta(m.prefix) + "$"}, "strip_path": false,
+		"request_buffering": false, "response_buffering": false,
+	}))
+	paths := []any{}
+	at := map[string]map[string]any{}
+	for _, o := range exposed {
+		path := o.Path
+		if at[path] == nil {
+			at[path] = map[string]any{"path": path, "methods": []any{}}
+			paths = append(paths, at[path])
+		}
+		at[path]["methods"] = append(at[path]["methods"].([]any), o.Method)
+	}
+	m.plugin(gatewayPlugin, "rest", route, "route", map[string]any{"prefix": m.prefix, "auth": m.auth, "paths": paths})
+}
+
+// addValidation adds the plugin that checks requests and responses against the
+// document.
+func (m *maker) addValidation(document string) {
+	m.plugin(validationPlugin, "service", m.service, "service", map[string]any{
+		"api_spec": document, "prefix": m.prefix, "detail_errors": true,
+		"validate_request_body": m.requests, "validate_request_header_params": m.requests, "validate_request_query_params": m.requests,
+		"validate_request_uri_params": m.requests, "validate_response_body": m.responses,
+	})
+}
+
+// methodsOf are the methods of an operation's route: that of a GET takes HEAD
+// too, where the document has none for the path.
+func methodsOf(o apidoc.Operation, all ...[]apidoc.Operation) []any {
+	if o.Method != "GET" || slices.ContainsFunc(slices.Concat(all...), func(other apidoc.Operation) bool {
+		return other.Method == "HEAD" && other.Template.String() == o.Template.String()
+	}) {
+		return []any{o.Method}
+	}
+	return []any{"GET", "HEAD"}
+}
