@@ -84,7 +84,9 @@ func (g *Gateway) DumpDeclaration(req *gatewayv1.DumpDeclarationRequest, stream 
 	}
 	var stored []declarative.Stored
 	for _, o := range all {
-		stored = append(stored, declarative.Stored{Collection: g.collectionOf(o.c, o.doc), Doc: o.doc, Unwanted: !o.hasTags(req.GetSelectTags())})
+		// What is generated is so again without a document.
+		unwanted := o.row.Owner != "" || !o.hasTags(req.GetSelectTags())
+		stored = append(stored, declarative.Stored{Collection: g.collectionOf(o.c, o.doc), Doc: o.doc, Unwanted: unwanted})
 	}
 	text, err := declarative.Write(stored, declarative.Options{SelectTags: req.GetSelectTags(), IDs: req.GetWithIds()})
 	if err != nil {

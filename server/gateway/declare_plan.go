@@ -22,7 +22,7 @@ type plan struct {
 	*edit
 	doc     *declarative.Document
 	wanted  []*wanted
-	surplus []*object // what the document is about, and does not have
+	surplus []*object // what users made, the document is about, and does not have
 	changes []*gatewayv1.DeclarationChange
 
 	stored map[string]*object // by keys, and by id
@@ -108,7 +108,7 @@ func (p *plan) make(ctx context.Context) error {
 		return errs.Invalid(p.faults...)
 	}
 	for _, o := range all {
-		if !claimed[o] && o.hasTags(p.doc.SelectTags) {
+		if !claimed[o] && o.row.Owner == "" && o.hasTags(p.doc.SelectTags) {
 			p.surplus = append(p.surplus, o)
 		}
 	}

@@ -68,6 +68,8 @@ type Gateway struct {
 	at    uint64                  // up to which revision the data plane has everything
 	own   map[uuid.UUID]struct{}  // changes after that which it was told of when they were made
 	hosts map[uuid.UUID]uuid.UUID // services of the catalogue that services are at
+	// generated is what Generate has seen last; the map itself does not change.
+	generated map[httpproxy.Key]generated
 }
 
 // New makes a Gateway that has told the data plane nothing yet; see Start.

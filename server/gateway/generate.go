@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -59,10 +61,10 @@ func (g *Gateway) Generate(ctx context.Context, gen Generation, also func(ctx co
 	if err := checkOwners(gen.Owners); err != nil {
 		return Outcome{}, err
 	}
-	now := time.Now()
 	prepared := make([]*owned, len(gen.Owners))
+	known := g.generatedNow()
 	for i := range gen.Owners {
-		prepared[i] = g.prepareOwner(&gen.Owners[i], now)
+		prepared[i] = g.prepareOwner(&gen.Owners[i], known)
 	}
 	var m *making
 	err := g.change(ctx, gen.Action, func(e *edit) error {
@@ -71,7 +73,7 @@ func (g *Gateway) Generate(ctx context.Context, gen Generation, also func(ctx co
 			again := *p // an earlier try has left nothing in it
 			m.owners[i], m.byName[p.name] = &again, &again
 		}
-		if err := m.make(ctx); err != nil || also == nil {
+		if err := m.make(ctx, known); err != nil || also == nil {
 			return err
 		}
 		return also(ctx, e.tx)
@@ -79,7 +81,25 @@ func (g *Gateway) Generate(ctx context.Context, gen Generation, also func(ctx co
 	if err != nil {
 		return Outcome{}, err
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.generated = m.found
 	return m.outcome, nil
+}
+
+// generated is what a generated entity was made of, while its row has a version.
+type generated struct {
+	digest  [sha256.Size]byte
+	row     int
+	version uint64
+}
+
+// generatedNow are the entities that this process has seen to be as they are to
+// be: they need not be read, nor completed, to be compared.
+func (g *Gateway) generatedNow() map[httpproxy.Key]generated {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.generated
 }
 
 func checkOwners(owners []Owner) error {
@@ -97,33 +117,53 @@ func checkOwners(owners []Owner) error {
 type owned struct {
 	name    string
 	refused error
-	wanted  []*object // completed, in the order in which they were given
-	ids     map[httpproxy.Key]*object
+	keys    []httpproxy.Key // of what it is to have, in the order in which that was given
+	wanted  map[httpproxy.Key]*wanting
 
-	puts []*object // of wanted, those that are not stored so; with rows if they are
+	puts []*object // of that, what is not stored so; with rows if it is stored at all
 	gone []*object // stored, and not wanted
 }
 
-// prepareOwner completes and checks what an owner is to have.
-func (g *Gateway) prepareOwner(from *Owner, now time.Time) *owned {
-	to := &owned{name: from.Name, wanted: make([]*object, 0, len(from.Entities)), ids: make(map[httpproxy.Key]*object, len(from.Entities))}
+// wanting is an entity that an owner is to have.
+type wanting struct {
+	from   *OwnedEntity
+	id     uuid.UUID
+	digest [sha256.Size]byte // of the document that was given
+	doc    map[string]any    // completed, once it is needed
+}
+
+// prepareOwner checks what an owner is to have, and completes what is not known
+// to be so.
+func (g *Gateway) prepareOwner(from *Owner, known map[httpproxy.Key]generated) *owned {
+	to := &owned{
+		name: from.Name, keys: make([]httpproxy.Key, 0, len(from.Entities)), wanted: make(map[httpproxy.Key]*wanting, len(from.Entities)),
+	}
+	now := time.Now()
 	for i := range from.Entities {
-		o, err := g.prepareOwned(&from.Entities[i], now)
-		if err == nil && to.ids[o.key()] != nil {
-			err = keyTaken(o.id.String())
+		w, err := newWanting(&from.Entities[i])
+		if err != nil {
+			to.refused = err
+			return to
+		}
+		key := httpproxy.Key{Kind: httpproxy.Kind(w.from.Collection), ID: w.id}
+		switch is, ok := known[key]; {
+		case to.wanted[key] != nil:
+			err = keyTaken(w.id.String())
+		case !ok || is.digest != w.digest:
+			err = g.complete(w, now)
 		}
 		if err != nil {
 			to.refused = err
 			return to
 		}
-		to.wanted, to.ids[o.key()] = append(to.wanted, o), o
+		to.keys, to.wanted[key] = append(to.keys, key), w
 	}
 	return to
 }
 
 var errNotGenerated = errors.New("they are not generated")
 
-func (g *Gateway) prepareOwned(from *OwnedEntity, now time.Time) (*object, error) {
+func newWanting(from *OwnedEntity) (*wanting, error) {
 	switch from.Collection {
 	case services, routes, upstreams, targets, plugins:
 	default:
@@ -133,14 +173,26 @@ func (g *Gateway) prepareOwned(from *OwnedEntity, now time.Time) (*object, error
 	if !ok || id == uuid.Nil {
 		return nil, invalidField("id", "expected a valid UUID")
 	}
-	c := entity.Find(from.Collection)
-	kind, err := g.kindOf(c, from.Doc)
+	given, err := json.Marshal(from.Doc)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s %s: %w", from.Collection, id, err)
 	}
-	doc, wrong := kind.New(from.Doc, now)
+	return &wanting{from: from, id: id, digest: sha256.Sum256(given)}, nil
+}
+
+// complete completes and checks an entity, as the admin API does.
+func (g *Gateway) complete(w *wanting, now time.Time) error {
+	if w.doc != nil {
+		return nil
+	}
+	kind, err := g.kindOf(entity.Find(w.from.Collection), w.from.Doc)
+	if err != nil {
+		return err
+	}
+	doc, wrong := kind.New(w.from.Doc, now)
 	if wrong != nil {
-		return nil, invalid(wrong)
+		return invalid(wrong)
 	}
-	return &object{c: c, id: id, doc: doc}, nil
+	w.doc = doc
+	return nil
 }

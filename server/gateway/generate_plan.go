@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/google/uuid"
@@ -23,11 +24,13 @@ type making struct {
 	whole   bool
 	pages   []*entity.Page
 	outcome Outcome
+	// found is what is as it is to be, once this is done.
+	found map[httpproxy.Key]generated
 }
 
 // make finds out what is to be done, and does it.
-func (m *making) make(ctx context.Context) error {
-	if err := m.compare(ctx); err != nil {
+func (m *making) make(ctx context.Context, known map[httpproxy.Key]generated) error {
+	if err := m.compare(ctx, known); err != nil {
 		return err
 	}
 	if err := m.refuse(ctx); err != nil {
@@ -45,70 +48,121 @@ func (m *making) make(ctx context.Context) error {
 	return m.putPages(ctx, m.pages)
 }
 
-// compare compares what owners have with what they are to have.
-func (m *making) compare(ctx context.Context) error {
-	stored := make(map[httpproxy.Key]bool)
-	seen := func(row *ent.GatewayObject) error {
-		was, err := m.g.read(row, true)
+// compare compares what owners have with what they are to have. Only the
+// documents are read of what is not known to be so.
+func (m *making) compare(ctx context.Context, known map[httpproxy.Key]generated) error {
+	m.found = make(map[httpproxy.Key]generated, len(known))
+	if !m.whole {
+		maps.Copy(m.found, known) // with what this is not about
+	}
+	stored := make(map[httpproxy.Key]bool, len(known))
+	var unknown []int
+	err := m.eachOwned(ctx, func(row *ent.GatewayObject) {
+		key := httpproxy.Key{Kind: httpproxy.Kind(row.Kind), ID: row.ObjectID}
+		stored[key] = true
+		is := m.ownerOf(row).wanted[key]
+		if k, ok := known[key]; ok && is != nil && k == (generated{is.digest, row.ID, row.Version}) {
+			m.found[key] = k
+			return
+		}
+		unknown = append(unknown, row.ID)
+	})
+	if err != nil {
+		return err
+	}
+	for part := range slices.Chunk(unknown, noteSize) {
+		rows, err := m.client.Query().Where(gatewayobject.IDIn(part...)).Order(gatewayobject.ByID()).All(ctx)
 		if err != nil {
 			return err
 		}
-		stored[was.key()] = true
-		of := m.byName[row.Owner]
-		if of == nil {
-			of = &owned{name: row.Owner}
-			m.owners, m.byName[row.Owner] = append(m.owners, of), of
+		for _, row := range rows {
+			if err := m.compareRow(row); err != nil {
+				return err
+			}
 		}
-		switch is := of.ids[was.key()]; {
-		case is == nil:
-			of.gone = append(of.gone, was)
-		case !sameOf(was, is):
-			o := &object{c: is.c, id: is.id, doc: is.doc, row: row}
-			o.doc["created_at"] = was.doc["created_at"]
-			of.puts = append(of.puts, o)
-		}
-		return nil
-	}
-	if err := m.eachOwned(ctx, seen); err != nil {
-		return err
 	}
 	for _, of := range m.owners {
-		for _, o := range of.wanted {
-			if !stored[o.key()] {
-				of.puts = append(of.puts, &object{c: o.c, id: o.id, doc: o.doc})
+		for _, key := range of.keys {
+			if !stored[key] {
+				m.want(of, of.wanted[key])
 			}
 		}
 	}
 	return nil
 }
 
-// eachOwned calls a function with each entity of the owners, in one order.
-func (m *making) eachOwned(ctx context.Context, f func(*ent.GatewayObject) error) error {
-	names := make([]string, len(m.owners))
-	for i, o := range m.owners {
-		names[i] = o.name
+// ownerOf is the owner of a row, whether it is to have something or not.
+func (m *making) ownerOf(row *ent.GatewayObject) *owned {
+	of := m.byName[row.Owner]
+	if of == nil {
+		of = &owned{name: row.Owner}
+		m.owners, m.byName[row.Owner] = append(m.owners, of), of
 	}
+	return of
+}
+
+func (m *making) compareRow(row *ent.GatewayObject) error {
+	was, err := m.g.read(row, true)
+	if err != nil {
+		return err
+	}
+	of := m.ownerOf(row)
+	w := of.wanted[was.key()]
+	if w == nil {
+		of.gone = append(of.gone, was)
+		return nil
+	}
+	if o := m.want(of, w); o != nil {
+		o.row, o.doc["created_at"] = row, was.doc["created_at"]
+		if sameOf(was, o) {
+			of.puts = of.puts[:len(of.puts)-1]
+			m.found[o.key()] = generated{w.digest, row.ID, row.Version}
+		}
+	}
+	return nil
+}
+
+// want has an entity written, unless its owner is refused for it.
+func (m *making) want(of *owned, w *wanting) *object {
+	if of.refused != nil {
+		return nil
+	}
+	if of.refused = m.g.complete(w, m.now); of.refused != nil {
+		return nil
+	}
+	o := &object{c: entity.Find(w.from.Collection), id: w.id, doc: w.doc}
+	of.puts = append(of.puts, o)
+	return o
+}
+
+// eachOwned calls a function with each row of the owners, in one order and
+// without documents.
+func (m *making) eachOwned(ctx context.Context, f func(*ent.GatewayObject)) error {
 	var of []predicate.GatewayObject
 	if m.whole {
 		of = []predicate.GatewayObject{gatewayobject.OwnerGT("")}
 	} else {
+		names := make([]string, len(m.owners))
+		for i, o := range m.owners {
+			names[i] = o.name
+		}
 		for part := range slices.Chunk(names, noteSize) {
 			of = append(of, gatewayobject.OwnerIn(part...))
 		}
 	}
+	const page = 5000
 	for _, where := range of {
 		for after := 0; ; {
-			rows, err := m.client.Query().Where(where, gatewayobject.IDGT(after)).Order(gatewayobject.ByID()).Limit(loadPage).All(ctx)
+			rows, err := m.client.Query().Where(where, gatewayobject.IDGT(after)).Order(gatewayobject.ByID()).Limit(page).
+				Select(gatewayobject.FieldID, gatewayobject.FieldKind, gatewayobject.FieldObjectID, gatewayobject.FieldOwner, gatewayobject.FieldVersion).All(ctx)
 			if err != nil {
 				return err
 			}
 			for _, row := range rows {
 				after = row.ID
-				if err := f(row); err != nil {
-					return err
-				}
+				f(row)
 			}
-			if len(rows) < loadPage {
+			if len(rows) < page {
 				break
 			}
 		}
@@ -248,7 +302,7 @@ func (m *making) refuse(ctx context.Context) error {
 func (of *owned) foreign(o *object) (out []entity.ForeignKey) {
 	for _, f := range o.c.Foreign {
 		id, ok := isID(reference(o.doc, f.Field))
-		if ok && of.ids[httpproxy.Key{Kind: httpproxy.Kind(f.Collection), ID: id}] == nil {
+		if ok && of.wanted[httpproxy.Key{Kind: httpproxy.Kind(f.Collection), ID: id}] == nil {
 			out = append(out, f)
 		}
 	}

@@ -73,11 +73,13 @@ func (m *making) carryOut(ctx context.Context) error {
 	}
 	for _, o := range gone {
 		m.removed.add(o)
-		m.edit.put.drop(o)
+		m.put.drop(o)
+		delete(m.found, o.key())
 	}
 	for _, o := range puts {
-		m.edit.put.add(o)
+		m.put.add(o)
 		m.removed.drop(o)
+		m.found[o.key()] = generated{m.byName[owner[o]].wanted[o.key()].digest, o.row.ID, o.row.Version}
 	}
 	m.tx.Audit(store.Audit{Action: m.action, Kind: "gateway_generation", Changes: changes})
 	return nil

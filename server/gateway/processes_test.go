@@ -121,3 +121,56 @@ func TestServicesOfTheCatalogue(t *testing.T) {
 		t.Errorf("a host that is no service any more: %s", got)
 	}
 }
+
+// TestGenerationInProcesses: what one process generates, others serve, and all
+// of it at once.
+func TestGenerationInProcesses(t *testing.T) {
+	t.Parallel()
+	for name, fresh := range stores(t) {
+		if name == "SQLite" {
+			continue // which has one process
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u := fresh(t)
+			a, b := newWorld(t, u, t.TempDir()), newWorld(t, u, t.TempDir())
+			var paths []string
+			for i := range 1200 {
+				paths = append(paths, fmt.Sprint(i))
+			}
+			gen := generation(api("a", paths...))
+			gen.Pages = []*entity.Page{{Path: "/openapi.json", Body: []byte("{}")}}
+			// Of the changes that are read at once, those of the generation are
+			// the last, and not all.
+			if err := a.store.Change(t.Context(), func(tx *store.Tx) error {
+				for range 998 {
+					tx.Emit(store.Event{Kind: store.IdentityEvent, Payload: []byte("{}")})
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			generate(t, a, gen)
+			before := b.plane.toldTimes()
+			b.follow(t)
+			same := func() bool {
+				return maps.Equal(a.plane.state(t), b.plane.state(t)) && len(a.plane.state(t)) == 1203 && b.plane.page("/openapi.json") == "{}"
+			}
+			eventually(t, "the first generation", same)
+			if b.plane.toldTimes() != before+1 {
+				t.Errorf("the data plane was told %d times", b.plane.toldTimes()-before)
+			}
+			must(t, b, "DeleteRoute", `{"id":"a.7"}`)
+			if got := generate(t, a, gen); got != "1 0 0" {
+				t.Errorf("after a removal by the other: %s", got)
+			}
+			eventually(t, "what the other had removed", same)
+			if got := generate(t, b, gen); got != "0 0 0" {
+				t.Errorf("by the other: %s", got)
+			}
+			gen.Pages[0].Body = []byte("[]")
+			generate(t, a, gen)
+			eventually(t, "the other page", func() bool { return b.plane.page("/openapi.json") == "[]" && b.plane.page("/docs/") == "docs" })
+		})
+	}
+}

@@ -132,6 +132,23 @@ func (p *plane) state(t *testing.T) map[string]string {
 	return out
 }
 
+// toldTimes is how often the plane was told anything.
+func (p *plane) toldTimes() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.updates
+}
+
+// page is the body of a page, "" if there is none.
+func (p *plane) page(path string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if v := p.pages[path]; v != nil {
+		return string(v.Body)
+	}
+	return ""
+}
+
 // of is what the plane has under a key, nil for nothing.
 func (p *plane) of(kind httpproxy.Kind, id string) any {
 	p.mu.Lock()
