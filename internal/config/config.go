@@ -44,6 +44,17 @@ type Config struct {
 	// the standard output; empty for none.
 	GatewayAccessLog string
 
+	// ServiceManagement is whether services that describe themselves can be
+	// registered.
+	ServiceManagement bool
+	// RegistryRefresh is how often their documents are fetched, 0 for never by
+	// itself; RegistryTimeout is how long one may take.
+	RegistryRefresh, RegistryTimeout time.Duration
+	// RegistryAuth is the plugin that protects their operations.
+	RegistryAuth string
+	// RegistryAllow are the networks and hosts that they may be at; empty for any.
+	RegistryAllow []string
+
 	RequireSecretOnRetarget bool
 
 	// QuarantineRetention is how long a database stays in quarantine before it
@@ -86,6 +97,7 @@ func (c *Config) Register(f *pflag.FlagSet) {
 	f.StringVar(&c.RESTAddr, "rest-addr", "127.0.0.1:8080", "address of the REST APIs, the docs and the metrics")
 	f.StringVar(&c.GRPCAddr, "grpc-addr", "127.0.0.1:9090", "address of the gRPC API")
 	c.registerGateway(f)
+	c.registerRegistry(f)
 	f.StringVar(&c.DataDir, "data-dir", "./data", "directory for the embedded store, keys and generated passwords")
 	f.StringVar(&c.Store, "store", "", "postgres:// or mysql:// URL of the store; empty: an SQLite file in the data directory")
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
@@ -181,7 +193,7 @@ func (c *Config) validate() error {
 	if slices.ContainsFunc(c.FileRoots, func(r string) bool { return !filepath.IsAbs(r) }) {
 		errList = append(errList, errors.New("--file-roots must be absolute directories"))
 	}
-	return errors.Join(append(errList, c.checkListeners(), c.settleLimits(), c.settleGateway())...)
+	return errors.Join(append(errList, c.checkListeners(), c.settleLimits(), c.settleGateway(), c.checkRegistry())...)
 }
 
 // masterKeySources names the sources of the master key that are given.

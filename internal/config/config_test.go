@@ -47,7 +47,8 @@ func same(a, b config.Config) bool {
 
 // defaults are those that the cases here do not set.
 func defaults() config.Config {
-	c := config.Config{DataDir: "./data", LogLevel: "info", FileRoots: []string{"/"}, MaxCallsAtOnce: 1000, MaxHeaderBytes: 64 << 10, QuarantineRetention: 7 * 24 * time.Hour, GatewayHTTP: "127.0.0.1:8000", GatewayHTTPS: "127.0.0.1:8443"}
+	c := config.Config{DataDir: "./data", LogLevel: "info", FileRoots: []string{"/"}, MaxCallsAtOnce: 1000, MaxHeaderBytes: 64 << 10, QuarantineRetention: 7 * 24 * time.Hour, GatewayHTTP: "127.0.0.1:8000", GatewayHTTPS: "127.0.0.1:8443",
+		ServiceManagement: true, RegistryRefresh: time.Minute, RegistryTimeout: 5 * time.Second, RegistryAuth: "jwt"}
 	for _, p := range []string{"169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32"} {
 		c.DenyTargets = append(c.DenyTargets, netip.MustParsePrefix(p))
 	}
