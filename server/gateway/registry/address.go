@@ -139,7 +139,7 @@ func checkDocumentPath(path string) string {
 	switch {
 	case len(path) > maxDocumentPath:
 		return "must not be longer than " + strconv.Itoa(maxDocumentPath) + " characters"
-	case err != nil || !strings.HasPrefix(path, "/") || u.Host != "" || strings.ContainsFunc(path, func(c rune) bool { return c <= ' ' || c > '~' || c == '#' }):
+	case err != nil || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || u.Host != "" || strings.ContainsFunc(path, func(c rune) bool { return c <= ' ' || c > '~' || c == '#' }):
 		return "must be a path that begins with a slash, such as " + DocumentPath
 	}
 	return ""

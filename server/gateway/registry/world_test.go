@@ -60,7 +60,9 @@ type world struct {
 // options are for tests that have refreshes run when they call for them.
 type options = func(*registry.Options)
 
-func newWorld(t *testing.T, adjust ...options) *world { return openWorld(t, "", t.TempDir(), adjust...) }
+func newWorld(t *testing.T, adjust ...options) *world {
+	return openWorld(t, "", t.TempDir(), adjust...)
+}
 
 func openWorld(t *testing.T, storeURL, dir string, adjust ...options) *world {
 	t.Helper()
@@ -192,7 +194,9 @@ func text(status int, body string) http.HandlerFunc {
 
 // document answers with one whose operations, such as "GET /items/", are exposed.
 // Those that begin with "!" are protected, and those with "-" hidden.
-func document(operations ...string) http.HandlerFunc { return text(http.StatusOK, documentOf(operations...)) }
+func document(operations ...string) http.HandlerFunc {
+	return text(http.StatusOK, documentOf(operations...))
+}
 
 func documentOf(operations ...string) string {
 	var order []string
