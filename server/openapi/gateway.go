@@ -46,7 +46,7 @@ func mediaOf(answer object) object { return at(at(answer, "content"), "applicati
 
 // gatewayParameters are those that queries of lists may have. The other fields
 // of requests are for paths.
-var gatewayParameters = []string{"size", "offset", "tags", "custom_id", "balancer_health"}
+var gatewayParameters = []string{"size", "offset", "tags", "custom_id", "balancer_health", "page"}
 
 // completeGateway says of an operation of the gateway what the protos do not.
 func completeGateway(schemas object, path, verb string, op object) {

@@ -27,7 +27,7 @@ const (
 	configSchema = "backplane.catalog.v1.Service"
 	intro        = `One control plane for the backends that services depend on.
 
-Every call but the health checks needs a login: HTTP Basic, a token, or the cookie of a signed token. Failures have one shape: ` + "`{\"ok\":false,\"error\":\"…\",\"code\":\"…\",\"request_id\":\"…\"}`" + `, with ` + "`fields`" + ` where input was at fault. Below ` + "`/v1/`" + ` they are those of JSON:API: ` + "`{\"errors\":[{\"detail\":\"…\"}]}`" + `. Those of databases as a service, whose paths end in a slash, are ` + "`{\"_links\":{\"self\":\"…\"},\"detail\":\"…\"}`" + `, or a list of messages under each faulty field.`
+Every call but the health checks needs a login: HTTP Basic, a token, or the cookie of a signed token. Failures have one shape: ` + "`{\"ok\":false,\"error\":\"…\",\"code\":\"…\",\"request_id\":\"…\"}`" + `, with ` + "`fields`" + ` where input was at fault. Below ` + "`/v1/`" + ` they are those of JSON:API: ` + "`{\"errors\":[{\"detail\":\"…\"}]}`" + `. Those of databases as a service, whose paths end in a slash, are ` + "`{\"_links\":{\"self\":\"…\"},\"detail\":\"…\"}`" + `, or a list of messages under each faulty field; those of service management are ` + "`{\"detail\":…}`" + `.`
 )
 
 // Build makes the document as JSON. public reports whether an RPC, by full
@@ -51,6 +51,7 @@ func Build(version string, public func(method string) bool, registry *connectors
 	addConfigs(at(components, "schemas"), registry)
 	paths := at(doc, "paths")
 	foldHealth(paths)
+	addManagement(doc)
 	for _, path := range slices.Collect(maps.Keys(paths)) {
 		item := at(paths, path)
 		if rest.DialectOf(path) == rest.Databases {
@@ -63,6 +64,8 @@ func Build(version string, public func(method string) bool, registry *connectors
 			switch {
 			case ofProxy(op.(object)):
 				completeProxy(at(components, "schemas"), path, verb, op.(object))
+			case managementOf(op.(object)) != "":
+				completeManagement(path, op.(object))
 			case rest.DialectOf(path) == rest.Gateway:
 				completeGateway(at(components, "schemas"), path, verb, op.(object))
 			default:
@@ -70,6 +73,7 @@ func Build(version string, public func(method string) bool, registry *connectors
 			}
 		}
 	}
+	completeShared(at(at(paths, "/services"), "get"))
 	paths["/api/"] = databaseRoot()
 	addDatabaseErrors(at(components, "schemas"))
 	return json.Marshal(doc)
