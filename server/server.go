@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -40,6 +41,7 @@ import (
 	"github.com/backplane/backplane/server/catalog"
 	"github.com/backplane/backplane/server/dbaas"
 	"github.com/backplane/backplane/server/gateway"
+	"github.com/backplane/backplane/server/gateway/registry"
 	"github.com/backplane/backplane/server/identity"
 	"github.com/backplane/backplane/server/inproc"
 	"github.com/backplane/backplane/server/intercept"
@@ -71,6 +73,7 @@ type Server struct {
 	dbaas    *dbaas.Admin
 	proxy    *proxy.Proxy
 	gateway  *gateway.Gateway
+	registry *registry.Registry
 	identity *identity.Identity
 	keys     *keys.Keys
 	auth     *auth.Authenticator
@@ -89,6 +92,7 @@ type Server struct {
 	// GatewayHTTP and GatewayHTTPS are the same for the HTTP gateway; empty where
 	// it does not listen.
 	GatewayHTTP, GatewayHTTPS string
+	listening                 []netip.AddrPort // all of these
 	started                   chan struct{}
 	ending                    chan struct{} // closed when watches must end
 }
@@ -125,7 +129,7 @@ func New(ctx context.Context, conf config.Config, version string, logTo io.Write
 	if s.AdminPasswordFile, err = auth.EnsureAdmin(ctx, s.store, conf.AdminPassword, dataDir); err != nil {
 		return nil, err
 	}
-	registry, err := builtin.Registry()
+	types, err := builtin.Registry()
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +141,7 @@ func New(ctx context.Context, conf config.Config, version string, logTo io.Write
 	s.gate = auth.NewGate(s.auth, auth.Access(), conf.MaxCallsPerSecond, conf.MaxCallsAtOnce)
 	s.identity = identity.New(identity.Options{Store: s.store, Auth: s.auth, Keys: s.keys, Ending: s.ending})
 	s.catalog, err = catalog.New(catalog.Options{
-		Store: s.store, Registry: registry, Keys: s.keys, Metrics: s.metrics, Log: s.log, Version: version,
+		Store: s.store, Registry: types, Keys: s.keys, Metrics: s.metrics, Log: s.log, Version: version,
 		RequireSecretOnRetarget: conf.RequireSecretOnRetarget,
 		Env: connectors.Env{
 			FileRoots: conf.FileRoots, Deny: conf.DenyTargets,
@@ -149,7 +153,7 @@ func New(ctx context.Context, conf config.Config, version string, logTo io.Write
 	}
 	ownDatabase, ownUser := ownStore(conf.Store)
 	s.dbaas = dbaas.New(dbaas.Options{
-		Store: s.store, Registry: registry, Env: connectors.Env{Deny: conf.DenyTargets}, Keys: s.keys, Catalog: s.catalog, Projects: s.identity,
+		Store: s.store, Registry: types, Env: connectors.Env{Deny: conf.DenyTargets}, Keys: s.keys, Catalog: s.catalog, Projects: s.identity,
 		Metrics: s.metrics, Log: s.log, DataDir: dataDir, Retention: conf.QuarantineRetention, Ending: s.ending,
 		OwnDatabase: ownDatabase, OwnUser: ownUser,
 	})
@@ -167,7 +171,10 @@ func New(ctx context.Context, conf config.Config, version string, logTo io.Write
 	if s.gateway, err = s.newGateway(ctx); err != nil {
 		return nil, err
 	}
-	return s, s.wire(ctx, registry)
+	if s.registry, err = s.newRegistry(); err != nil {
+		return nil, err
+	}
+	return s, s.wire(ctx, types)
 }
 
 // ownStore is the database that the program itself works on, and its login
@@ -194,7 +201,7 @@ func ownFiles(conf config.Config, dataDir string) []string {
 
 // wire registers the APIs on gRPC and, through the same interceptors, on the
 // in-process connection of the façade.
-func (s *Server) wire(ctx context.Context, registry *connectors.Registry) error {
+func (s *Server) wire(ctx context.Context, types *connectors.Registry) error {
 	chain := intercept.Standard(s.log, s.metrics, s.gate.Intercept)
 	s.grpc = grpc.NewServer(
 		grpc.UnaryInterceptor(chain.Unary), grpc.StreamInterceptor(chain.Stream),
@@ -210,7 +217,7 @@ func (s *Server) wire(ctx context.Context, registry *connectors.Registry) error 
 		dbaasv1.RegisterDatabaseAdminServer(r, s.dbaas)
 		dbaasv1.RegisterCredentialAdminServer(r, s.dbaas)
 		proxyv1.RegisterProxyServiceServer(r, s.proxy)
-		gatewayv1.RegisterGatewayServiceServer(r, s.gateway)
+		gatewayv1.RegisterGatewayServiceServer(r, gatewayService{s.gateway, s.registry})
 		gatewayv1.RegisterConsumerServiceServer(r, s.gateway)
 		gatewayv1.RegisterNodeServiceServer(r, s.gateway)
 		gatewayv1.RegisterDeclarationServiceServer(r, s.gateway)
@@ -221,7 +228,7 @@ func (s *Server) wire(ctx context.Context, registry *connectors.Registry) error 
 		return err
 	}
 
-	doc, err := openapi.Build(s.version, s.gate.Public, registry)
+	doc, err := openapi.Build(s.version, s.gate.Public, types)
 	if err != nil {
 		return err
 	}
@@ -286,6 +293,9 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return errors.Join(err, restListener.Close(), grpcListener.Close())
 	}
+	for _, addr := range []net.Addr{restListener.Addr(), grpcListener.Addr(), plane.Addr(), plane.TLSAddr()} {
+		s.listening = withAddress(s.listening, addr)
+	}
 	s.RESTAddr, s.GRPCAddr = restListener.Addr().String(), grpcListener.Addr().String()
 
 	work, stop := context.WithCancelCause(ctx)
@@ -303,6 +313,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	all.Go(func() { s.dbaas.Run(work) })
 	all.Go(func() { s.proxy.Run(work) })
 	all.Go(func() { s.gateway.Follow(work) })
+	all.Go(func() { s.registry.Run(work) })
 	all.Go(func() {
 		if err := plane.Run(work); err != nil {
 			s.log.Error("end the HTTP gateway", "error", err)

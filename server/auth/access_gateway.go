@@ -54,6 +54,13 @@ func gatewayAccess() map[string]Rule {
 		gatewayv1.GatewayService_UpsertPlugin_FullMethodName:        rule,
 		gatewayv1.GatewayService_UpdatePlugin_FullMethodName:        rule,
 		gatewayv1.GatewayService_DeletePlugin_FullMethodName:        rule,
+		gatewayv1.GatewayService_RegisterService_FullMethodName:     rule,
+		gatewayv1.GatewayService_UpdateRegistration_FullMethodName:  rule,
+		gatewayv1.GatewayService_UnregisterService_FullMethodName:   rule,
+		gatewayv1.GatewayService_RefreshServices_FullMethodName:     rule,
+		gatewayv1.GatewayService_ListRegistrations_FullMethodName:   observe,
+		gatewayv1.GatewayService_GetRegistration_FullMethodName:     observe,
+		gatewayv1.GatewayService_ListServiceChanges_FullMethodName:  observe,
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/backplane/backplane/dataplane/httpproxy/entity"
 	catalogv1 "github.com/backplane/backplane/gen/backplane/catalog/v1"
 	dbaasv1 "github.com/backplane/backplane/gen/backplane/dbaas/v1"
+	gatewayv1 "github.com/backplane/backplane/gen/backplane/gateway/v1"
 	identityv1 "github.com/backplane/backplane/gen/backplane/identity/v1"
 	proxyv1 "github.com/backplane/backplane/gen/backplane/proxy/v1"
 	"github.com/backplane/backplane/internal/errs"
@@ -86,12 +87,14 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 		proxyv1.ProxyService_WatchLogs_FullMethodName:         watchLogs(proxies),
 	}
 	catalogMux, identityMux, databaseMux, credentialMux, proxyMux := f.newMux(), f.newMux(), f.newMux(), f.newMux(), f.newMux()
+	gatewayMux := f.newMux() // for what the catalogue's dialect serves: the others make their calls themselves
 	f.muxes = map[string]*runtime.ServeMux{
 		catalogv1.ServiceCatalog_ServiceDesc.ServiceName: catalogMux,
 		identityv1.IdentityAdmin_ServiceDesc.ServiceName: identityMux,
 		dbaasv1.DatabaseAdmin_ServiceDesc.ServiceName:    databaseMux,
 		dbaasv1.CredentialAdmin_ServiceDesc.ServiceName:  credentialMux,
 		proxyv1.ProxyService_ServiceDesc.ServiceName:     proxyMux,
+		gatewayv1.GatewayService_ServiceDesc.ServiceName: gatewayMux,
 	}
 	for _, r := range f.routes {
 		if f.muxes[r.service] == nil && !strings.HasPrefix(r.service, gatewayPackage) {
@@ -104,6 +107,7 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 		dbaasv1.RegisterDatabaseAdminHandlerClient(ctx, databaseMux, databases),
 		dbaasv1.RegisterCredentialAdminHandlerClient(ctx, credentialMux, credentials),
 		proxyv1.RegisterProxyServiceHandlerClient(ctx, proxyMux, proxies),
+		gatewayv1.RegisterGatewayServiceHandlerClient(ctx, gatewayMux, gatewayv1.NewGatewayServiceClient(conn)),
 	)
 	if err != nil {
 		return nil, err
