@@ -13,6 +13,7 @@ packages=(
   sysbench haproxy # what the database proxy is measured by
   nginx-light caddy # and, with HAProxy, the HTTP gateway
   python3-pymysql nodejs node-mysql # clients of the database proxy
+  python3-requests # a client of service management
   python3 python3-venv # for the server that only Python's registry has
 )
 missing=()
