@@ -1,11 +1,14 @@
 package registry
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/backplane/backplane/dataplane/httpproxy/entity"
 	"github.com/backplane/backplane/ent/schema"
 	"github.com/backplane/backplane/server/gateway"
 	"github.com/backplane/backplane/server/gateway/apidoc"
@@ -40,6 +43,7 @@ type maker struct {
 	prefix   string
 	service  map[string]any // refers to the service
 	entities []gateway.OwnedEntity
+	faults   []string
 }
 
 // makeEntities are the entities that a service becomes with its document, and the
@@ -47,14 +51,16 @@ type maker struct {
 // requests and responses takes it; "" for no checks.
 func makeEntities(s settings, auth string, doc *apidoc.Document, validate string) ([]gateway.OwnedEntity, []schema.RegisteredOperation, []string) {
 	m := &maker{settings: s, auth: auth, prefix: "/" + s.name, service: reference(entityID(s.name, services, ""))}
-	exposed, faults := doc.Operations()
+	var exposed []apidoc.Operation
+	exposed, m.faults = doc.Operations()
 	hidden := doc.Hidden()
 	names := apidoc.RouteNames(s.name, slices.Concat(exposed, hidden))
 	m.addService()
-	served := make([]schema.RegisteredOperation, len(exposed))
+	served := make([]schema.RegisteredOperation, 0, len(exposed))
 	for i, o := range exposed {
-		m.addOperation(names[i], o, methodsOf(o, exposed, hidden))
-		served[i] = schema.RegisteredOperation{Method: o.Method, Path: o.Path, Protected: o.Protected, OperationID: o.OperationID, Route: names[i]}
+		if m.addOperation(names[i], o, methodsOf(o, exposed, hidden)) {
+			served = append(served, schema.RegisteredOperation{Method: o.Method, Path: o.Path, Protected: o.Protected, OperationID: o.OperationID, Route: names[i]})
+		}
 	}
 	for i, o := range hidden {
 		m.hide(names[len(exposed)+i], o, methodsOf(o, exposed, hidden))
@@ -63,7 +69,7 @@ func makeEntities(s settings, auth string, doc *apidoc.Document, validate string
 	if validate != "" {
 		m.addValidation(validate)
 	}
-	return m.entities, served, faults
+	return m.entities, served, m.faults
 }
 
 func reference(id string) map[string]any { return map[string]any{"id": id} }
@@ -89,25 +95,35 @@ func (m *maker) addService() {
 	m.plugin(gatewayPlugin, "service", m.service, "service", map[string]any{"prefix": m.prefix, "auth": m.auth})
 }
 
-// route adds a route that takes whole paths.
-func (m *maker) route(name string, o apidoc.Operation, methods []any) map[string]any {
-	return reference(m.add(routes, o.Method+" "+o.Path, map[string]any{
+// route adds a route that takes whole paths. One that the gateway cannot have is
+// a fault of its operation alone.
+func (m *maker) route(name string, o apidoc.Operation, methods []any) (map[string]any, bool) {
+	doc := map[string]any{
 		"name": name, "service": m.service, "methods": methods, "paths": []any{o.Template.Regex(m.prefix)},
 		"regex_priority": int64(o.Template.Priority()), "strip_path": false, "request_buffering": false, "response_buffering": false,
-	}))
+	}
+	if _, wrong := entity.Find(routes).New(doc, time.Time{}); wrong != nil {
+		m.faults = append(m.faults, fmt.Sprintf("%s %s: the gateway can have no route for it: %v", o.Method, o.Path, wrong))
+		return nil, false
+	}
+	return reference(m.add(routes, o.Method+" "+o.Path, doc)), true
 }
 
-func (m *maker) addOperation(name string, o apidoc.Operation, methods []any) {
-	route := m.route(name, o, methods)
-	if o.Protected {
+// addOperation tells whether the operation can be served.
+func (m *maker) addOperation(name string, o apidoc.Operation, methods []any) bool {
+	route, ok := m.route(name, o, methods)
+	if ok && o.Protected {
 		m.plugin(m.auth, o.Method+" "+o.Path, route, "route", map[string]any{})
 	}
+	return ok
 }
 
 // hide adds a route for an operation that is not exposed, where one of an
 // exposed operation would take its requests otherwise.
 func (m *maker) hide(name string, o apidoc.Operation, methods []any) {
-	m.plugin(gatewayPlugin, o.Method+" "+o.Path, m.route(name, o, methods), "route", map[string]any{"prefix": m.prefix, "auth": m.auth, "paths": []any{}})
+	if route, ok := m.route(name, o, methods); ok {
+		m.plugin(gatewayPlugin, o.Method+" "+o.Path, route, "route", map[string]any{"prefix": m.prefix, "auth": m.auth, "paths": []any{}})
+	}
 }
 
 // addRest adds the route that takes whatever no operation does, to say that it

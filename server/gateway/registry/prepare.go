@@ -64,7 +64,7 @@ func (r *Registry) prepare(ctx context.Context, s settings, hash string, body []
 		}
 	}()
 	if doc == nil {
-		if doc, err = apidoc.Parse(body); err != nil {
+		if doc, err = r.parse(body); err != nil {
 			return nil, errors.New(clean(err.Error()))
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/backplane/backplane/ent/registeredservice"
 	gatewayv1 "github.com/backplane/backplane/gen/backplane/gateway/v1"
 	"github.com/backplane/backplane/server/gateway"
+	"github.com/backplane/backplane/server/gateway/apidoc"
 	"github.com/backplane/backplane/server/store"
 )
 
@@ -62,6 +63,7 @@ type Registry struct {
 	Options
 	rules   rules
 	fetcher *fetcher
+	parse   func([]byte) (*apidoc.Document, error)
 	known   knowledge // of the refresh under way
 
 	// writing is held while rows are read, and the gateway is made what they say,
@@ -87,7 +89,7 @@ func New(o Options) *Registry {
 	if o.Auth == "" {
 		o.Auth = auths[0]
 	}
-	r := &Registry{Options: o, rules: rules{o.Allow, o.Own}, known: newKnowledge()}
+	r := &Registry{Options: o, rules: rules{o.Allow, o.Own}, parse: apidoc.Parse, known: newKnowledge()}
 	r.fetcher = newFetcher(r.rules, o.Timeout)
 	r.base, r.cancel = context.WithCancel(context.Background())
 	return r
