@@ -100,6 +100,14 @@ func (f *Fault) structure(limit string) string {
 		return "it must fit one schema alone, and fits several"
 	case "not":
 		return "it must not fit a schema that it fits"
+	case "style":
+		return "it must be written in the style " + limit
+	case "json":
+		return "it is no valid JSON: " + limit
+	case "form":
+		return "it is no valid form: " + limit
+	case "content":
+		return "its type must be " + strings.ReplaceAll(limit, ",", " or ")
 	case tooComplex:
 		return "it is too complex to be checked"
 	default:

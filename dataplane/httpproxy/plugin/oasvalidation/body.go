@@ -1,0 +1,191 @@
+package oasvalidation
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/backplane/backplane/dataplane/httpproxy/plugin/oasvalidation/jsonschema"
+)
+
+// body is what the body of a request may be.
+type body struct {
+	required bool
+	contents
+}
+
+// contents are what a body may be, by its type.
+type contents []media
+
+// media is what a body of a type may be.
+type media struct {
+	mediaType string             // without parameters, in lower case; it may be a range
+	schema    *jsonschema.Schema // nil if nothing is said of it
+	encodings map[string]encoding
+}
+
+// encoding is how a field of a form is written.
+type encoding struct {
+	contentType string // "" if it is not said
+	style       string
+	explode     bool
+}
+
+func (r *reader) body(pointer string, raw any) (*body, error) {
+	pointer, object, err := r.object(pointer, raw)
+	if err != nil {
+		return nil, err
+	}
+	b := &body{}
+	b.required, _ = object["required"].(bool)
+	if b.contents, err = r.contents(pointer, object); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+func (r *reader) contents(pointer string, object map[string]any) (contents, error) {
+	at, content, err := sub(pointer, object, "content")
+	if err != nil {
+		return nil, err
+	}
+	var c contents
+	for _, key := range slices.Sorted(maps.Keys(content)) {
+		if content[key] == nil {
+			content[key] = map[string]any{}
+		}
+		at, o, err := r.object(jsonschema.Child(at, key), content[key])
+		if err != nil {
+			return nil, err
+		}
+		m := media{schema: r.schema(at, o)}
+		encodings, _ := o["encoding"].(map[string]any)
+		for name, raw := range encodings {
+			if m.encodings == nil {
+				m.encodings = map[string]encoding{}
+			}
+			m.encodings[name] = readEncoding(raw)
+		}
+		for one := range strings.SplitSeq(key, ",") {
+			m.mediaType = bareType(one)
+			c = append(c, m)
+		}
+	}
+	return c, nil
+}
+
+func readEncoding(raw any) encoding {
+	o, _ := raw.(map[string]any)
+	e := encoding{}
+	e.contentType, _ = o["contentType"].(string)
+	e.style, _ = o["style"].(string)
+	e.explode = e.style == "" || e.style == "form" || e.style == "deepObject"
+	if explode, has := o["explode"].(bool); has {
+		e.explode = explode
+	}
+	return e
+}
+
+// bareType is a media type without its parameters, in lower case.
+func bareType(s string) string {
+	s, _, _ = strings.Cut(s, ";")
+	return strings.ToLower(strings.TrimSpace(s))
+}
+
+// isJSON tells whether a media type is JSON (RFC 6839, 3.1).
+func isJSON(mediaType string) bool {
+	mediaType = bareType(mediaType)
+	return mediaType == "application/json" || strings.HasSuffix(mediaType, "+json")
+}
+
+const (
+	formType      = "application/x-www-form-urlencoded"
+	multipartType = "multipart/form-data"
+)
+
+// checked tells whether bodies of a type are looked into.
+func checked(mediaType string) bool {
+	return isJSON(mediaType) || mediaType == formType || mediaType == multipartType
+}
+
+// get finds what is said of a media type: the most specific counts. JSON by
+// another name than that of the document is JSON all the same.
+func (c contents) get(mediaType string) *media {
+	kind, _, _ := strings.Cut(mediaType, "/")
+	for _, fits := range [...]func(m *media) bool{
+		func(m *media) bool { return m.mediaType == mediaType },
+		func(m *media) bool { return isJSON(m.mediaType) && isJSON(mediaType) },
+		func(m *media) bool { return m.mediaType == kind+"/*" },
+		func(m *media) bool { return m.mediaType == "*/*" || m.mediaType == "*" },
+	} {
+		for i := range c {
+			if fits(&c[i]) {
+				return &c[i]
+			}
+		}
+	}
+	return nil
+}
+
+// types are the types that are possible.
+func (c contents) types() string {
+	names := make([]string, len(c))
+	for i := range c {
+		names[i] = c[i].mediaType
+	}
+	return strings.Join(names, ",")
+}
+
+// typeOf is the media type of a body. One that does not tell is taken for JSON,
+// as Kong and FastAPI do.
+func typeOf(contentType string) string {
+	if t := bareType(contentType); t != "" {
+		return t
+	}
+	return "application/json"
+}
+
+// check tells what is wrong with a body.
+func (m *media) check(contentType string, data []byte, o jsonschema.Options) []fault {
+	o.Size = len(data)
+	v, err := m.decode(contentType, data, o)
+	if err != nil {
+		return bodyFaults([]jsonschema.Fault{unreadable(contentType, err)})
+	}
+	return bodyFaults(m.schema.Check(v, o))
+}
+
+func (m *media) decode(contentType string, data []byte, o jsonschema.Options) (any, error) {
+	switch t := typeOf(contentType); {
+	case isJSON(t):
+		return jsonschema.Decode(data)
+	case t == formType:
+		return m.decodeForm(string(data), o), nil
+	default:
+		return m.decodeMultipart(contentType, data, o)
+	}
+}
+
+// unreadable is the fault of a body that is not what its type says.
+func unreadable(contentType string, err error) jsonschema.Fault {
+	if t := typeOf(contentType); !isJSON(t) {
+		return jsonschema.Fault{Keyword: "form", Limit: err.Error()}
+	}
+	f := jsonschema.Fault{Keyword: "json", Limit: err.Error()}
+	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
+		f.Limit = "a fault at byte " + fmt.Sprint(syntax.Offset)
+		f.Path = []any{int(syntax.Offset)}
+	}
+	return f
+}
+
+func bodyFaults(found []jsonschema.Fault) []fault {
+	faults := make([]fault, len(found))
+	for i := range found {
+		faults[i] = fault{in: "body", Fault: found[i]}
+	}
+	return faults
+}
