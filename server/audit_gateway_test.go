@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/backplane/backplane/internal/config"
+	"github.com/backplane/backplane/server/servertest"
 	"github.com/backplane/backplane/testbed"
 )
 
@@ -18,7 +20,7 @@ type gatewayChange struct {
 }
 
 // gatewayScript makes changes with every RPC that makes some.
-func gatewayScript(t *testing.T) []gatewayChange {
+func gatewayScript(t *testing.T, upstream int) []gatewayChange {
 	leaf, ca := testbed.NewCA(t).Issue(t, "a.test"), testbed.NewCA(t)
 	pair := fmt.Sprintf(`"cert":%q,"key":%q`, leaf.CertPEM, leaf.KeyPEM)
 	const id = `11111111-2222-4333-8444-555555555555`
@@ -79,6 +81,12 @@ func gatewayScript(t *testing.T) []gatewayChange {
 		{"ConsumerService/DeleteACL", `{"consumer":"ann","id":"g"}`, one("DeleteACL gateway_acl g")},
 		{"ConsumerService/CreateACL", `{"consumer":"ann","document":{"group":"g"}}`, one("CreateACL gateway_acl g")},
 		{"ConsumerService/DeleteConsumer", `{"id":"ann"}`, []string{"DeleteConsumer gateway_acl g", "DeleteConsumer gateway_consumer ann"}},
+		{"GatewayService/RegisterService", fmt.Sprintf(`{"domain":"http://127.0.0.1","name_service":"auto","port":%d}`, upstream), one("RegisterService registered_service auto")},
+		{"GatewayService/RefreshServices", `{}`, one("RefreshServices gateway_generation ")},
+		{"GatewayService/RefreshServices", `{}`, nil}, // as everything is so
+		{"GatewayService/UpdateRegistration", `{"id_service":1,"document_path":"/other.json"}`, one("UpdateRegistration registered_service auto")},
+		{"GatewayService/UnregisterService", `{"id_service":1}`, one("UnregisterService registered_service auto")},
+		{"GatewayService/RefreshServices", `{}`, []string{"RefreshServices gateway_generation ", "RefreshServices registered_service auto"}},
 		{"DeclarationService/ApplyDeclaration", declaration(true), nil},
 		{"DeclarationService/ApplyDeclaration", declaration(false), []string{
 			"ApplyDeclaration gateway_basic_auth b", "ApplyDeclaration gateway_consumer ann", "ApplyDeclaration gateway_service s",
@@ -97,14 +105,14 @@ func declaration(dryRun bool) string {
 // and without a secret; reads not at all.
 func TestGatewayChangesAreRecorded(t *testing.T) {
 	t.Parallel()
-	s := start(t)
+	s := servertest.Start(t, servertest.Options{Adjust: func(c *config.Config) { c.RegistryRefresh = 0 }}) // nobody but who calls
 	tried := map[string]bool{
 		// What they do to the health of targets and to caches is no change of an
 		// object; what is checked is not kept.
 		"SetTargetHealthy": true, "SetTargetUnhealthy": true, "PurgeCaches": true, "DeleteCacheEntry": true, "ValidateEntity": true,
 		"DumpDeclaration": true, // reads
 	}
-	for _, c := range gatewayScript(t) {
+	for _, c := range gatewayScript(t, describedService(t)) {
 		before := lastRecord(t, s)
 		if got := newRPC(t, "/backplane.gateway.v1."+c.method, c.request).overGRPC(t, s.Conn); got != "200" {
 			t.Fatalf("%s %s: %s", c.method, c.request, got)

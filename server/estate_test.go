@@ -42,6 +42,7 @@ func estateAt(t *testing.T, s *servertest.Server, port int) *estate {
 	t.Helper()
 	e := &estate{Server: s, ctx: t.Context()}
 	e.service = s.Create(t, redisBody(serviceName, port, "password", redisPassword))["id"].(string)
+	register(t, s, "estate", 1)
 	e.environment = e.addEnvironment(t, "laboratory")
 	plan, err := e.makePlan("small")
 	good(t, err)

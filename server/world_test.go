@@ -60,6 +60,8 @@ func (w *world) make(t *testing.T, word, project, name string) string {
 	case "$token":
 		id, _ := w.AddToken(t, servertest.Basic(auth.AdminUser, servertest.Password), name)
 		return id
+	case "$registered":
+		return fmt.Sprint(register(t, w.Server, name, 1))
 	case "$empty":
 		w.AddProject(t, name)
 		return name
