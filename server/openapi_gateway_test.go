@@ -108,7 +108,7 @@ func TestOpenAPIGateway(t *testing.T) {
 	}
 	for path, item := range doc.Paths.Map() {
 		for verb, op := range item.Operations() {
-			if ofGateway(path) && !tried[numbered.ReplaceAllString(op.OperationID, "")] {
+			if ofGateway(path) && !ofManagement(op) && !tried[numbered.ReplaceAllString(op.OperationID, "")] {
 				t.Errorf("%s %s (%s) is not tried", verb, path, op.OperationID)
 			}
 			if ofGateway(path) && (op.Summary == "" || len(op.Tags) == 0) {
