@@ -152,3 +152,15 @@ func TestPanicElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// TestNoTypeIsMadeUp is that a response without Content-Type stays without.
+func TestNoTypeIsMadeUp(t *testing.T) {
+	url, _ := script(t, says("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>"))
+	s := gatewaytest.Service(url)
+	g := gatewaytest.Start(t, httpproxy.Options{}, gatewaytest.All(s, gatewaytest.Route(s, "/")))
+	for _, base := range []string{g.URL, g.SecureURL} {
+		if res := g.Get(base + "/"); res.Text != "<html>" || res.Header["Content-Type"] != nil {
+			t.Errorf("%s: %s %q", res.Proto, res.Text, res.Header["Content-Type"])
+		}
+	}
+}

@@ -204,6 +204,9 @@ func (d httpDownstream) respond(x *Exchange) error {
 	if res.ContentLength >= 0 {
 		h.Set("Content-Length", strconv.FormatInt(res.ContentLength, 10))
 	}
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // else net/http guesses one
+	}
 	status := x.status()
 	d.w.WriteHeader(status)
 	flush := http.NewResponseController(d.w)
