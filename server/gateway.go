@@ -10,6 +10,7 @@ import (
 	"github.com/backplane/backplane/dataplane/httpproxy/builtin"
 	"github.com/backplane/backplane/server/gateway"
 	"github.com/backplane/backplane/server/keys"
+	"github.com/backplane/backplane/server/reference"
 )
 
 // newGateway makes the API of the HTTP gateway.
@@ -18,8 +19,12 @@ func (s *Server) newGateway(ctx context.Context) (*gateway.Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key of the gateway: %w", err)
 	}
+	pages, err := reference.Pages()
+	if err != nil {
+		return nil, err
+	}
 	return gateway.New(gateway.Options{
-		Store: s.store, Keys: s.keys, Catalog: s.catalog, Modules: builtin.Modules(), Log: s.log, HashKey: key,
+		Store: s.store, Keys: s.keys, Catalog: s.catalog, Modules: builtin.Modules(), Log: s.log, HashKey: key, Pages: pages,
 	}), nil
 }
 
