@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -9,13 +8,14 @@ import (
 	"strings"
 
 	"github.com/backplane/backplane/dataplane/httpproxy/entity"
+	"github.com/backplane/backplane/server/gateway/apidoc"
 )
 
 // maxPage is how long the document of all services may be.
 const maxPage = 12 << 20
 
 // document makes the document of all services, unless nothing in it changes.
-func (p *plan) document(ctx context.Context) error {
+func (p *plan) document() error {
 	var of []*verdict
 	for _, v := range p.verdicts {
 		if _, refused := p.r.known.refused[v.row.ID]; !refused && !v.marked && v.prepared != nil {
@@ -34,7 +34,7 @@ func (p *plan) document(ctx context.Context) error {
 		is = known
 	} else {
 		if left {
-			if err := p.r.merge(ctx, of, is); err != nil {
+			if err := p.r.merge(of, is); err != nil {
 				return err
 			}
 		}
@@ -46,4 +46,38 @@ func (p *plan) document(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// merge makes the page of services. Should they have too much to say for one,
+// those that say the most are left out.
+func (r *Registry) merge(of []*verdict, to *page) error {
+	of = slices.Clone(of)
+	for {
+		sources := make([]apidoc.Source, len(of))
+		for i, v := range of {
+			sources[i] = apidoc.Source{Name: v.row.Name, Document: v.prepared.doc, Auth: r.authOf(settingsOf(v.row))}
+		}
+		info := apidoc.Info{Title: "Gateway", Description: "The operations of all services that are registered."}
+		body, faults, err := r.known.merger.Merge(info, sources)
+		if err != nil {
+			return fmt.Errorf("merge OpenAPI documents: %w", err)
+		}
+		for _, v := range of {
+			if said := faults[v.row.Name]; len(said) > 0 {
+				to.faults[v.row.ID] = said
+			}
+		}
+		if len(body) <= maxPage || len(of) == 0 {
+			to.pages = append(to.pages, pageOf(body))
+			return nil
+		}
+		longest := 0
+		for i, v := range of {
+			if v.prepared.size > of[longest].prepared.size {
+				longest = i
+			}
+		}
+		to.faults[of[longest].row.ID] = []string{fmt.Sprintf("it is not in the merged document, which would be longer than %d MiB", maxPage>>20)}
+		of = slices.Delete(of, longest, longest+1)
+	}
 }

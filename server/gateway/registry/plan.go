@@ -70,7 +70,7 @@ func (r *Registry) plan(ctx context.Context, w wish, f *fetch) (*plan, error) {
 		return nil, err
 	}
 	p.whole = w.asked || r.known.objects == nil || objects == nil || *objects != *r.known.objects
-	if err := p.document(ctx); err != nil {
+	if err := p.document(); err != nil {
 		return nil, err
 	}
 	p.generate()

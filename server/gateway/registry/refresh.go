@@ -14,6 +14,7 @@ import (
 	gatewayv1 "github.com/backplane/backplane/gen/backplane/gateway/v1"
 	"github.com/backplane/backplane/internal/errs"
 	"github.com/backplane/backplane/server/gateway"
+	"github.com/backplane/backplane/server/gateway/apidoc"
 	"github.com/backplane/backplane/server/store"
 )
 
@@ -43,6 +44,7 @@ type knowledge struct {
 	// refused are the services that could not be made in the gateway, and why.
 	refused map[int64]string
 	page    *page
+	merger  *apidoc.Merger
 	// objects tells whether somebody else has changed generated entities; nil
 	// when they are not known.
 	objects *census
@@ -50,7 +52,7 @@ type knowledge struct {
 }
 
 func newKnowledge() knowledge {
-	return knowledge{services: map[int64]*prepared{}, owners: map[string]string{}, refused: map[int64]string{}}
+	return knowledge{services: map[int64]*prepared{}, owners: map[string]string{}, refused: map[int64]string{}, merger: new(apidoc.Merger)}
 }
 
 // census is the number of generated entities, and how often they were written.

@@ -2,6 +2,8 @@ package registry
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	gatewayv1 "github.com/backplane/backplane/gen/backplane/gateway/v1"
@@ -81,7 +83,7 @@ func (r *Registry) fly() {
 		if f.asked {
 			ctx = store.WithActor(ctx, f.caller)
 		}
-		f.out, f.err = r.refresh(ctx, f.wish)
+		f.out, f.err = r.safely(ctx, f.wish)
 		if f.err != nil && r.base.Err() != nil {
 			f.err = errClosed()
 		}
@@ -94,6 +96,18 @@ func (r *Registry) fly() {
 			return
 		}
 	}
+}
+
+// safely keeps a refresh that breaks from taking the program with it.
+func (r *Registry) safely(ctx context.Context, w wish) (out *gatewayv1.RefreshServicesResponse, err error) {
+	defer func() {
+		if broken := recover(); broken != nil {
+			r.Log.ErrorContext(ctx, "refresh registered services", "panic", broken, "stack", string(debug.Stack()))
+			r.known = newKnowledge()
+			out, err = nil, fmt.Errorf("refresh: %v", broken)
+		}
+	}()
+	return r.refresh(ctx, w)
 }
 
 // RefreshServices implements the RPC. What it began goes on when the caller
