@@ -129,7 +129,7 @@ func (p *parameter) read(texts []string, o jsonschema.Options) (values, error) {
 	if p.content {
 		return p.readJSON(texts)
 	}
-	kinds := p.schema.Kinds()
+	kinds := p.kinds(len(texts))
 	var v values
 	if kinds&^(jsonschema.Array|jsonschema.Object) != 0 {
 		for _, text := range texts {
@@ -168,6 +168,22 @@ func (p *parameter) read(texts []string, o jsonschema.Options) (values, error) {
 		failed = badStyle{p.style}
 	}
 	return v, failed
+}
+
+// kinds are the types that a parameter which is written so many times can have.
+// Where nothing is said of them it is a text, or an array if there are several.
+func (p *parameter) kinds(times int) jsonschema.Types {
+	kinds := p.schema.Kinds()
+	if kinds != jsonschema.Anything {
+		return kinds
+	}
+	if times == 1 && p.schema.Item(0) == nil {
+		kinds &^= jsonschema.Array
+	}
+	if names, open := p.schema.Properties(); names == nil && !open {
+		kinds &^= jsonschema.Object
+	}
+	return kinds
 }
 
 func (p *parameter) readJSON(texts []string) (values, error) {
@@ -235,7 +251,7 @@ func (p *parameter) items(texts []string) ([]string, error) {
 // delimiters are what is between items and their escapes, of which one may be
 // sent in the place of the other.
 var delimiters = map[string][]string{
-	"simple": {","}, "form": {",", "%2C", "%2c"}, "cookie": {",", "%2C", "%2c"},
+	"simple": {","}, "label": {","}, "matrix": {","}, "form": {",", "%2C", "%2c"}, "cookie": {",", "%2C", "%2c"},
 	"spaceDelimited": {"+", "%20", " "}, "pipeDelimited": {"|", "%7C", "%7c"},
 }
 
@@ -249,6 +265,9 @@ func (p *parameter) delimited(text string) []string {
 			parts[i] = strings.TrimSpace(parts[i])
 		}
 		return parts
+	}
+	if all == nil {
+		return []string{text}
 	}
 	if len(all) > 1 && (all[0] != "," || !strings.Contains(text, ",")) {
 		for _, other := range all[1:] {

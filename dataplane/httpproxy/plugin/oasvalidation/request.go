@@ -269,7 +269,7 @@ func (p *parameter) check(in *input, o jsonschema.Options) []fault {
 	var style badStyle
 	switch {
 	case errors.Is(err, errNone):
-		if p.required {
+		if p.required && p.in != "path" { // one that the template does not have is no fault of the request
 			return p.faults([]jsonschema.Fault{{Keyword: "required"}})
 		}
 		return nil

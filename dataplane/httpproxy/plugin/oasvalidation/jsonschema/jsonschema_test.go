@@ -2,6 +2,7 @@ package jsonschema
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -99,5 +100,162 @@ func TestKeywords(t *testing.T) {
 				t.Errorf("%s fits %s: not the same without faults", value, schema)
 			}
 		}
+	}
+}
+
+// A value that fits a recursive schema in many ways costs no more than it may.
+func TestWorkIsBounded(t *testing.T) {
+	schema := `{"schema":{"$ref":"#/node"},"node":{"oneOf":[{"$ref":"#/a"},{"$ref":"#/b"}]},
+		"a":{"properties":{"z":{"const":"a"},"next":{"$ref":"#/node"}}},"b":{"properties":{"z":{"const":"b"},"next":{"$ref":"#/node"}}}}`
+	s := compiled(t, OpenAPI31, schema)
+	nested := func(depth int) string {
+		return strings.Repeat(`{"z":"a","next":`, depth) + `{"z":"a"}` + strings.Repeat("}", depth)
+	}
+	if faults := s.Check(decoded(t, nested(5)), Options{}); faults != nil {
+		t.Errorf("a value of little depth: %+v", faults)
+	}
+	value := nested(200)
+	for _, all := range []bool{false, true} {
+		faults := s.Check(decoded(t, value), Options{All: all, Size: len(value)})
+		if len(faults) != 1 || !faults[0].TooComplex() || faults[0].Message() != "it is too complex to be checked" {
+			t.Errorf("a value of great depth: %+v", faults)
+		}
+	}
+	if s.Fits(decoded(t, value), Options{Size: len(value)}) {
+		t.Error("a value of great depth fits")
+	}
+	// Where the value tells its branch there is nothing to try.
+	s = compiled(t, OpenAPI31, strings.Replace(schema, `"node":{`, `"node":{"discriminator":{"propertyName":"z"},`, 1))
+	if faults := s.Check(decoded(t, value), Options{Size: len(value)}); faults != nil {
+		t.Errorf("a value that tells its branch: %+v", faults)
+	}
+}
+
+// What is long, but not deep, is checked whatever its length is.
+func TestLongValuesAreChecked(t *testing.T) {
+	s := compiled(t, OpenAPI31, `{"schema":{"type":"array","uniqueItems":true,"items":{"allOf":[{"type":"integer"},{"minimum":0},{"not":{"const":-1}}],"anyOf":[{"type":"null"},{"maximum":1000000}]}}}`)
+	var b strings.Builder
+	for i := range 100000 {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.Itoa(i))
+	}
+	value := "[" + b.String() + "]"
+	if faults := s.Check(decoded(t, value), Options{Size: len(value)}); faults != nil {
+		t.Errorf("%+v", faults[0])
+	}
+	faults := s.Check(decoded(t, "["+strings.Repeat("-1,", 1000)+"-1]"), Options{All: true, Size: 3000})
+	if len(faults) != maxFaults {
+		t.Errorf("%d faults are told", len(faults))
+	}
+}
+
+// A schema that applies to the same value again says nothing more.
+func TestSchemasThatApplyThemselves(t *testing.T) {
+	for _, document := range []string{
+		`{"schema":{"$ref":"#/schema"}}`,
+		`{"schema":{"type":"integer","allOf":[{"$ref":"#/schema"}]}}`,
+		`{"schema":{"anyOf":[{"type":"integer"},{"allOf":[{"$ref":"#/schema"},{"type":"integer"}]}]}}`,
+		`{"schema":{"type":"integer","$ref":"#/a"},"a":{"$ref":"#/b"},"b":{"allOf":[{"$ref":"#/a"}]}}`,
+	} {
+		if s := compiled(t, OpenAPI31, document); !s.Fits(decoded(t, `1`), Options{}) {
+			t.Errorf("1 does not fit %s", document)
+		}
+	}
+	s := compiled(t, OpenAPI30, `{"schema":{"oneOf":[{"$ref":"#/cat"}],"required":["k"]},"cat":{"allOf":[{"$ref":"#/schema"},{"required":["n"]}]}}`)
+	for value, fits := range map[string]bool{`{"k":1,"n":1}`: true, `{"k":1}`: false, `{"n":1}`: false} {
+		if s.Fits(decoded(t, value), Options{}) != fits {
+			t.Errorf("%s fits: %v", value, !fits)
+		}
+	}
+}
+
+func TestFormats(t *testing.T) {
+	for format, values := range map[string][2]string{
+		"date":      {"2024-02-29 0001-01-01", "2023-02-29 2024-1-1 20240101 2024-01-01T00:00:00Z"},
+		"date-time": {"2024-02-29T23:59:60Z 2024-01-01t00:00:00.123z 2024-01-01T00:00:00+23:59", "2024-01-01 2024-01-01T24:00:00Z 2024-01-01T00:60:00Z 2024-01-01T00:00:00 2024-02-30T00:00:00Z 2024-01-01T00:00:00+24:00 2024-01-01T00:00:61Z"},
+		"uuid":      {"123e4567-e89b-12d3-a456-426614174000 00000000-0000-0000-0000-000000000000", "123e4567e89b12d3a456426614174000 x"},
+		"ipv4":      {"127.0.0.1", "::1 127.0.0.256 127.1"},
+		"ipv6":      {"::1 2001:db8::1", "127.0.0.1 fe80::1%eth0 x"},
+		"byte":      {"YQ== YQ YWI= -_-_", "Y Y$=="},
+		"email":     {"x", ""}, // not checked
+	} {
+		s := compiled(t, OpenAPI30, `{"schema":{"type":"string","format":"`+format+`"}}`)
+		for value := range strings.FieldsSeq(values[0]) {
+			if faults := s.Check(value, Options{}); faults != nil {
+				t.Errorf("%s is no %s: %s", value, format, faults[0].Message())
+			}
+		}
+		for value := range strings.FieldsSeq(values[1]) {
+			if s.Fits(value, Options{}) {
+				t.Errorf("%s is a %s", value, format)
+			}
+		}
+	}
+	for value, fits := range map[string]bool{"2147483647": true, "-2147483648": true, "2147483648": false, "1e9": true, "1e10": false, "1.5": true} {
+		s := compiled(t, OpenAPI30, `{"schema":{"format":"int32"}}`)
+		if s.Fits(json.Number(value), Options{}) != fits {
+			t.Errorf("%s is an int32: %v", value, !fits)
+		}
+	}
+	for value, fits := range map[string]bool{"9223372036854775807": true, "9223372036854775808": false, "1e18": true, "1e19": false} {
+		s := compiled(t, OpenAPI30, `{"schema":{"format":"int64"}}`)
+		if s.Fits(json.Number(value), Options{}) != fits {
+			t.Errorf("%s is an int64: %v", value, !fits)
+		}
+	}
+}
+
+// Messages tell what is wrong, and never the value.
+func TestMessages(t *testing.T) {
+	for _, c := range []struct{ schema, value, want string }{
+		{`{"enum":["a",1]}`, `"secret"`, `it must be one of ["a",1]`},
+		{`{"const":"a"}`, `"secret"`, `it must be "a"`},
+		{`{"type":["integer","null"]}`, `"secret"`, "it must be of type null or integer"},
+		{`{"multipleOf":2}`, `3`, "it must be a multiple of 2"},
+		{`{"format":"date"}`, `"secret"`, "it must have the format date"},
+		{`{"minProperties":1}`, `{}`, "it must have at least 1 properties"},
+		{`{"maxProperties":0}`, `{"a":1}`, "it must have at most 0 properties"},
+		{`{"dependentRequired":{"a":["b"]}}`, `{"a":1}`, "b: it is required, since there is a"},
+		{`{"propertyNames":{"maxLength":1}}`, `{"ab":1}`, "ab: a property must not have this name"},
+		{`{"unevaluatedItems":false}`, `[1]`, "[0]: no item is known at this place"},
+		{`{"contains":{"const":1}}`, `[]`, "none of its items is what it must contain"},
+		{`{"contains":{"const":1},"minContains":2}`, `[1]`, "at least 2 of its items must be what it must contain"},
+		{`{"contains":{"const":1},"maxContains":1}`, `[1,1]`, "at most 1 of its items may be what it must contain"},
+		{`{"properties":{"a":{"anyOf":[{"properties":{"b":{"type":"integer"}}},{"type":"null"}]}}}`, `{"a":{"b":"secret"}}`,
+			"a: it fits none of the schemas that are possible, for instance not one because b: it must be of type integer"},
+		{`{"items":false}`, `[1]`, "[0]: nothing can be here"},
+	} {
+		faults := compiled(t, OpenAPI31, `{"schema":`+c.schema+`}`).Check(decoded(t, c.value), Options{})
+		if len(faults) != 1 {
+			t.Fatalf("%s %s: %+v", c.schema, c.value, faults)
+		}
+		got := faults[0].Message()
+		if len(faults[0].Path) > 0 {
+			got = Place(faults[0].Path) + ": " + got
+		}
+		if got != c.want {
+			t.Errorf("%s %s: %s, not %s", c.schema, c.value, got, c.want)
+		}
+	}
+}
+
+func TestTextsAreReadAsWhatIsWanted(t *testing.T) {
+	for _, c := range []struct {
+		schema, text string
+		want         any
+	}{
+		{`{"type":"integer"}`, "007", json.Number("7")}, {`{"type":"integer"}`, "-0", json.Number("-0")}, {`{"type":"integer"}`, "x", "x"}, {`{"type":"integer"}`, "", ""},
+		{`{"type":"number"}`, "5.", json.Number("5")}, {`{"type":"number"}`, "1e999", "1e999"}, {`{"type":"boolean"}`, "true", true}, {`{"type":"null"}`, "", nil},
+		{`{"type":"string"}`, "5", "5"}, {`{"type":["string","integer"]}`, "5", json.Number("5")}, {`{"type":["string","integer"],"maxLength":1,"maximum":3}`, "5", "5"},
+		{`{"type":"array"}`, "5", "5"}, {`{"allOf":[{"type":"number"},{"type":"integer"}]}`, "5", json.Number("5")},
+	} {
+		if got := Read(c.text, compiled(t, OpenAPI31, `{"schema":`+c.schema+`}`), Options{}); got != c.want {
+			t.Errorf("%q by %s: %#v, not %#v", c.text, c.schema, got, c.want)
+		}
+	}
+	if got := Read("5", nil, Options{}); got != "5" {
+		t.Errorf("%#v", got)
 	}
 }

@@ -57,7 +57,8 @@ const (
 	Array
 	Object
 
-	anything = Null | Boolean | Integer | Number | String | Array | Object
+	// Anything is all of them.
+	Anything = Null | Boolean | Integer | Number | String | Array | Object
 )
 
 // Has tells whether all of some types are among them.

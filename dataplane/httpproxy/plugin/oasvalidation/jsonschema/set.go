@@ -184,8 +184,8 @@ func (s *Schema) findKinds() Types {
 	if s.kinds != 0 {
 		return s.kinds
 	}
-	s.kinds = anything // for those that apply themselves
-	kinds := anything
+	s.kinds = Anything // for those that apply themselves
+	kinds := Anything
 	if s.types != 0 {
 		kinds = s.types
 	}
@@ -212,7 +212,7 @@ func (s *Schema) findKinds() Types {
 		kinds |= Null
 	}
 	if kinds == 0 {
-		kinds = anything // nothing fits, which it is told
+		kinds = Anything // nothing fits, which it is told
 	}
 	s.kinds = kinds
 	return kinds
