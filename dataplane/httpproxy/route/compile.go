@@ -34,8 +34,8 @@ type compiled struct {
 // A rule is a route with one of its paths, or without.
 type rule struct {
 	route *compiled
-	re    *regexp.Regexp // nil for plain paths
-	path  string         // plain, or what a path that fits re begins with
+	re    *pattern // nil for plain paths
+	path  string   // plain, or what a path that fits re begins with
 	order order
 	names []string
 }
@@ -142,12 +142,12 @@ func protocols(names []string) (p Protocols) {
 }
 
 func (r *rule) setRegexp(expr string, priority int) error {
-	re, err := regexp.Compile("^(?:" + expr + ")")
+	re, err := newPattern(expr)
 	if err != nil {
 		return fmt.Errorf("path ~%s: %w", expr, err)
 	}
 	r.path = literalPrefix(expr)
-	r.re, r.names = re, re.SubexpNames()
+	r.re, r.names = re, re.names
 	r.order.general |= 1
 	r.order.fine = int64(priority)
 	return nil
