@@ -42,17 +42,17 @@ func (d *Document) Operations() (exposed []Operation, faults []string) {
 
 // Hidden are the operations that are not opted in although the path of an
 // exposed one of their method, with parameters, matches theirs: who routes
-// /items/{id} has to keep /items/report back.
+// /items/{id} has to keep /items/report back. A GET takes requests of HEAD too.
 func (d *Document) Hidden() []Operation {
 	exposed, others, _ := d.operations()
 	var hidden []Operation
 	for _, o := range others {
 		matches := false
 		for _, e := range exposed {
-			if e.Method != o.Method {
+			if e.Method != o.Method && (e.Method != "GET" || o.Method != "HEAD") {
 				continue
 			}
-			if e.Template.shape() == o.Template.shape() {
+			if e.Method == o.Method && e.Template.shape() == o.Template.shape() {
 				// The document has it twice; the exposed one is served.
 				matches = false
 				break
