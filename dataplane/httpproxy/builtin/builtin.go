@@ -14,6 +14,7 @@ import (
 	"github.com/backplane/backplane/dataplane/httpproxy/plugin/iprestriction"
 	"github.com/backplane/backplane/dataplane/httpproxy/plugin/jwt"
 	"github.com/backplane/backplane/dataplane/httpproxy/plugin/keyauth"
+	"github.com/backplane/backplane/dataplane/httpproxy/plugin/oasvalidation"
 	"github.com/backplane/backplane/dataplane/httpproxy/plugin/prometheus"
 	"github.com/backplane/backplane/dataplane/httpproxy/plugin/proxycache"
 	"github.com/backplane/backplane/dataplane/httpproxy/plugin/ratelimiting"
@@ -37,6 +38,7 @@ func Modules() []httpproxy.PluginModule {
 		acl.Module(),
 		ratelimiting.Module(),
 		autogateway.Module(),
+		oasvalidation.Module(),
 		requesttransformer.Module(),
 		responsetransformer.Module(),
 		proxycache.Module(),

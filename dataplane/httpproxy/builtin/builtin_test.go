@@ -52,6 +52,13 @@ var complete = []row{
 	{"request-size-limiting", 951, false, `{}`, `{"allowed_payload_size":128,"require_content_length":false,"size_unit":"megabytes"}`},
 	{"acl", 950, true, `{"allow":["a"]}`,
 		`{"allow":["a"],"always_use_authenticated_groups":false,"deny":null,"hide_groups_header":false}`},
+	{"oas-validation", 850, false, `{"api_spec":"{openapi: 3.1.0}"}`, `{"allowed_header_parameters":"Host,Content-Type,User-Agent,Accept,Content-Length",` +
+		`"api_spec":"{openapi: 3.1.0}","api_spec_encoded":true,"coercion":"strict","collect_all_errors":false,"custom_base_path":null,` +
+		`"detail_errors":false,"header_parameter_check":false,"include_base_path":false,"max_body":1048576,` +
+		`"notify_only_request_validation_failure":false,"notify_only_response_body_validation_failure":false,"on_large_body":"refuse",` +
+		`"prefix":null,"query_parameter_check":false,"unknown_operation":"pass","validate_request_body":true,` +
+		`"validate_request_header_params":true,"validate_request_query_params":true,"validate_request_uri_params":true,` +
+		`"validate_response_body":false,"verbose_response":false}`},
 	{"auto-gateway", 860, true, `{"prefix":"/users","paths":[{"path":"/items/{id}"}]}`,
 		`{"auth":"","paths":[{"methods":null,"path":"/items/{id}"}],"prefix":"/users","unauthorized_status":403}`},
 	{"request-termination", 2, false, `{}`,

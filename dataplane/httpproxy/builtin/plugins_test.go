@@ -26,6 +26,7 @@ var least = map[string]string{
 	"file-log":       `{"path": "/dev/null"}`,
 	"http-log":       `{"http_endpoint": "http://127.0.0.1:1"}`,
 	"ip-restriction": `{"deny": ["192.0.2.1"]}`,
+	"oas-validation": `{"api_spec": "{openapi: 3.1.0}"}`,
 	"proxy-cache":    `{"strategy": "memory"}`,
 	"rate-limiting":  `{"year": 1000000}`,
 }
