@@ -93,5 +93,7 @@ python() {
 }
 
 python secantusdb
+# Tests that need it say that it is missing.
+(python fastapi) || echo "FastAPI cannot be installed here" >&2
 # Measures do without it where it cannot be had, and say so.
 (python envoy) || echo "Envoy cannot be installed here" >&2
