@@ -174,3 +174,27 @@ func located(at []string) problem {
 	}
 	return problem{}
 }
+
+// Validate tells what is wrong with a document of OpenAPI 3.0 or 3.1 as
+// kin-openapi and the schemas of the OpenAPI Initiative see it: nothing with
+// what Merge makes. Unlike Merge it may take long over what others wrote.
+func Validate(raw []byte) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the document cannot be read: %v", r)
+		}
+	}()
+	d, err := Parse(raw)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, p := range againstSchema(min(d.minor, 1), raw) {
+		errs = append(errs, errors.New(strings.TrimSpace(strings.Join([]string{p.section, p.name, p.method}, " ")+": "+p.text)))
+	}
+	doc, err := openapi3.NewLoader().LoadFromData(raw)
+	if err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	return errors.Join(append(errs, doc.Validate(context.Background()))...)
+}
