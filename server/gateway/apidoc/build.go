@@ -27,6 +27,8 @@ type part struct {
 	section, name string
 	kind          kind
 	from          target
+	// path is where an operation is in the merged document.
+	path string
 	// out is what was built; err why that failed.
 	out any
 	err error
@@ -74,12 +76,17 @@ type builder struct {
 	included map[*object]place
 	byID     map[string]place
 	common   map[*object]*common
+	// names are those of the parameters of paths, by shapes; shared are the
+	// shapes that paths have which call their parameters otherwise.
+	names  map[string][]string
+	shared map[string]bool
+	// placing are the parts that are being put in the place of references.
+	placing map[*object]bool
 
 	operations []*part
 	components []*part
 	byTarget   map[any]*part
 	taken      map[string]bool
-	shapes     map[string]string
 	current    *part
 	scope      []*object
 	size       int
@@ -171,6 +178,8 @@ func (b *builder) convert(k kind, v any) (any, error) {
 		return b.link(o)
 	case kindDiscriminator:
 		return b.discriminator(o)
+	case kindEncoding:
+		o = b.inlineHeaders(o)
 	}
 	out, err := b.object(k, o)
 	if err != nil {
@@ -188,7 +197,7 @@ var kindNames = map[kind]string{
 }
 
 // refers tells the kinds that may be a reference to one of their kind.
-func refers(k kind) bool { return sectionOf(k) != "" || k == kindMediaType }
+func refers(k kind) bool { return sectionOf(k) != "" || k == kindMediaType || k == kindPathItem }
 
 // droppable are the kinds without which what they stand in is still right.
 func droppable(k kind) bool {
@@ -301,18 +310,15 @@ func (b *builder) reference(k kind, o *object, ref any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	section := sectionOf(k)
-	if k == kindPathItem && b.space.minor == 0 {
-		return nil, errors.New("a callback refers to a path item, which OpenAPI 3.0 cannot")
-	}
-	if section == "" {
-		return b.convert(k, t.value)
-	}
-	if _, ok := t.value.(*object); !ok {
+	to, ok := t.value.(*object)
+	if !ok {
 		return nil, fmt.Errorf("the reference %q is to something else than %s", shorten(address), kindNames[k])
 	}
+	if sectionOf(k) == "" {
+		return b.inPlace(k, to)
+	}
 	if k == kindLink {
-		if _, err := b.link(t.value.(*object)); err != nil {
+		if _, err := b.link(to); err != nil {
 			return nil, err
 		}
 	}
@@ -325,6 +331,17 @@ func (b *builder) reference(k kind, o *object, ref any) (any, error) {
 		}
 	}
 	return out, nil
+}
+
+// inPlace builds what cannot be a component. A path item whose callbacks lead
+// back to it cannot be at all.
+func (b *builder) inPlace(k kind, o *object) (any, error) {
+	if b.placing[o] {
+		return nil, errDrop
+	}
+	b.placing[o] = true
+	defer delete(b.placing, o)
+	return b.convert(k, o)
 }
 
 // find looks a reference up, and says why it is of no use.

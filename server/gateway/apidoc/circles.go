@@ -1,11 +1,33 @@
 package apidoc
 
-import "strings"
-
 // breakCircles takes apart schemas that are defined by themselves: A is all of
 // B, and B all of A. They say nothing, and readers follow them without end.
-// Schemas that have themselves as a property are as usual.
-func (f *fragment) breakCircles(x *index, s space) {
+// Schemas that have themselves as a property are as usual, but some readers
+// (kin-openapi 0.152 among them) get lost in those that have no type.
+func (f *fragment) breakCircles() {
+	f.circles(sameValue, f.replace)
+	f.circles(untyped, func(p *part) {
+		o := p.out.(*object)
+		switch {
+		case o.has("properties") || o.has("additionalProperties") || o.has("patternProperties"):
+			o.set("type", "object")
+		case o.has("items") || o.has("prefixItems"):
+			o.set("type", "array")
+		default:
+			f.replace(p)
+		}
+	})
+}
+
+// replace puts a schema that allows anything in the place of one.
+func (f *fragment) replace(p *part) {
+	f.faults = append(f.faults, p.shown()+" is defined by itself; any value is shown in its place")
+	p.out = newObject()
+}
+
+// circles finds schemas from which references lead back to them, and has them
+// mended.
+func (f *fragment) circles(refs func(v any, refs []string) []string, mend func(*part)) {
 	byRef := map[string]*part{}
 	for _, c := range f.components {
 		byRef["#/components/"+c.section+"/"+c.name] = c
@@ -15,28 +37,30 @@ func (f *fragment) breakCircles(x *index, s space) {
 		done = 2
 	)
 	state := map[*part]int{}
-	var visit func(p *part, depth int) bool
-	// visit tells whether p is, in the end, itself.
-	visit = func(p *part, depth int) bool {
-		if state[p] != 0 {
-			return state[p] == open
-		}
+	var visit func(p *part)
+	visit = func(p *part) {
 		state[p] = open
-		for _, ref := range sameValue(p.out, nil) {
-			if next := byRef[ref]; next != nil && next.kind == kindSchema && visit(next, depth+1) {
-				f.faults = append(f.faults, "components/schemas/"+shorten(strings.TrimPrefix(next.name, s.name))+
-					" is defined by itself; any value is shown in its place")
-				next.out = newObject()
-				// Who stands between here and there is not a circle any more.
+		for _, ref := range refs(p.out, nil) {
+			next := byRef[ref]
+			if next == nil || next.kind != kindSchema {
+				continue
+			}
+			switch state[next] {
+			case 0:
+				visit(next)
+			case open:
+				if _, ok := next.out.(*object); ok {
+					mend(next)
+				}
+				// It leads nowhere any more.
 				state[next] = done
 			}
 		}
 		state[p] = done
-		return false
 	}
 	for _, c := range f.components {
-		if c.kind == kindSchema && c.err == nil {
-			visit(c, 0)
+		if c.kind == kindSchema && c.err == nil && state[c] == 0 {
+			visit(c)
 		}
 	}
 }
@@ -48,9 +72,7 @@ func sameValue(v any, refs []string) []string {
 	if !ok {
 		return refs
 	}
-	if ref, ok := o.values["$ref"].(string); ok {
-		refs = append(refs, ref)
-	}
+	refs = referred(o, refs)
 	for _, key := range []string{"allOf", "anyOf", "oneOf"} {
 		for _, v := range o.list(key) {
 			refs = sameValue(v, refs)
@@ -61,6 +83,48 @@ func sameValue(v any, refs []string) []string {
 	}
 	for _, name := range o.object("dependentSchemas").names() {
 		refs = sameValue(o.object("dependentSchemas").values[name], refs)
+	}
+	return refs
+}
+
+// untyped adds the references in a schema that stand in schemas without a type
+// alone.
+func untyped(v any, refs []string) []string {
+	o, ok := v.(*object)
+	if !ok || o.has("type") {
+		return refs
+	}
+	refs = referred(o, refs)
+	for _, key := range o.keys {
+		m, known := members[kindSchema][key]
+		if !known {
+			m = newerKeywords[key]
+		}
+		if m.kind != kindSchema {
+			continue
+		}
+		switch v := o.values[key].(type) {
+		case []any:
+			for _, v := range v {
+				refs = untyped(v, refs)
+			}
+		case *object:
+			if m.form != named {
+				refs = untyped(v, refs)
+				continue
+			}
+			for _, name := range v.keys {
+				refs = untyped(v.values[name], refs)
+			}
+		}
+	}
+	return refs
+}
+
+// referred adds the reference that a schema is.
+func referred(o *object, refs []string) []string {
+	if ref, ok := o.values["$ref"].(string); ok {
+		return append(refs, ref)
 	}
 	return refs
 }

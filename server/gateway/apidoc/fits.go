@@ -95,9 +95,7 @@ func (f *fitter) keywords(v any, s *object) verdict {
 		return yes
 	}
 	for _, key := range s.keys {
-		switch key {
-		case "contains", "dependentSchemas", "dependentRequired", "unevaluatedItems", "unevaluatedProperties",
-			"if", "then", "else", "contentSchema":
+		if key == "unevaluatedItems" || key == "unevaluatedProperties" {
 			return unsure
 		}
 	}
@@ -105,7 +103,7 @@ func (f *fitter) keywords(v any, s *object) verdict {
 		return f.null(s)
 	}
 	result := yes
-	for _, check := range []func(any, *object) verdict{f.composition, f.enumeration, f.kind} {
+	for _, check := range []func(any, *object) verdict{f.kind, f.enumeration, f.composition, f.condition} {
 		if result = min(result, check(v, s)); result == no {
 			return no
 		}
@@ -135,7 +133,7 @@ func (f *fitter) null(s *object) verdict {
 		}
 		return f.composition(nil, s)
 	}
-	result := min(f.composition(nil, s), f.enumeration(nil, s), f.kind(nil, s))
+	result := min(f.composition(nil, s), f.enumeration(nil, s), f.kind(nil, s), f.condition(nil, s))
 	if result == yes && !s.has("type") && !composed {
 		return unsure
 	}
@@ -160,6 +158,26 @@ func (f *fitter) composition(v any, s *object) verdict {
 		result = min(result, f.oneOfMany(v, s, l, true))
 	}
 	return result
+}
+
+// condition checks what holds if something else does.
+func (f *fitter) condition(v any, s *object) verdict {
+	if !s.has("if") {
+		return yes
+	}
+	branch := func(key string) verdict {
+		if !s.has(key) {
+			return yes
+		}
+		return f.check(v, s.get(key))
+	}
+	switch f.check(v, s.get("if")) {
+	case yes:
+		return branch("then")
+	case no:
+		return branch("else")
+	}
+	return min(branch("then"), branch("else"), unsure)
 }
 
 // oneOfMany checks alternatives: by themselves, and as the discriminator tells,
@@ -358,6 +376,46 @@ func (f *fitter) array(v []any, s *object) verdict {
 			return no
 		}
 	}
+	return min(result, f.contains(v, s))
+}
+
+// contains checks how many elements fit a schema.
+func (f *fitter) contains(v []any, s *object) verdict {
+	if !s.has("contains") {
+		return yes
+	}
+	fit := 0
+	for _, e := range v {
+		switch f.check(e, s.get("contains")) {
+		case yes:
+			fit++
+		case unsure:
+			return unsure
+		}
+	}
+	if fit == 0 && !s.has("minContains") {
+		return no
+	}
+	return when(within(fit, s, "minContains", "maxContains"))
+}
+
+// dependencies checks what an object has to be for what it has.
+func (f *fitter) dependencies(v, s *object) verdict {
+	result := yes
+	schemas := s.object("dependentSchemas")
+	for _, name := range schemas.names() {
+		if v.has(name) {
+			result = min(result, f.check(v, schemas.values[name]))
+		}
+	}
+	required := s.object("dependentRequired")
+	for _, name := range required.names() {
+		for _, other := range required.list(name) {
+			if other, _ := other.(string); v.has(name) && !v.has(other) {
+				return no
+			}
+		}
+	}
 	return result
 }
 
@@ -372,7 +430,7 @@ func (f *fitter) object(v, s *object) verdict {
 			return no
 		}
 	}
-	result := yes
+	result := f.dependencies(v, s)
 	for _, name := range v.keys {
 		e := v.values[name]
 		known := false

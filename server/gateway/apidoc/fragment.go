@@ -24,7 +24,7 @@ func build(x *index, s space, operations []Operation, r repairs) *fragment {
 		f := b.fragment(operations)
 		broken := f.broken()
 		if len(broken) == 0 {
-			f.breakCircles(x, s)
+			f.breakCircles()
 			f.faults = append(dropped, f.faults...)
 			return f
 		}
@@ -49,8 +49,10 @@ func newBuilder(x *index, s space, operations []Operation, r repairs) *builder {
 	b := &builder{
 		doc: x.doc, space: s, index: x, repairs: r,
 		included: map[*object]place{}, byID: map[string]place{}, common: map[*object]*common{},
-		byTarget: map[any]*part{}, taken: map[string]bool{}, shapes: map[string]string{},
+		byTarget: map[any]*part{}, taken: map[string]bool{},
+		names: map[string][]string{}, shared: map[string]bool{}, placing: map[*object]bool{},
 	}
+	b.shareShapes(operations)
 	for _, o := range operations {
 		to := place{ref: "#/paths/" + tokenEscaper.Replace(b.pathOf(o)) + "/" + strings.ToLower(o.Method)}
 		if o.OperationID != "" {
@@ -69,7 +71,7 @@ func newBuilder(x *index, s space, operations []Operation, r repairs) *builder {
 func (b *builder) fragment(operations []Operation) *fragment {
 	for _, o := range operations {
 		b.addCommon(o)
-		p := &part{section: "paths", name: o.Method + " " + o.Path, kind: kindOperation, from: target{value: o.op}}
+		p := &part{section: "paths", name: o.Method + " " + o.Path, kind: kindOperation, from: target{value: o.op}, path: b.pathOf(o)}
 		b.operations = append(b.operations, p)
 		b.current, b.scope = p, nil
 		switch why := b.repair().drop; {
@@ -77,8 +79,6 @@ func (b *builder) fragment(operations []Operation) *fragment {
 			p.err = errDropped(why)
 		case members[kindPathItem][strings.ToLower(o.Method)].kind != kindOperation:
 			p.err = errDropped("before OpenAPI 3.2 there are no operations of this method")
-		case b.pathTaken(o):
-			p.err = errDropped("its path differs from another's in the names of parameters alone")
 		default:
 			p.out, p.err = b.exposed(o)
 		}
@@ -91,16 +91,6 @@ func (b *builder) fragment(operations []Operation) *fragment {
 	return f
 }
 
-// pathTaken tells whether another path of the document has the same shape.
-func (b *builder) pathTaken(o Operation) bool {
-	path, shape := b.pathOf(o), o.Template.shape()
-	first, there := b.shapes[shape]
-	if !there {
-		b.shapes[shape] = path
-	}
-	return there && first != path
-}
-
 type errDropped string
 
 func (e errDropped) Error() string { return string(e) }
@@ -110,7 +100,7 @@ func (f *fragment) add(b *builder, o Operation, p *part) {
 	if p.err != nil {
 		return
 	}
-	path := b.pathOf(o)
+	path := p.path
 	item := f.paths.object(path)
 	if item == nil {
 		item = newObject()
@@ -119,7 +109,7 @@ func (f *fragment) add(b *builder, o Operation, p *part) {
 				item.set(key, s)
 			}
 		}
-		if l := b.common[o.item].parameters; len(l) > 0 {
+		if l := b.common[o.item].list; len(l) > 0 && !b.shared[o.Template.shape()] {
 			item.set("parameters", l)
 		}
 		f.paths.set(path, item)

@@ -24,7 +24,8 @@ const (
 )
 
 // sections are the members of "components" that have parts of a kind, in the
-// order in which the merged document has them.
+// order in which the merged document has them. Path items, which OpenAPI 3.1
+// has too, are put in place: not all readers know them there.
 var sections = []struct {
 	name string
 	kind kind
@@ -37,7 +38,6 @@ var sections = []struct {
 	{"headers", kindHeader},
 	{"links", kindLink},
 	{"callbacks", kindCallback},
-	{"pathItems", kindPathItem},
 }
 
 func sectionOf(k kind) string {

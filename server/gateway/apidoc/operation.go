@@ -14,8 +14,28 @@ type place struct {
 	id, ref string
 }
 
+// shareShapes finds the paths that differ in the names of parameters alone. They
+// are the same path to OpenAPI, so the names of the first count.
+func (b *builder) shareShapes(operations []Operation) {
+	for _, o := range operations {
+		shape := o.Template.shape()
+		if names, there := b.names[shape]; !there {
+			b.names[shape] = o.Template.params()
+		} else if !slices.Equal(names, o.Template.params()) {
+			b.shared[shape] = true
+		}
+	}
+}
+
 // pathOf is what a path is called.
-func (b *builder) pathOf(o Operation) string { return b.space.prefix + o.Template.String() }
+func (b *builder) pathOf(o Operation) string {
+	names := b.names[o.Template.shape()]
+	n := -1
+	return b.space.prefix + o.Template.write(func(Part) string {
+		n++
+		return "{" + names[n] + "}"
+	})
+}
 
 // exposed builds an exposed operation.
 func (b *builder) exposed(o Operation) (any, error) {
@@ -106,8 +126,7 @@ func (b *builder) parameter(o *object) (any, error) {
 // pathParameters makes the parameters of an operation those of its path: those
 // that nobody declared are added, and others left out, as are repetitions.
 func (b *builder) pathParameters(out *object, o Operation) error {
-	template := o.Template.params()
-	own, declared, err := b.parameters(o.op, template)
+	own, err := b.parameters(o.op, o.Template.params())
 	if err != nil {
 		return err
 	}
@@ -118,23 +137,57 @@ func (b *builder) pathParameters(out *object, o Operation) error {
 	for _, p := range common.needs {
 		b.needs(p)
 	}
-	for _, name := range template {
-		if !declared["path "+name] && !common.declared["path "+name] {
-			own = append(own, objectOf("name", name, "in", "path", "required", true, "schema", objectOf("type", "string")))
+	if b.shared[o.Template.shape()] {
+		// The path item is that of others too, so it has no parameters.
+		for _, p := range common.list {
+			if !own.declared[b.identity(p)] {
+				own.list = append(own.list, p)
+			}
 		}
 	}
+	for _, name := range o.Template.params() {
+		if is := "path " + name; !own.declared[is] && !common.declared[is] {
+			own.list = append(own.list, objectOf("name", name, "in", "path", "required", true, "schema", objectOf("type", "string")))
+		}
+	}
+	if b.shared[o.Template.shape()] {
+		b.rename(own.list, o)
+	}
 	out.remove("parameters")
-	if len(own) > 0 {
-		out.set("parameters", own)
+	if len(own.list) > 0 {
+		out.set("parameters", own.list)
 	}
 	return nil
+}
+
+// rename calls the parameters of a path as the first path of its shape does.
+func (b *builder) rename(list []any, o Operation) {
+	names, now := o.Template.params(), b.names[o.Template.shape()]
+	for i, v := range list {
+		p, _ := v.(*object)
+		at := slices.Index(names, p.text("name"))
+		if p.text("in") != "path" || at < 0 || names[at] == now[at] {
+			continue
+		}
+		renamed := newObject()
+		for _, key := range p.keys {
+			renamed.set(key, p.values[key])
+		}
+		renamed.set("name", now[at])
+		list[i] = renamed
+	}
+}
+
+// parameters are those of an operation or path item, and which these are.
+type parameters struct {
+	list     []any
+	declared map[string]bool
 }
 
 // common is what the operations of a path item share.
 type common struct {
 	part
-	parameters []any
-	declared   map[string]bool
+	parameters
 }
 
 // addCommon builds what the operations of a path item share.
@@ -144,53 +197,112 @@ func (b *builder) addCommon(o Operation) {
 	}
 	c := &common{part: part{section: "paths", name: o.Path}}
 	b.common[o.item], b.current = c, &c.part
-	c.parameters, c.declared, c.err = b.parameters(o.item, o.Template.params())
+	c.parameters, c.err = b.parameters(o.item, o.Template.params())
 }
 
-// parameters builds the parameters of an operation or path item.
-func (b *builder) parameters(o *object, template []string) (built []any, declared map[string]bool, err error) {
+// parameters builds those of an operation or path item.
+func (b *builder) parameters(o *object, template []string) (parameters, error) {
 	v := o.get("parameters")
 	l, ok := v.([]any)
 	if v != nil && !ok {
-		return nil, nil, errors.New("\"parameters\" is not a list")
+		return parameters{}, errors.New("\"parameters\" is not a list")
 	}
-	declared = map[string]bool{}
+	built := parameters{declared: map[string]bool{}}
 	for _, v := range l {
-		in, name := b.identify(v)
-		if declared[in+" "+name] {
+		is := b.identify(v)
+		if built.declared[is] {
 			continue
 		}
-		if in == "path" && !slices.Contains(template, name) {
+		place, name, _ := strings.Cut(is, " ")
+		if place == "path" && !slices.Contains(template, name) {
 			b.fault("the path has no parameter %q", shorten(name))
 			continue
 		}
-		p, err := b.convert(kindParameter, v)
+		p, err := b.convertParameter(v, place == "path" && len(b.shared) > 0)
 		if err != nil {
-			return nil, nil, err
+			return built, err
 		}
-		declared[in+" "+name] = true
-		built = append(built, p)
+		built.declared[is] = true
+		built.list = append(built.list, p)
 	}
-	return built, declared, nil
+	return built, nil
 }
 
-// identify is the place and name of a parameter, which may be a reference.
-func (b *builder) identify(v any) (in, name string) {
+// convertParameter builds a parameter, and one that is a component in place if
+// it may have to be renamed.
+func (b *builder) convertParameter(v any, inline bool) (any, error) {
 	o, _ := v.(*object)
-	scope := b.scope
-	for range maxHops {
-		ref, there := o.get("$ref").(string)
-		if !there {
-			break
-		}
-		t, ok := b.index.find(ref, scope)
-		if !ok {
-			break
-		}
-		o, _ = t.value.(*object)
-		scope = t.scope
+	ref, there := o.get("$ref").(string)
+	if !there || !inline {
+		return b.convert(kindParameter, v)
 	}
-	return o.text("in"), o.text("name")
+	end, err := b.follow(ref)
+	if err != nil {
+		return nil, err
+	}
+	return b.convert(kindParameter, end)
+}
+
+// follow is what references lead to in the end.
+func (b *builder) follow(ref string) (any, error) {
+	t, err := b.find(ref)
+	for range maxHops {
+		o, _ := t.value.(*object)
+		next, there := o.get("$ref").(string)
+		if err != nil || !there {
+			break
+		}
+		t, err = b.find(next)
+	}
+	return t.value, err
+}
+
+// inlineHeaders is an encoding without references to headers, which readers
+// (kin-openapi among them) do not follow there.
+func (b *builder) inlineHeaders(o *object) *object {
+	headers := o.object("headers")
+	if headers == nil {
+		return o
+	}
+	inline := newObject()
+	for _, name := range headers.keys {
+		header, _ := headers.values[name].(*object)
+		var v any = header
+		if ref, there := header.get("$ref").(string); there {
+			v, _ = b.follow(ref)
+		}
+		inline.set(name, v)
+	}
+	out := newObject()
+	for _, key := range o.keys {
+		out.set(key, o.values[key])
+	}
+	out.set("headers", inline)
+	return out
+}
+
+// identity is the place and name of a parameter that was built.
+func (b *builder) identity(v any) string {
+	o, _ := v.(*object)
+	if ref, there := o.get("$ref").(string); there {
+		for _, c := range b.components {
+			if ref == "#/components/"+c.section+"/"+c.name {
+				return b.identify(c.from.value)
+			}
+		}
+	}
+	return o.text("in") + " " + o.text("name")
+}
+
+// identify is the place and name of a parameter of the source, which may be a
+// reference.
+func (b *builder) identify(v any) string {
+	o, _ := v.(*object)
+	if ref, there := o.get("$ref").(string); there {
+		end, _ := b.follow(ref)
+		o, _ = end.(*object)
+	}
+	return o.text("in") + " " + o.text("name")
 }
 
 // callback builds the path items of a callback, by their expressions.

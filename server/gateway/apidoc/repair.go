@@ -16,7 +16,7 @@ func validFragment(d *Document, s space, operations []Operation) *fragment {
 		if len(problems) == 0 {
 			return f
 		}
-		if !mended.learn(f, s, problems) {
+		if !mended.learn(f, problems) {
 			break
 		}
 	}
@@ -76,7 +76,7 @@ func (t *trial) add(kept, more []Operation) []Operation {
 // learn notes what is to be done about problems; it tells whether that is
 // anything new. A schema gives way to one that allows anything. Without
 // anything else operations cannot be.
-func (r repairs) learn(f *fragment, s space, problems []problem) bool {
+func (r repairs) learn(f *fragment, problems []problem) bool {
 	users := f.users()
 	learned := false
 	note := func(p *part, what repair) {
@@ -103,8 +103,8 @@ func (r repairs) learn(f *fragment, s space, problems []problem) bool {
 			continue
 		}
 		for _, o := range f.operations {
-			method, path, _ := strings.Cut(o.name, " ")
-			if t, err := parseTemplate(path); err == nil && s.prefix+t.String() == problem.name && (problem.method == "" || problem.method == method) {
+			method, _, _ := strings.Cut(o.name, " ")
+			if o.path == problem.name && (problem.method == "" || problem.method == method) {
 				note(o, repair{drop: why})
 			}
 		}

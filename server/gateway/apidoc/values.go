@@ -23,7 +23,7 @@ func (f *fragment) dropValues(minor int) {
 		d.dropped = 0
 		d.walk(k, v, nowhere)
 		if d.dropped > 0 {
-			f.faults = append(f.faults, fmt.Sprintf("%s: %d of its examples and defaults do not fit their schemas", p.shown(), d.dropped))
+			f.faults = append(f.faults, fmt.Sprintf("%s: examples and defaults that do not fit their schemas, or may not, are left out: %d", p.shown(), d.dropped))
 		}
 	}
 	for _, o := range f.operations {
