@@ -6,87 +6,92 @@ import (
 	"testing"
 )
 
+// upstreams is one upstream at each of several places.
+var upstreams = struct{ plain, standard, secure, behindTLS, based upstream }{
+	plain: upstream{scheme: "http", prefix: "/users", named: place{"users.test", 8080},
+		places: []place{{"users.test", 8080}, {"10.0.0.7", 8080}, {"fd00::7", 8080}}},
+	standard: upstream{scheme: "http", prefix: "/users", named: place{"users.test", 80}, places: []place{{"users.test", 80}}},
+	secure:   upstream{scheme: "https", prefix: "/users", named: place{"users.test", 443}, places: []place{{"users.test", 443}}},
+	behindTLS: upstream{scheme: "http", prefix: "/users", named: place{"users.test", 80}, places: []place{{"users.test", 80}},
+		forwardedTLS: true},
+	based: upstream{scheme: "http", prefix: "/users", places: []place{{"users.test", 80}}, base: "/base"},
+}
+
 func TestMove(t *testing.T) {
-	plain := upstream{scheme: "http", prefix: "/users", named: place{"users.test", 8080},
-		places: []place{{"users.test", 8080}, {"10.0.0.7", 8080}, {"fd00::7", 8080}}}
-	standard := upstream{scheme: "http", prefix: "/users", named: place{"users.test", 80}, places: []place{{"users.test", 80}}}
-	secure := upstream{scheme: "https", prefix: "/users", named: place{"users.test", 443}, places: []place{{"users.test", 443}}}
-	behindTLS := standard
-	behindTLS.forwardedTLS = true
-	based := standard
-	based.base = "/base"
-	for _, c := range []struct {
-		name string
-		u    upstream
-		in   string
-		want string // "" for as it is
-	}{
-		{"path", plain, "/items/", "/users/items/"},
-		{"path", plain, "/", "/users/"},
-		{"path", plain, "/items?q=/a%20b&r=http://users.test:8080/#/frag?ment", "/users/items?q=/a%20b&r=http://users.test:8080/#/frag?ment"},
-		{"path", plain, "/a%2Fb/%7e/caf%c3%a9", "/users/a%2Fb/%7e/caf%c3%a9"},
-		{"its own name in the path", plain, "/users/7", "/users/users/7"},
-		{"path", plain, `/\evil.test/x`, `/users/\evil.test/x`},
-		{"empty segments", plain, "/a//b", "/users/a//b"},
-		{"dots", plain, "/a/../b", "/users/b"},
-		{"dots", plain, "/../../x", "/users/x"},
-		{"dots", plain, "/a/..", "/users/"},
-		{"dots", plain, "/a/.", "/users/a/"},
-		{"dots", plain, "/%2E%2e/..//evil.test", "/users//evil.test"},
-		{"dots that are none", plain, "/.../a.b/..c?d=/../e", "/users/.../a.b/..c?d=/../e"},
-		{"relative", plain, "items/7", ""},
-		{"relative", plain, "../items", ""},
-		{"relative", plain, "?a=b", ""},
-		{"relative", plain, "", ""},
-		{"host", plain, "http://users.test:8080/items/?a=b", "/users/items/?a=b"},
-		{"host", plain, "HTTP://Users.Test:8080/Items", "/users/Items"},
-		{"host", plain, "http://users.test:8080", "/users/"},
-		{"host", plain, "http://users.test:8080?a=b", "/users/?a=b"},
-		{"host", plain, "http://users.test:8080#a", "/users/#a"},
-		{"host", plain, "http://users.test:8080/../x", "/users/x"},
-		{"host without a scheme", plain, "//users.test:8080/x", "/users/x"},
-		{"address", plain, "http://10.0.0.7:8080/x", "/users/x"},
-		{"address", plain, "http://[fd00::7]:8080/x", "/users/x"},
-		{"as seen behind TLS, by its port", plain, "https://users.test:8080/x", "/users/x"},
-		{"another port", plain, "http://users.test/x", ""},
-		{"another port", plain, "http://users.test:8081/x", ""},
-		{"another port", plain, "https://users.test/x", ""},
-		{"another host", plain, "http://other.test:8080/x", ""},
-		{"another host", plain, "http://users.test.evil.test:8080/x", ""},
-		{"another host", plain, "//other.test/x", ""},
-		{"user info", plain, "http://users.test:8080@evil.test/x", ""},
-		{"user info", plain, "http://me@users.test:8080/x", ""},
-		{"another scheme", plain, "ftp://users.test:8080/x", ""},
-		{"another scheme", plain, "mailto:a@users.test", ""},
-		{"no authority", plain, "http:/x", ""},
-		{"no authority", plain, "http:///x", ""},
-		{"no port", plain, "http://users.test:99999/x", ""},
-		{"no port", plain, "http://users.test:x/x", ""},
-		{"the default port", standard, "http://users.test/x", "/users/x"},
-		{"the default port", standard, "http://users.test:80/x", "/users/x"},
-		{"the default port", standard, "http://users.test:/x", "/users/x"},
-		{"the default port", standard, "//users.test/x", "/users/x"},
-		{"it moves clients to TLS", standard, "https://users.test/x", ""},
-		{"as seen behind TLS", behindTLS, "https://users.test/x", "/users/x"},
-		{"as seen behind TLS", behindTLS, "http://users.test/x", "/users/x"},
-		{"another host behind TLS", behindTLS, "https://other.test/x", ""},
-		{"another port behind TLS", behindTLS, "https://users.test:443/x", ""},
-		{"TLS", secure, "https://users.test/x", "/users/x"},
-		{"TLS", secure, "https://users.test:443/x", "/users/x"},
-		{"TLS", secure, "//users.test/x", "/users/x"},
-		{"without TLS", secure, "http://users.test/x", ""},
-		{"base", based, "/base/x", "/users/x"},
-		{"base", based, "/base", "/users/"},
-		{"base", based, "http://users.test/base?a", "/users/?a"},
-		{"outside of base", based, "/other", ""},
-		{"outside of base", based, "/based/x", ""},
-		{"outside of base", based, "/base/../x", ""},
-	} {
+	for _, c := range moves {
 		got, ok := c.u.move(c.in)
 		if got != c.want || ok != (c.want != "") {
 			t.Errorf("%s: %q is %q, %v instead of %q", c.name, c.in, got, ok, c.want)
 		}
 	}
+}
+
+var moves = []struct {
+	name string
+	u    upstream
+	in   string
+	want string // "" for as it is
+}{
+	{"path", upstreams.plain, "/items/", "/users/items/"},
+	{"path", upstreams.plain, "/", "/users/"},
+	{"path", upstreams.plain, "/items?q=/a%20b&r=http://users.test:8080/#/frag?ment", "/users/items?q=/a%20b&r=http://users.test:8080/#/frag?ment"},
+	{"path", upstreams.plain, "/a%2Fb/%7e/caf%c3%a9", "/users/a%2Fb/%7e/caf%c3%a9"},
+	{"its own name in the path", upstreams.plain, "/users/7", "/users/users/7"},
+	{"path", upstreams.plain, `/\evil.test/x`, `/users/\evil.test/x`},
+	{"empty segments", upstreams.plain, "/a//b", "/users/a//b"},
+	{"dots", upstreams.plain, "/a/../b", "/users/b"},
+	{"dots", upstreams.plain, "/../../x", "/users/x"},
+	{"dots", upstreams.plain, "/a/..", "/users/"},
+	{"dots", upstreams.plain, "/a/.", "/users/a/"},
+	{"dots", upstreams.plain, "/%2E%2e/..//evil.test", "/users//evil.test"},
+	{"dots that are none", upstreams.plain, "/.../a.b/..c?d=/../e", "/users/.../a.b/..c?d=/../e"},
+	{"relative", upstreams.plain, "items/7", ""},
+	{"relative", upstreams.plain, "../items", ""},
+	{"relative", upstreams.plain, "?a=b", ""},
+	{"relative", upstreams.plain, "", ""},
+	{"host", upstreams.plain, "http://users.test:8080/items/?a=b", "/users/items/?a=b"},
+	{"host", upstreams.plain, "HTTP://Users.Test:8080/Items", "/users/Items"},
+	{"host", upstreams.plain, "http://users.test:8080", "/users/"},
+	{"host", upstreams.plain, "http://users.test:8080?a=b", "/users/?a=b"},
+	{"host", upstreams.plain, "http://users.test:8080#a", "/users/#a"},
+	{"host", upstreams.plain, "http://users.test:8080/../x", "/users/x"},
+	{"host without a scheme", upstreams.plain, "//users.test:8080/x", "/users/x"},
+	{"address", upstreams.plain, "http://10.0.0.7:8080/x", "/users/x"},
+	{"address", upstreams.plain, "http://[fd00::7]:8080/x", "/users/x"},
+	{"as seen behind TLS, by its port", upstreams.plain, "https://users.test:8080/x", "/users/x"},
+	{"another port", upstreams.plain, "http://users.test/x", ""},
+	{"another port", upstreams.plain, "http://users.test:8081/x", ""},
+	{"another port", upstreams.plain, "https://users.test/x", ""},
+	{"another host", upstreams.plain, "http://other.test:8080/x", ""},
+	{"another host", upstreams.plain, "http://users.test.evil.test:8080/x", ""},
+	{"another host", upstreams.plain, "//other.test/x", ""},
+	{"user info", upstreams.plain, "http://users.test:8080@evil.test/x", ""},
+	{"user info", upstreams.plain, "http://me@users.test:8080/x", ""},
+	{"another scheme", upstreams.plain, "ftp://users.test:8080/x", ""},
+	{"another scheme", upstreams.plain, "mailto:a@users.test", ""},
+	{"no authority", upstreams.plain, "http:/x", ""},
+	{"no authority", upstreams.plain, "http:///x", ""},
+	{"no port", upstreams.plain, "http://users.test:99999/x", ""},
+	{"no port", upstreams.plain, "http://users.test:x/x", ""},
+	{"the default port", upstreams.standard, "http://users.test/x", "/users/x"},
+	{"the default port", upstreams.standard, "http://users.test:80/x", "/users/x"},
+	{"the default port", upstreams.standard, "http://users.test:/x", "/users/x"},
+	{"the default port", upstreams.standard, "//users.test/x", "/users/x"},
+	{"it moves clients to TLS", upstreams.standard, "https://users.test/x", ""},
+	{"as seen behind TLS", upstreams.behindTLS, "https://users.test/x", "/users/x"},
+	{"as seen behind TLS", upstreams.behindTLS, "http://users.test/x", "/users/x"},
+	{"another host behind TLS", upstreams.behindTLS, "https://other.test/x", ""},
+	{"another port behind TLS", upstreams.behindTLS, "https://users.test:443/x", ""},
+	{"TLS", upstreams.secure, "https://users.test/x", "/users/x"},
+	{"TLS", upstreams.secure, "https://users.test:443/x", "/users/x"},
+	{"TLS", upstreams.secure, "//users.test/x", "/users/x"},
+	{"without TLS", upstreams.secure, "http://users.test/x", ""},
+	{"base", upstreams.based, "/base/x", "/users/x"},
+	{"base", upstreams.based, "/base", "/users/"},
+	{"base", upstreams.based, "http://users.test/base?a", "/users/?a"},
+	{"outside of base", upstreams.based, "/other", ""},
+	{"outside of base", upstreams.based, "/based/x", ""},
+	{"outside of base", upstreams.based, "/base/../x", ""},
 }
 
 // FuzzMove is that what a reference leads to behind the gateway is what it leads
