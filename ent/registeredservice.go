@@ -41,7 +41,7 @@ type RegisteredService struct {
 	Faults []string `json:"faults,omitempty"`
 	// What is served.
 	Operations []schema.RegisteredOperation `json:"operations,omitempty"`
-	// The last document that could be read, as it was fetched.
+	// The last document that could be read, gzipped.
 	Document []byte `json:"document,omitempty"`
 	// SHA-256 of it, hexadecimal; empty if there is none.
 	DocumentHash string `json:"document_hash,omitempty"`

@@ -42,7 +42,7 @@ func (RegisteredService) Fields() []ent.Field {
 		field.Text("error").Comment("What went wrong then."),
 		field.JSON("faults", []string{}).Comment("What of the document cannot be served."),
 		field.JSON("operations", []RegisteredOperation{}).Comment("What is served."),
-		field.Bytes("document").Optional().SchemaType(longBytes()).Comment("The last document that could be read, as it was fetched."),
+		field.Bytes("document").Optional().SchemaType(longBytes()).Comment("The last document that could be read, gzipped."),
 		field.String("document_hash").MaxLen(64).Comment("SHA-256 of it, hexadecimal; empty if there is none."),
 		field.Int64("registered_at").Immutable().Comment("Microseconds since 1970, as the following."),
 		field.Int64("checked_at").Default(0),

@@ -47,9 +47,9 @@ type maker struct {
 }
 
 // makeEntities are the entities that a service becomes with its document, and the
-// operations that they serve. validate is the document as the plugin that checks
-// requests and responses takes it; "" for no checks.
-func makeEntities(s settings, auth string, doc *apidoc.Document, validate string) ([]gateway.OwnedEntity, []schema.RegisteredOperation, []string) {
+// operations that they serve. against is what requests and responses are checked
+// against; nil for no checks.
+func makeEntities(s settings, auth string, doc *apidoc.Document, against *validation) ([]gateway.OwnedEntity, []schema.RegisteredOperation, []string) {
 	m := &maker{settings: s, auth: auth, prefix: "/" + s.name, service: reference(entityID(s.name, services, ""))}
 	var exposed []apidoc.Operation
 	exposed, m.faults = doc.Operations()
@@ -66,8 +66,8 @@ func makeEntities(s settings, auth string, doc *apidoc.Document, validate string
 		m.hide(names[len(exposed)+i], o, methodsOf(o, exposed, hidden))
 	}
 	m.addRest(exposed)
-	if validate != "" {
-		m.addValidation(validate)
+	if against != nil {
+		m.addValidation(against)
 	}
 	return m.entities, served, m.faults
 }
@@ -91,7 +91,11 @@ func (m *maker) plugin(name, key string, to map[string]any, field string, config
 // off.
 func (m *maker) addService() {
 	d, _ := parseDomain(m.domain)
-	m.add(services, "", map[string]any{"name": m.name, "protocol": d.scheme, "host": d.host, "port": int64(m.port)})
+	doc := map[string]any{"name": m.name, "protocol": d.scheme, "host": d.host, "port": int64(m.port)}
+	if d.scheme == "https" {
+		doc["tls_verify"] = true // as the document was fetched
+	}
+	m.add(services, "", doc)
 	m.plugin(gatewayPlugin, "service", m.service, "service", map[string]any{"prefix": m.prefix, "auth": m.auth})
 }
 
@@ -147,13 +151,17 @@ func (m *maker) addRest(exposed []apidoc.Operation) {
 }
 
 // addValidation adds the plugin that checks requests and responses against the
-// document.
-func (m *maker) addValidation(document string) {
-	m.plugin(validationPlugin, "service", m.service, "service", map[string]any{
-		"api_spec": document, "prefix": m.prefix, "detail_errors": true,
+// document. Bodies that are too long to be held are not held.
+func (m *maker) addValidation(against *validation) {
+	config := map[string]any{
+		"api_spec": against.document, "api_spec_encoded": false, "detail_errors": true, "coercion": "pydantic", "on_large_body": "pass", "collect_all_errors": true,
 		"validate_request_body": m.requests, "validate_request_header_params": m.requests, "validate_request_query_params": m.requests,
 		"validate_request_uri_params": m.requests, "validate_response_body": m.responses,
-	})
+	}
+	if against.prefix != "" {
+		config["prefix"] = against.prefix
+	}
+	m.plugin(validationPlugin, "service", m.service, "service", config)
 }
 
 // methodsOf are the methods of an operation's route: that of a GET takes HEAD

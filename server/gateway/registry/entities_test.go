@@ -31,7 +31,7 @@ func TestEntities(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := settings{name: "my.Shop", domain: "https://[::1]", port: 8443, requests: true}
-	entities, operations, faults := makeEntities(s, "key-auth", doc, "the document")
+	entities, operations, faults := makeEntities(s, "key-auth", doc, &validation{document: `{"openapi":"3.0.0","info":{"title":"a","version":"1"},"paths":{}}`, prefix: "/my.Shop"})
 	got, err := json.MarshalIndent(map[string]any{"entities": entities, "operations": operations, "faults": faults}, "", "  ")
 	if err != nil {
 		t.Fatal(err)

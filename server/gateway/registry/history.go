@@ -110,7 +110,7 @@ func (r *Registry) compare(ctx context.Context, row *ent.RegisteredService, got 
 			return nil, nil // what cannot be read is compared with nothing
 		}
 	}
-	found, err := changesOf(before, after.doc)
+	found, err := apidoc.Changes(before, after.doc)
 	if err != nil {
 		r.Log.WarnContext(ctx, "compare OpenAPI documents", "service", row.Name, "error", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/backplane/backplane/dataplane/httpproxy/plugin/oasvalidation"
 	"github.com/backplane/backplane/ent"
 	"github.com/backplane/backplane/ent/registeredservice"
 	"github.com/backplane/backplane/ent/schema"
@@ -68,23 +69,47 @@ func (r *Registry) prepare(ctx context.Context, s settings, hash string, body []
 			return nil, errors.New(clean(err.Error()))
 		}
 	}
-	validate, faults := "", []string(nil)
-	if s.requests || s.responses {
-		if len(body) > maxValidated {
-			faults = append(faults, fmt.Sprintf("requests and responses are not checked against the document: it is longer than %d MiB", maxValidated>>20))
-		} else {
-			validate = string(body)
-		}
-	}
+	against, faults := r.validation(s, doc, body)
 	p = &prepared{key: r.keyOf(s, hash), hash: hash, doc: doc, size: len(body)}
 	var more []string
-	p.entities, p.operations, more = makeEntities(s, r.authOf(s), doc, validate)
+	p.entities, p.operations, more = makeEntities(s, r.authOf(s), doc, against)
 	for i := range p.operations {
 		o := &p.operations[i]
 		o.Path, o.OperationID = clean(o.Path), clean(o.OperationID)
 	}
 	p.faults = bounded(append(faults, more...))
 	return p, nil
+}
+
+// validation is what requests and responses are checked against; nil for nothing.
+type validation struct {
+	document string
+	prefix   string // of paths of requests, which the document does not have
+}
+
+// validation is the document that requests and responses are checked against, if
+// they are: that of the service, or, where a part of it is of no use, what else
+// is in it.
+func (r *Registry) validation(s settings, doc *apidoc.Document, body []byte) (*validation, []string) {
+	if !s.requests && !s.responses {
+		return nil, nil
+	}
+	if len(body) > maxValidated {
+		return nil, []string{fmt.Sprintf("requests and responses are not checked: the document is longer than %d MiB", maxValidated>>20)}
+	}
+	whole := &validation{document: string(body), prefix: "/" + s.name}
+	wrong := oasvalidation.Check(whole.document)
+	if wrong == nil {
+		return whole, nil
+	}
+	part, _, err := apidoc.Merge(apidoc.Info{}, []apidoc.Source{{Name: s.name, Document: doc, Auth: r.authOf(s)}})
+	if err == nil {
+		err = oasvalidation.Check(string(part))
+	}
+	if err != nil {
+		return nil, []string{"requests and responses are not checked: " + err.Error()}
+	}
+	return &validation{document: string(part)}, []string{"requests and responses are checked against what the merged document has of it: " + wrong.Error()}
 }
 
 // bounded are faults as there is room for them.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -183,7 +185,7 @@ func TestTheLastGoodRoutesStay(t *testing.T) {
 func TestManyServicesOfWhichSomeHang(t *testing.T) {
 	t.Parallel()
 	const all, bad = 200, 10
-	w := newWorld(t, func(o *registry.Options) { o.Timeout = 15 * time.Second })
+	w := newWorld(t, func(o *registry.Options) { o.Timeout = 10 * time.Second })
 	good := newUpstream(t, document("GET /items/", "GET /items/{item_id}", "!POST /items/"))
 	stuck := newUpstream(t, hangs)
 	for i := range all {
@@ -193,9 +195,9 @@ func TestManyServicesOfWhichSomeHang(t *testing.T) {
 		}
 		w.register(t, fmt.Sprintf("service%d", i), u.port(t))
 	}
-	// Twice the deadline leaves a slow machine time for the work, and none for
-	// those who hang one after the other.
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	// That leaves a slow machine time for the work, and none for those who hang
+	// one after the other.
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
 	out, err := w.RefreshServices(ctx, &gatewayv1.RefreshServicesRequest{})
 	if err != nil || out.GetServices() != all || out.GetUsable() != all-bad {
@@ -253,5 +255,50 @@ func TestAllowRules(t *testing.T) {
 		if code(err) != -1 {
 			t.Errorf("our own address as %s: %v", domain, err)
 		}
+	}
+}
+
+// TestDocumentPath: the document is where the service says it is, whatever else is
+// at the usual place.
+func TestDocumentPath(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RequestURI() != "/v1/api?format=json" || r.Header.Get("Authorization") != "" {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		document("GET /items/")(w, r)
+	}))
+	t.Cleanup(elsewhere.Close)
+	port := portOf(t, elsewhere.URL)
+	_, err := w.RegisterService(t.Context(), &gatewayv1.RegisterServiceRequest{
+		Domain: "http://localhost", NameService: "Shop", Port: &port, DocumentPath: "/v1/api?format=json",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out := w.refresh(t); out.GetUsable() != 1 {
+		t.Errorf("the refresh came to %v", out)
+	}
+}
+
+// TestCertificatesAreVerified: who cannot show who he is has nothing to say.
+func TestCertificatesAreVerified(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	secret := httptest.NewUnstartedServer(document("GET /items/"))
+	secret.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secret.StartTLS()
+	t.Cleanup(secret.Close)
+	port := portOf(t, secret.URL)
+	out, err := w.RegisterService(t.Context(), &gatewayv1.RegisterServiceRequest{Domain: "https://127.0.0.1", NameService: "Shop", Port: &port})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.refresh(t)
+	got := w.details(t, out.GetRegistration().GetService().GetId())
+	if got.GetService().GetStatusCode() != -1 || !strings.Contains(got.GetError(), "its certificate is not trusted") {
+		t.Errorf("it is %v", got)
 	}
 }
