@@ -290,8 +290,9 @@ func (r *reader) operation(pointer string, object map[string]any, shared []*para
 			o.add(p)
 		}
 	}
-	for _, p := range o.query {
-		p.others = o.claimed(p)
+	for i, p := range o.query {
+		with := *p // it may be that of other operations as well
+		with.known, o.query[i] = o.known, &with
 	}
 	if raw, has := object["requestBody"]; has {
 		if o.body, err = r.body(jsonschema.Child(pointer, "requestBody"), raw); err != nil {
@@ -330,17 +331,6 @@ func (o *operation) add(p *parameter) {
 	case "cookie":
 		o.cookie = append(o.cookie, p)
 	}
-}
-
-// claimed are the names of query parameters other than p.
-func (o *operation) claimed(p *parameter) map[string]bool {
-	names := map[string]bool{}
-	for _, other := range o.query {
-		if other != p {
-			names[other.name] = true
-		}
-	}
-	return names
 }
 
 // response is what may be sent with a status.

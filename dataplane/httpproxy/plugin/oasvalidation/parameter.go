@@ -19,8 +19,7 @@ type parameter struct {
 	allowEmpty bool
 	content    bool               // it is JSON
 	schema     *jsonschema.Schema // nil if nothing is said of its value
-	// others are the names of the other query parameters.
-	others map[string]bool
+	known      map[place]bool     // the parameters of the operation, for one in the query
 }
 
 // place tells parameters apart.

@@ -146,7 +146,7 @@ func (p *parameter) exploded(pairs []pair, o jsonschema.Options) any {
 	}
 	if open {
 		for name, texts := range texts {
-			if !p.others[name] {
+			if name == p.name || !p.known[place{p.in, name}] {
 				take(name, texts)
 			}
 		}

@@ -38,7 +38,9 @@ func (s *segment) add(template string, operations map[string]*operation) error {
 			return err
 		}
 		names = append(names, params...)
-		s = s.child(parts)
+		if s = s.child(parts); s == nil {
+			return errors.New("there are too many paths like this")
+		}
 	}
 	if s.ends == nil {
 		s.ends = map[string]end{}
@@ -77,6 +79,11 @@ func split(text string) (parts, params []string, err error) {
 	return parts, params, nil
 }
 
+// maxMixed bounds how many templates are tried for one segment of a path.
+const maxMixed = 1000
+
+// child is what is below a segment for a part of a template, nil if there is too
+// much already.
 func (s *segment) child(parts []string) *segment {
 	switch {
 	case len(parts) == 1:
@@ -99,6 +106,9 @@ func (s *segment) child(parts []string) *segment {
 		if slices.Equal(m.parts, parts) {
 			return m.next
 		}
+	}
+	if len(s.mixed) == maxMixed {
+		return nil
 	}
 	m := &mixed{parts, &segment{}}
 	s.mixed = append(s.mixed, m)

@@ -28,6 +28,9 @@ const (
 	// The steps that may be done: so many, and so many for each byte. A value
 	// that is checked by twenty schemas needs less.
 	baseSteps, stepsPerByte = 1 << 17, 8
+	// maxCalls bounds how many schemas are open: those of a value in another one,
+	// and those that apply one through the other.
+	maxCalls = 1 << 13
 )
 
 // Check tells in what ways a value does not fit; nil for none.
@@ -53,6 +56,7 @@ type evaluation struct {
 	direction    Direction
 	all, lenient bool
 	steps        int // that may still be done
+	calls        int // that are open
 	quiet        int // above 0 where faults are not told
 	faults       []Fault
 	path         []step
@@ -131,9 +135,19 @@ func (e *evaluation) more() bool {
 // check tells whether a value fits, and takes down in seen, which may be nil,
 // what of it was looked at.
 func (s *Schema) check(e *evaluation, v any, seen *evaluated) bool {
-	if e.steps--; e.steps < 0 {
+	if e.steps--; e.calls > maxCalls {
+		e.steps = -1
+	}
+	if e.steps < 0 {
 		return false
 	}
+	e.calls++
+	ok := s.apply(e, v, seen)
+	e.calls--
+	return ok
+}
+
+func (s *Schema) apply(e *evaluation, v any, seen *evaluated) bool {
 	if s.never {
 		e.fault("false", nil)
 		return false

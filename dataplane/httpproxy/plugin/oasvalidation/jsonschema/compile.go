@@ -264,8 +264,9 @@ func (k *keywords) texts() {
 	}
 	if pattern := k.string("pattern"); pattern != "" {
 		var err error
-		if r.pattern, err = compilePattern(pattern); err != nil {
-			k.note("pattern " + pattern)
+		if r.pattern, err = k.set.compilePattern(pattern); err != nil {
+			r.pattern = nil
+			k.note("pattern", pattern)
 		}
 	}
 	if r.min > 0 || r.max >= 0 || r.pattern != nil || r.format != nil {
@@ -273,8 +274,13 @@ func (k *keywords) texts() {
 	}
 }
 
-func (k *keywords) note(what string) {
-	k.set.notes = append(k.set.notes, k.schema.pointer+": "+what)
+// maxNotes bounds what is told of what is not checked.
+const maxNotes = 20
+
+func (k *keywords) note(keyword, what string) {
+	if len(k.set.notes) < maxNotes {
+		k.set.notes = append(k.set.notes, fmt.Sprintf("%s: %s %.200s", k.schema.pointer, keyword, what))
+	}
 }
 
 func (k *keywords) lists() {
@@ -302,9 +308,10 @@ func (k *keywords) objects() {
 	}
 	patterns, names := k.named("patternProperties")
 	for _, name := range names {
-		p, err := compilePattern(name)
+		p, err := k.set.compilePattern(name)
 		if err != nil {
-			k.note("patternProperties " + name)
+			p = nil
+			k.note("patternProperties", name)
 		}
 		r.patterns = append(r.patterns, patternRule{p, patterns[name]})
 	}
@@ -350,39 +357,38 @@ func (k *keywords) discriminator(raw any) *discriminator {
 		k.fail("discriminator", "an object with a propertyName")
 		return nil
 	}
+	values := map[string][]string{} // by the pointer of a branch
+	mapping, _ := object["mapping"].(map[string]any)
+	for value, to := range mapping {
+		to, _ := to.(string)
+		if !strings.ContainsAny(to, "#/") {
+			to = "#/components/schemas/" + to
+		}
+		if pointer, _, err := k.set.Resolve(to); err == nil {
+			values[pointer] = append(values[pointer], value)
+		}
+	}
 	d := &discriminator{property, map[string]*Schema{}}
 	for _, b := range [...]struct {
 		keyword  string
 		branches []*Schema
 	}{{"anyOf", k.schema.anyOf}, {"oneOf", k.schema.oneOf}} {
 		list, _ := k.raw[b.keyword].([]any)
-		for i := range b.branches {
-			d.take(k, b.branches[i], list[i], object["mapping"])
+		for i, branch := range b.branches {
+			object, _ := list[i].(map[string]any)
+			ref, ok := object["$ref"].(string)
+			if !ok {
+				continue
+			}
+			pointer, _, err := k.set.Resolve(ref)
+			if err != nil {
+				continue // which is told where the branch is compiled
+			}
+			d.branches[pointer[strings.LastIndexByte(pointer, '/')+1:]] = branch
+			for _, value := range values[pointer] {
+				d.branches[value] = branch
+			}
 		}
 	}
 	return d
-}
-
-// take takes down the names by which a branch is chosen.
-func (d *discriminator) take(k *keywords, branch *Schema, raw, mapping any) {
-	object, _ := raw.(map[string]any)
-	ref, ok := object["$ref"].(string)
-	if !ok {
-		return
-	}
-	pointer, _, err := k.set.Resolve(ref)
-	if err != nil {
-		return // which is told where the branch is compiled
-	}
-	d.branches[pointer[strings.LastIndexByte(pointer, '/')+1:]] = branch
-	values, _ := mapping.(map[string]any)
-	for value, to := range values {
-		to, _ := to.(string)
-		if !strings.ContainsAny(to, "#/") {
-			to = "#/components/schemas/" + to
-		}
-		if p, _, err := k.set.Resolve(to); err == nil && p == pointer {
-			d.branches[value] = branch
-		}
-	}
 }

@@ -23,7 +23,7 @@ type Fault struct {
 	Causes []Fault
 }
 
-// ErrTooComplex is the keyword of a fault that tells that the work which a value
+// tooComplex is the keyword of a fault that tells that the work which a value
 // costs is beyond its bound.
 const tooComplex = "complexity"
 

@@ -2,6 +2,7 @@ package jsonschema
 
 import (
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -128,6 +129,68 @@ func TestWorkIsBounded(t *testing.T) {
 	s = compiled(t, OpenAPI31, strings.Replace(schema, `"node":{`, `"node":{"discriminator":{"propertyName":"z"},`, 1))
 	if faults := s.Check(decoded(t, value), Options{Size: len(value)}); faults != nil {
 		t.Errorf("a value that tells its branch: %+v", faults)
+	}
+}
+
+// Documents that are made to cost much are refused, or do not.
+func TestHostileSchemas(t *testing.T) {
+	chain := func(from, to, step int, end string) string {
+		var b strings.Builder
+		for i := from; i != to; i += step {
+			fmt.Fprintf(&b, `"%06d":{"$ref":"#/%06d"},`, i, i+1)
+		}
+		return b.String() + end
+	}
+	const length = 20000
+	doc := decoded(t, `{"schema":{"$ref":"#/000000"},`+chain(0, length, 1, fmt.Sprintf(`"%06d":{}}`, length)))
+	set := NewSet(doc, OpenAPI31)
+	set.At("#/schema", doc.(map[string]any)["schema"])
+	if err := set.Finish(); err == nil || !strings.Contains(err.Error(), "too many schemas") {
+		t.Errorf("a long chain: %v", err)
+	}
+	// One that is come to from its end.
+	set = NewSet(doc, OpenAPI31)
+	for i := length; i > 0; i-- {
+		pointer := fmt.Sprintf("#/%06d", i)
+		set.At(pointer, doc.(map[string]any)[pointer[2:]])
+	}
+	s := set.At("#/schema", doc.(map[string]any)["schema"])
+	if err := set.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	if faults := s.Check(nil, Options{Size: 1 << 20}); len(faults) != 1 || !faults[0].TooComplex() {
+		t.Errorf("a long chain from its end: %+v", faults)
+	}
+
+	// Each schema applies another one twenty times.
+	var b strings.Builder
+	for i := range 30 {
+		fmt.Fprintf(&b, `"%d":{"allOf":[%s{}],"properties":{"p%d":{"readOnly":true}}},`, i, strings.Repeat(fmt.Sprintf(`{"$ref":"#/%d"},`, i+1), 20), i)
+	}
+	s = compiled(t, OpenAPI31, `{"schema":{"$ref":"#/0"},`+b.String()+`"30":{"required":["x"]}}`)
+	if faults := s.Check(decoded(t, `{"x":1}`), Options{Direction: Request}); len(faults) != 1 || !faults[0].TooComplex() {
+		t.Errorf("branches of branches: %+v", faults)
+	}
+	s.Property("y")
+	s.Properties()
+
+	// Patterns that are small and become large.
+	for pattern, checked := range map[string]bool{
+		"^a{1,1000}$": true, "(((a{100}){10}){10}){10}": false, strings.Repeat("[a-z]{1000}", 1000): false, "^(?!a)": false, "[": false,
+	} {
+		set := NewSet(map[string]any{}, OpenAPI31)
+		s := set.At("#/schema", map[string]any{"pattern": pattern})
+		if err := set.Finish(); err != nil {
+			t.Fatal(err)
+		}
+		if (len(set.Notes()) == 0) != checked || s.Fits("b", Options{}) == checked {
+			t.Errorf("%.50s is checked: %v; %v", pattern, !checked, set.Notes())
+		}
+	}
+	s = compiled(t, OpenAPI31, `{"schema":{"pattern":"^(a?){500}b$"}}`)
+	long := strings.Repeat("a", 1<<20)
+	if faults := s.Check(long, Options{Size: len(long)}); len(faults) != 1 || !faults[0].TooComplex() {
+		t.Errorf("a long text and a large pattern: %+v", faults)
 	}
 }
 

@@ -108,7 +108,7 @@ func (o *objectRules) checkOthers(e *evaluation, object map[string]any, seen *ev
 				seen.property(name)
 				continue
 			}
-			if !p.pattern.MatchString(name) {
+			if !p.pattern.match(e, name) {
 				continue
 			}
 			known = true

@@ -9,8 +9,6 @@
 // map[string]any, and File.
 package jsonschema
 
-import "regexp"
-
 // Schema is a compiled schema.
 type Schema struct {
 	pointer string
@@ -108,7 +106,7 @@ type numberRules struct {
 
 type textRules struct {
 	min, max int // max is -1 for none
-	pattern  *regexp.Regexp
+	pattern  *pattern
 	format   *format
 }
 
@@ -126,6 +124,7 @@ type objectRules struct {
 	required          []string
 	properties        map[string]*Schema
 	names             []string // of properties, sorted
+	sent              []string // of those that are sent in one direction alone
 	patterns          []patternRule
 	additional        *Schema // nil for anything
 	propertyNames     *Schema
@@ -134,7 +133,7 @@ type objectRules struct {
 }
 
 type patternRule struct {
-	pattern *regexp.Regexp
+	pattern *pattern // nil for one that cannot be said in Go
 	schema  *Schema
 }
 
@@ -157,14 +156,14 @@ type discriminator struct {
 // Kinds are the types that values which fit can have, as far as that is said.
 func (s *Schema) Kinds() Types { return s.kinds }
 
-// maxNesting bounds how far schemas are followed to find what they say of a
+// Schemas are followed so far, and so many of them, to find what they say of a
 // property or an item.
-const maxNesting = 16
+const maxNesting, maxVisited = 16, 512
 
 // Property is the schema of a property, as far as one is given for that name;
 // declared tells whether it is named, and not only not forbidden.
 func (s *Schema) Property(name string) (property *Schema, declared bool) {
-	s.visit(0, func(s *Schema) bool {
+	s.visit(func(s *Schema) bool {
 		o := s.object
 		if o == nil {
 			return true
@@ -177,7 +176,7 @@ func (s *Schema) Property(name string) (property *Schema, declared bool) {
 			return true
 		}
 		for _, p := range o.patterns {
-			if p.pattern != nil && p.pattern.MatchString(name) {
+			if p.pattern != nil && p.pattern.re.MatchString(name) {
 				property = p.schema
 				return true
 			}
@@ -192,7 +191,7 @@ func (s *Schema) Property(name string) (property *Schema, declared bool) {
 // others are said to be possible.
 func (s *Schema) Properties() (names []string, open bool) {
 	seen := map[string]bool{}
-	s.visit(0, func(s *Schema) bool {
+	s.visit(func(s *Schema) bool {
 		o := s.object
 		if o == nil {
 			return true
@@ -211,7 +210,7 @@ func (s *Schema) Properties() (names []string, open bool) {
 
 // Item is the schema of an item of an array, nil if none is given.
 func (s *Schema) Item(index int) (item *Schema) {
-	s.visit(0, func(s *Schema) bool {
+	s.visit(func(s *Schema) bool {
 		l := s.list
 		switch {
 		case l == nil:
@@ -227,7 +226,7 @@ func (s *Schema) Item(index int) (item *Schema) {
 
 // Holds tells whether values can hold content that is no text: files.
 func (s *Schema) Holds() (files bool) {
-	s.visit(0, func(s *Schema) bool {
+	s.visit(func(s *Schema) bool {
 		files = s.text != nil && s.text.format != nil && s.text.format.binary
 		return !files
 	})
@@ -236,16 +235,26 @@ func (s *Schema) Holds() (files bool) {
 
 // visit calls f for a schema and those that apply to the same value, until f
 // returns false.
-func (s *Schema) visit(depth int, f func(*Schema) bool) bool {
-	if depth > maxNesting {
+func (s *Schema) visit(f func(*Schema) bool) {
+	left := maxVisited
+	s.walk(0, &left, true, f)
+}
+
+// walk calls f for a schema and those that apply to the same value, or, without
+// choices, those that do so always. It is false when f was.
+func (s *Schema) walk(depth int, left *int, choices bool, f func(*Schema) bool) bool {
+	if *left--; depth > maxNesting || *left < 0 {
 		return true
 	}
-	if !f(s) || s.ref != nil && !s.ref.visit(depth+1, f) {
+	if !f(s) || s.ref != nil && !s.ref.walk(depth+1, left, choices, f) {
 		return false
 	}
-	for _, branches := range [...][]*Schema{s.allOf, s.anyOf, s.oneOf} {
+	for i, branches := range [...][]*Schema{s.allOf, s.anyOf, s.oneOf} {
+		if i > 0 && !choices {
+			break
+		}
 		for _, b := range branches {
-			if !b.visit(depth+1, f) {
+			if !b.walk(depth+1, left, choices, f) {
 				return false
 			}
 		}

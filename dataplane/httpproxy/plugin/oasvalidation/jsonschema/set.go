@@ -25,6 +25,7 @@ type Set struct {
 	order    []*Schema
 	anchors  map[string]string // pointers by anchor, nil until they are looked for
 	notes    []string
+	patterns int // how much the patterns may still be
 }
 
 type pending struct {
@@ -34,7 +35,7 @@ type pending struct {
 
 // NewSet is a set of schemas of a document, as Decode makes it.
 func NewSet(document any, version Version) *Set {
-	return &Set{document: document, version: version, schemas: map[string]*Schema{}}
+	return &Set{document: document, version: version, schemas: map[string]*Schema{}, patterns: maxPatterns}
 }
 
 // At is the schema that is at a pointer. It must not be used before Finish.
@@ -61,10 +62,21 @@ func (t *Set) Finish() error {
 	}
 	state := map[*Schema]bool{}
 	for _, s := range t.order {
-		s.findReentry(state)
+		if !s.findReentry(0, state) {
+			return fmt.Errorf("%s: too many schemas apply one through the other", s.pointer)
+		}
 	}
 	for _, s := range t.order {
 		s.findKinds()
+		if o := s.object; o != nil {
+			for _, name := range o.names {
+				if o.properties[name].hidden(0) != 0 {
+					o.sent = append(o.sent, name)
+				}
+			}
+		}
+	}
+	for _, s := range t.order {
 		s.findUnrequired()
 	}
 	t.document, t.schemas, t.order, t.anchors = nil, nil, nil, nil
@@ -167,16 +179,25 @@ func (s *Schema) inPlace(f func(*Schema)) {
 	}
 }
 
+// maxApplied bounds how many schemas may apply to a value one through the other.
+const maxApplied = 512
+
 // findReentry marks schemas that apply to the same value again: state has those
-// that were looked at, true while what they apply to is looked at.
-func (s *Schema) findReentry(state map[*Schema]bool) {
+// that were looked at, true while what they apply to is looked at. It is false
+// if they do not come to an end soon.
+func (s *Schema) findReentry(depth int, state map[*Schema]bool) bool {
 	if open, seen := state[s]; seen {
 		s.reenters = s.reenters || open
-		return
+		return true
+	}
+	if depth > maxApplied {
+		return false
 	}
 	state[s] = true
-	s.inPlace(func(sub *Schema) { sub.findReentry(state) })
+	ok := true
+	s.inPlace(func(sub *Schema) { ok = ok && sub.findReentry(depth+1, state) })
 	state[s] = false
+	return ok
 }
 
 // findKinds finds what types values that fit can have.
@@ -224,31 +245,19 @@ func (s *Schema) findUnrequired() {
 	if s.ref == nil && s.allOf == nil && s.object == nil {
 		return
 	}
-	s.always(0, func(o *objectRules) {
-		for _, name := range o.names {
-			if d := o.properties[name].hidden(0); d != 0 {
-				if s.unrequired == nil {
-					s.unrequired = map[string]Direction{}
-				}
-				s.unrequired[name] |= d
-			}
+	left := maxVisited
+	s.walk(0, &left, false, func(sub *Schema) bool {
+		if sub.object == nil {
+			return true
 		}
+		for _, name := range sub.object.sent {
+			if s.unrequired == nil {
+				s.unrequired = map[string]Direction{}
+			}
+			s.unrequired[name] |= sub.object.properties[name].hidden(0)
+		}
+		return true
 	})
-}
-
-func (s *Schema) always(depth int, f func(*objectRules)) {
-	if depth > maxNesting {
-		return
-	}
-	if s.object != nil {
-		f(s.object)
-	}
-	if s.ref != nil {
-		s.ref.always(depth+1, f)
-	}
-	for _, b := range s.allOf {
-		b.always(depth+1, f)
-	}
 }
 
 // hidden are the directions in which a property is not sent.

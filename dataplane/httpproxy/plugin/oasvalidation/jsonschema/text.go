@@ -73,21 +73,6 @@ func isBase64(s string) bool {
 	return err == nil
 }
 
-// escapes are those of ECMA-262 that Go's regular expressions write in another
-// way.
-var escapes = regexp.MustCompile(`\\(\\|u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]+\})`)
-
-// compilePattern makes a regular expression of one of ECMA-262. There are some
-// that Go's cannot say, such as those that look ahead.
-func compilePattern(pattern string) (*regexp.Regexp, error) {
-	return regexp.Compile(escapes.ReplaceAllStringFunc(pattern, func(e string) string {
-		if e[1] == '\\' {
-			return e
-		}
-		return `\x{` + strings.Trim(e[2:], "{}") + `}`
-	}))
-}
-
 func (r *textRules) check(e *evaluation, s string) bool {
 	ok := true
 	if r.min > 0 || r.max >= 0 {
@@ -100,8 +85,11 @@ func (r *textRules) check(e *evaluation, s string) bool {
 			ok = false
 		}
 	}
-	if r.pattern != nil && !r.pattern.MatchString(s) {
-		e.fault("pattern", r.pattern.String())
+	if !ok && !e.more() {
+		return false
+	}
+	if r.pattern != nil && !r.pattern.match(e, s) {
+		e.fault("pattern", r.pattern.text)
 		ok = false
 	}
 	if f := r.format; f != nil && f.check != nil && !e.lenient && !f.check(s) {
