@@ -104,8 +104,11 @@ func (f *fragment) add(b *builder, o Operation, p *part) {
 	item := f.paths.object(path)
 	if item == nil {
 		item = newObject()
-		for _, key := range []string{"summary", "description"} {
-			if s := o.item.text(key); s != "" {
+		for _, key := range o.item.keys {
+			s, isText := o.item.values[key].(string)
+			if strings.HasPrefix(key, "x-") {
+				item.set(key, o.item.values[key])
+			} else if isText && (key == "summary" || key == "description") {
 				item.set(key, s)
 			}
 		}

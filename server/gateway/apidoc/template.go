@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -261,10 +262,31 @@ func (s Segment) weight() int {
 // covers tells whether a path of o may match t: where both have fixed text it
 // is the same.
 func (t Template) covers(o Template) bool {
+	for i, segment := range t {
+		if segment.weight() == 0 || segment.weight() == 2 {
+			return t.coversText(o)
+		}
+		if i >= len(o) {
+			return false
+		}
+		if len(segment) == 1 && segment[0].Param != "" {
+			if len(o[i]) == 0 {
+				return false
+			}
+		} else if !slices.Equal(segment, o[i]) {
+			return false
+		}
+	}
+	return len(t) == len(o)
+}
+
+// coversText is covers where segments are of several parts. A parameter of o
+// stands for any text, so t has to have one there too.
+func (t Template) coversText(o Template) bool {
 	re, err := regexp.Compile("^(?:" + t.Regex("")[1:] + ")")
 	if err != nil {
 		return false
 	}
-	// A parameter of o stands for any text; t has to take it as a parameter too.
-	return re.MatchString(o.write(func(Part) string { return "\u2060" }))
+	text := o.write(func(Part) string { return "\u2060" })
+	return re.MatchString(text)
 }
