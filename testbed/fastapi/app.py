@@ -219,8 +219,8 @@ async def blob():
 
 
 @app.post("/form", tags=["shop"])
-async def form(request: Request, user: str = Form(...), word: list[str] = Form([])):
-    return {"user": user, "word": word, "raw": (await request.body()).decode("latin-1")}
+async def form(user: str = Form(...), word: list[str] = Form([])):
+    return {"user": user, "word": word}
 
 
 # Fields.
