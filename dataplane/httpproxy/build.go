@@ -310,11 +310,15 @@ func (b *build) makeRoutes() {
 	txn := b.next.routes.Txn()
 	for _, id := range slices.SortedFunc(maps.Keys(b.dirtyRoutes), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }) {
 		r := b.routes[id]
-		if r == nil || r.Service != nil && !served(b.services[r.Service.ID]) {
+		var service *entity.Service
+		if r != nil && r.Service != nil {
+			service = b.services[r.Service.ID]
+		}
+		if r == nil || r.Service != nil && !served(service) {
 			txn.Remove(id)
 			continue
 		}
-		if err := txn.Put(r, newServedRoute(r)); err != nil {
+		if err := txn.PutFunc(r, func(s *servedRoute) { s.init(r, service) }); err != nil {
 			// The route as it was before would be served with what is new.
 			txn.Remove(id)
 			b.fault(Routes, id, fmt.Errorf("cannot be matched: %w", err))

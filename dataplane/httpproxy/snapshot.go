@@ -16,7 +16,7 @@ import (
 type snapshot struct {
 	generation uint64
 
-	routes      *route.Table[*servedRoute]
+	routes      *route.Table[servedRoute]
 	services    table[uuid.UUID, *servedService]
 	upstreams   table[string, *servedUpstream] // by name
 	balancers   table[uuid.UUID, *balance.Balancer]
@@ -75,23 +75,31 @@ func (s *snapshot) Groups(consumer uuid.UUID) []string {
 
 // servedRoute is a route with what is worked out once. What requests need of
 // most routes is in it, so that among many routes nothing else of them has to be
-// fetched from memory.
+// fetched from memory: it is a part of what the table finds, and no longer than
+// fits a line of memory with the rest of that.
 type servedRoute struct {
 	*entity.Route
 	chain    atomic.Pointer[cachedChain]
-	service  uuid.UUID // zero for none
-	v1       bool      // how paths are handled
+	service  *uuid.UUID // which all routes of a service share; nil for none
+	v1       bool       // how paths are handled
 	strip    bool
 	keepHost bool
 	buffered bool // requests are read before they are sent
 }
 
-func newServedRoute(r *entity.Route) *servedRoute {
-	s := &servedRoute{Route: r, v1: r.PathHandling == "v1", strip: r.StripPath, keepHost: r.PreserveHost, buffered: r.RequestBuffering}
-	if r.Service != nil {
-		s.service = r.Service.ID
+func (s *servedRoute) init(r *entity.Route, service *entity.Service) {
+	s.Route, s.v1, s.strip, s.keepHost, s.buffered = r, r.PathHandling == "v1", r.StripPath, r.PreserveHost, r.RequestBuffering
+	if service != nil {
+		s.service = &service.ID
 	}
-	return s
+}
+
+// serviceID is zero if there is none.
+func (s *servedRoute) serviceID() uuid.UUID {
+	if s.service == nil {
+		return uuid.Nil
+	}
+	return *s.service
 }
 
 // servedService is a service with what is worked out once.
