@@ -20,10 +20,10 @@ type snapshot struct {
 	services    table[uuid.UUID, *servedService]
 	upstreams   table[string, *servedUpstream] // by name
 	balancers   table[uuid.UUID, *balance.Balancer]
-	consumers   table[uuid.UUID, *entity.Consumer]
+	consumers   table[uuid.UUID, *servedConsumer]
 	usernames   table[string, *entity.Consumer]
 	customIDs   table[string, *entity.Consumer]
-	credentials table[credentialKey, *entity.Credential]
+	credentials table[credentialKey, *servedCredential]
 	groups      table[uuid.UUID, []string]
 	certs       table[string, *certificate] // by the names of SNIs
 	clientCerts table[uuid.UUID, *certificate]
@@ -51,7 +51,7 @@ func shown(c *entity.Credential) string {
 func (s *snapshot) Consumer(key string) *entity.Consumer {
 	if id, err := uuid.Parse(key); err == nil && len(key) == 36 {
 		if c, ok := s.consumers.get(id); ok {
-			return c
+			return c.Consumer
 		}
 	}
 	if c, ok := s.usernames.get(key); ok {
@@ -61,10 +61,26 @@ func (s *snapshot) Consumer(key string) *entity.Consumer {
 	return c
 }
 
+// ConsumerByID implements View.
+func (s *snapshot) ConsumerByID(id uuid.UUID) (c *entity.Consumer, text string) {
+	if found, ok := s.consumers.get(id); ok {
+		return found.Consumer, found.text
+	}
+	return nil, ""
+}
+
 // Credential implements View.
 func (s *snapshot) Credential(kind entity.CredentialKind, shown string) *entity.Credential {
-	c, _ := s.credentials.get(credentialKey{kind, shown})
+	c, _ := s.CredentialWithID(kind, shown)
 	return c
+}
+
+// CredentialWithID implements View.
+func (s *snapshot) CredentialWithID(kind entity.CredentialKind, shown string) (c *entity.Credential, id string) {
+	if found, ok := s.credentials.get(credentialKey{kind, shown}); ok {
+		return found.Credential, found.text
+	}
+	return nil, ""
 }
 
 // Groups implements View.
@@ -100,6 +116,18 @@ func (s *servedRoute) serviceID() uuid.UUID {
 		return uuid.Nil
 	}
 	return *s.service
+}
+
+// servedConsumer is a consumer, and its ID as text.
+type servedConsumer struct {
+	*entity.Consumer
+	text string
+}
+
+// servedCredential is a credential, and its ID as text.
+type servedCredential struct {
+	*entity.Credential
+	text string
 }
 
 // servedService is a service with what is worked out once.
