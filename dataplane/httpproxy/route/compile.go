@@ -26,10 +26,11 @@ type compiled[V any] struct {
 }
 
 // A rule is a route with one of its paths, or without. What a search needs of
-// most rules is in it and fits a line of memory: among many routes, to fetch
-// those is what a search takes its time for.
+// most rules is in it, in two lines of memory side by side: among many routes, to
+// fetch those is what a search takes its time for.
 type rule[V any] struct {
-	alone bucket[V] // where there is no other rule
+	leaf  node[bucket[V]] // the first one that is made to find it
+	alone bucket[V]       // where there is no other rule
 	rest  *ruleRest
 	brief brief
 	value V

@@ -60,7 +60,7 @@ type facet[V any] struct {
 func (x *index[V]) put(c *compiled[V], by *edit) {
 	x.remove(c.id, by)
 	x.count++
-	x.routes = x.routes.change(string(c.id[:]), by, func(*compiled[V]) *compiled[V] { return c })
+	x.routes = x.routes.change(string(c.id[:]), by, nil, func(*compiled[V]) *compiled[V] { return c })
 	x.eachRule(c, by, (*bucket[V]).add)
 }
 
@@ -70,7 +70,7 @@ func (x *index[V]) remove(id uuid.UUID, by *edit) bool {
 		return false
 	}
 	x.count--
-	x.routes = x.routes.change(string(id[:]), by, func(*compiled[V]) *compiled[V] { return nil })
+	x.routes = x.routes.change(string(id[:]), by, nil, func(*compiled[V]) *compiled[V] { return nil })
 	x.eachRule(c, by, (*bucket[V]).drop)
 	return true
 }
@@ -82,7 +82,7 @@ type change[V any] func(b *bucket[V], r *rule[V], by *edit) *bucket[V]
 func (x *index[V]) eachRule(c *compiled[V], by *edit, do change[V]) {
 	paths := func(root *node[bucket[V]]) *node[bucket[V]] {
 		for _, r := range c.rules {
-			root = root.change(r.rest.path, by, func(b *bucket[V]) *bucket[V] { return b.change(r, c.keys, by, do) })
+			root = root.change(r.rest.path, by, &r.leaf, func(b *bucket[V]) *bucket[V] { return b.change(r, c.keys, by, do) })
 		}
 		return root
 	}
@@ -97,7 +97,7 @@ func (x *index[V]) eachRule(c *compiled[V], by *edit, do change[V]) {
 		case back:
 			root = &x.back
 		}
-		*root = (*root).change(h.name, by, func(p *ports[V]) *ports[V] { return p.change(h.port, paths) })
+		*root = (*root).change(h.name, by, nil, func(p *ports[V]) *ports[V] { return p.change(h.port, paths) })
 	}
 }
 
@@ -140,7 +140,7 @@ func (b *bucket[V]) change(r *rule[V], keys []key, by *edit, do change[V]) *buck
 	f := &m.facets[i]
 	below := func(b *bucket[V]) *bucket[V] { return b.change(r, keys, by, do) }
 	for _, v := range k.values {
-		f.values = f.values.change(v, by, below)
+		f.values = f.values.change(v, by, nil, below)
 	}
 	if k.name == "" {
 		f.clear = below(f.clear)
