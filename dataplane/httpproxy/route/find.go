@@ -15,6 +15,11 @@ func (x *index[V]) find(in *Input) *rule[V] {
 		f.hosts(x)
 	}
 	f.paths(x.anyHost)
+	if x.segments != nil {
+		if segment, ok := firstSegment(in.Path); ok {
+			f.paths(x.segments.get(segment))
+		}
+	}
 	return f.best
 }
 

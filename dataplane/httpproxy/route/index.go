@@ -13,10 +13,14 @@ type index[V any] struct {
 	count  int
 	routes *node[compiled[V]] // by ID
 
-	anyHost *node[bucket[V]] // by path
-	exact   *node[ports[V]]  // by name
-	front   *node[ports[V]]  // by the name backwards
-	back    *node[ports[V]]  // by name
+	anyHost *node[bucket[V]] // by path, without those in segments
+	// segments have those of all hosts whose paths have a first segment to its
+	// end.
+	segments *segments[V]
+
+	exact *node[ports[V]] // by name
+	front *node[ports[V]] // by the name backwards
+	back  *node[ports[V]] // by name
 }
 
 // ports are rules by the port of a host entry.
@@ -80,14 +84,23 @@ type change[V any] func(b *bucket[V], r *rule[V], by *edit) *bucket[V]
 
 // eachRule changes all buckets that a route's rules belong to.
 func (x *index[V]) eachRule(c *compiled[V], by *edit, do change[V]) {
-	paths := func(root *node[bucket[V]]) *node[bucket[V]] {
-		for _, r := range c.rules {
-			root = root.change(r.rest.path, by, &r.leaf, func(b *bucket[V]) *bucket[V] { return b.change(r, c.keys, by, do) })
-		}
-		return root
+	path := func(root *node[bucket[V]], r *rule[V]) *node[bucket[V]] {
+		return root.change(r.rest.path, by, &r.leaf, func(b *bucket[V]) *bucket[V] { return b.change(r, c.keys, by, do) })
 	}
 	if len(c.hosts) == 0 {
-		x.anyHost = paths(x.anyHost)
+		for _, r := range c.rules {
+			if segment, ok := firstSegment(r.rest.path); ok {
+				x.segments = x.segments.change(segment, by, func(root *node[bucket[V]]) *node[bucket[V]] { return path(root, r) })
+			} else {
+				x.anyHost = path(x.anyHost, r)
+			}
+		}
+	}
+	paths := func(root *node[bucket[V]]) *node[bucket[V]] {
+		for _, r := range c.rules {
+			root = path(root, r)
+		}
+		return root
 	}
 	for _, h := range c.hosts {
 		root := &x.exact
