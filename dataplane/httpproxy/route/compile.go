@@ -29,7 +29,7 @@ type compiled[V any] struct {
 // most rules is in it, in two lines of memory side by side: among many routes, to
 // fetch those is what a search takes its time for.
 type rule[V any] struct {
-	leaf  node[bucket[V]] // the first one that is made to find it
+	leaf  node[bucket[V]] // by which it is found where there is no other path
 	alone bucket[V]       // where there is no other rule
 	rest  *ruleRest
 	brief brief

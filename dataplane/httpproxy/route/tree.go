@@ -10,16 +10,18 @@ import (
 type edit struct{ _ byte }
 
 // A node is the root of a radix tree, or below one. The nil node is the empty
-// tree. Nodes never change but by the edit that has made them. Their form is one
-// that a search reads few lines of memory of: among many keys, that is what it
-// takes its time for. A node is as long as a line.
+// tree. Nodes never change but by the edit that has made the list that they are
+// in. Their form is one that a search reads few lines of memory of: among many
+// keys, that is what it takes its time for. So the nodes below one lie side by
+// side, each is as long as a line, and what a search does not need comes last:
+// it may be in the next line, since long lists do not begin with one.
 type node[T any] struct {
-	value *T         // nil for none
-	kids  []*node[T] // one for each label, in their order
-	wide  *wide      // where the text has too little room, nil otherwise
-	text  [15]byte   // the prefix and the labels
-	n     uint8      // how long the prefix in text is
-	by    *edit      // has made it, nil for nobody yet
+	value *T        // nil for none
+	kids  []node[T] // one for each label, in their order
+	wide  *wide     // where the text has too little room, nil otherwise
+	text  [15]byte  // the prefix and the labels
+	n     uint8     // how long the prefix in text is
+	by    *edit     // has made kids
 }
 
 // wide is what the keys here have in common, after the label, and the bytes
@@ -29,15 +31,10 @@ type wide struct {
 	labels labels
 }
 
-// newLeaf makes a node without others below, in spare if that is not nil and was
-// not used yet.
-func newLeaf[T any](spare *node[T], prefix string, v *T, by *edit) *node[T] {
-	if spare == nil || spare.by != nil {
-		spare = &node[T]{}
-	}
-	spare.value, spare.by = v, by
-	spare.write(prefix, nil)
-	return spare
+func newNode[T any](prefix string, v *T) (n node[T]) {
+	n.value = v
+	n.write(prefix, nil)
+	return n
 }
 
 // write sets the prefix and the labels, which are in order.
@@ -130,113 +127,114 @@ func (l *labels) list(b []byte) []byte {
 }
 
 // change puts f's result in the place of the value of a key: f gets the value
-// that there is, or nil, and gives back nil to have none. spare is where a node
-// may be made; it may be nil.
+// that there is, or nil, and gives back nil to have none. spare is where the
+// first node of a tree may be made; it may be nil, or used already.
 func (n *node[T]) change(key string, by *edit, spare *node[T], f func(*T) *T) *node[T] {
 	if n == nil {
 		if v := f(nil); v != nil {
-			return newLeaf(spare, key, v, by)
+			if spare == nil || spare.value != nil {
+				spare = new(node[T])
+			}
+			*spare = newNode(key, v)
+			return spare
 		}
 		return nil
 	}
+	c, changed := n.changed(key, by, f)
+	switch {
+	case !changed:
+		return n
+	case c.empty():
+		return nil
+	}
+	return &c
+}
+
+// changed is a node as it is after a change, and whether there is one.
+func (n *node[T]) changed(key string, by *edit, f func(*T) *T) (c node[T], changed bool) {
+	c = *n
 	here := n.prefix()
 	common := commonPrefix(here, key)
 	rest := key[common:]
 	switch {
 	case common < len(here):
-		if v := f(nil); v != nil {
-			return n.split(here, common, by).add(rest, by, spare, v)
+		v := f(nil)
+		if v == nil {
+			return c, false
 		}
-		return n
+		return n.split(here, common, rest, v, by), true
 	case rest == "":
-		v := f(n.value)
-		if v == n.value {
-			return n
+		if c.value = f(n.value); c.value == n.value {
+			return c, false
 		}
-		n = n.own(by)
-		n.value = v
-		return n.tidy(by)
+		return c.tidy(), true
 	}
-	i, has := n.place(rest[0])
-	if !has {
-		if v := f(nil); v != nil {
-			return n.own(by).add(rest, by, spare, v)
+	var kid node[T]
+	if was := n.kid(rest[0]); was != nil {
+		if kid, changed = was.changed(rest[1:], by, f); !changed {
+			return c, false
 		}
-		return n
+	} else {
+		v := f(nil)
+		if v == nil {
+			return c, false
+		}
+		kid = newNode(rest[1:], v)
 	}
-	was := n.kids[i]
-	kid := was.change(rest[1:], by, spare, f)
-	if kid == was {
-		return n
-	}
-	n = n.own(by)
-	n.set(i, kid)
-	return n.tidy(by)
+	c.set(rest[0], kid, by)
+	return c.tidy(), true
 }
 
-// own is the node itself if it may be changed, else a copy.
-func (n *node[T]) own(by *edit) *node[T] {
-	if n.by == by {
-		return n
-	}
-	c := *n
-	c.kids, c.by = slices.Clone(n.kids), by
-	return &c
-}
-
-// split makes a node of a part of the prefix, here, with the rest of it below.
-func (n *node[T]) split(here string, common int, by *edit) *node[T] {
-	above := newLeaf[T](nil, here[:common], nil, by)
-	kid := n.own(by)
+// split makes two nodes of one whose prefix, here, a new key leaves at common;
+// rest is what the key goes on with.
+func (n *node[T]) split(here string, common int, rest string, v *T, by *edit) node[T] {
+	above := newNode[T](here[:common], nil)
+	kid := *n
 	var own [256]byte
-	kid.write(here[common+1:], kid.labels(own[:0]))
-	above.insert(0, here[common], kid)
+	kid.write(here[common+1:], n.labels(own[:0]))
+	above.set(here[common], kid, by)
+	if rest == "" {
+		above.value = v
+	} else {
+		above.set(rest[0], newNode(rest[1:], v), by)
+	}
 	return above
 }
 
-// add puts a value where there is none; rest is what the key goes on with.
-func (n *node[T]) add(rest string, by *edit, spare *node[T], v *T) *node[T] {
-	if rest == "" {
-		n.value = v
-		return n
+func (n *node[T]) empty() bool { return n.value == nil && len(n.kids) == 0 }
+
+// set puts a kid under a label, or takes it away if it is empty.
+func (n *node[T]) set(label byte, kid node[T], by *edit) {
+	if n.by != by {
+		n.kids, n.by = slices.Clone(n.kids), by
 	}
-	i, _ := n.place(rest[0])
-	n.insert(i, rest[0], newLeaf(spare, rest[1:], v, by))
-	return n
-}
-
-// insert puts a new kid under a label.
-func (n *node[T]) insert(i int, label byte, kid *node[T]) {
-	var own [256]byte
-	list := slices.Insert(n.labels(own[:0]), i, label)
-	n.kids = slices.Insert(n.kids, i, kid)
-	n.write(n.prefix(), list)
-}
-
-// set puts a kid in the place of another one, or takes that away with nil.
-func (n *node[T]) set(i int, kid *node[T]) {
-	if kid != nil {
+	i, had := n.place(label)
+	if had && !kid.empty() {
 		n.kids[i] = kid
 		return
 	}
 	var own [256]byte
-	list := slices.Delete(n.labels(own[:0]), i, i+1)
-	n.kids = slices.Delete(n.kids, i, i+1)
+	list := n.labels(own[:0])
+	switch {
+	case had:
+		n.kids, list = slices.Delete(n.kids, i, i+1), slices.Delete(list, i, i+1)
+	case kid.empty():
+		return
+	default:
+		n.kids, list = slices.Insert(n.kids, i, kid), slices.Insert(list, i, label)
+	}
 	n.write(n.prefix(), list)
 }
 
-// tidy is the node, or the one below it if nothing else needs it any more, or
-// nil if nothing is left.
-func (n *node[T]) tidy(by *edit) *node[T] {
-	switch {
-	case n.value != nil || len(n.kids) > 1:
-		return n
-	case len(n.kids) == 0:
-		return nil
+// tidy is the node, or the one below it if nothing else needs it any more.
+func (n *node[T]) tidy() node[T] {
+	if n.value != nil || len(n.kids) != 1 {
+		return *n
 	}
-	kid := n.kids[0].own(by)
-	var above, below [256]byte
-	kid.write(n.prefix()+string(n.labels(above[:0]))+kid.prefix(), kid.labels(below[:0]))
+	kid := n.kids[0]
+	var own [256]byte
+	prefix := n.prefix() + string(n.labels(own[:0])) + kid.prefix()
+	kid.write(prefix, kid.labels(own[:0]))
 	return kid
 }
 
@@ -258,7 +256,7 @@ func get[T any, K string | []byte](n *node[T], key K) *T {
 // kid is the node below with a label, nil if there is none.
 func (n *node[T]) kid(label byte) *node[T] {
 	if i, has := n.place(label); has {
-		return n.kids[i]
+		return &n.kids[i]
 	}
 	return nil
 }
