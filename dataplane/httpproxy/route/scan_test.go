@@ -161,23 +161,27 @@ func wild(pattern, s string) bool {
 
 var hostPort = regexp.MustCompile(`^(\[[^]]*\]|[^:[]*):(.*)$`)
 
+// cutPort takes a host and its port apart, which is "" if there is none. What has
+// several colons is an IPv6 address without brackets.
+func cutPort(h string) (name, port string) {
+	m := hostPort.FindStringSubmatch(h)
+	if m == nil || h[0] != '[' && strings.Contains(m[2], ":") {
+		return h, ""
+	}
+	return m[1], m[2]
+}
+
 func scanHosts(r *entity.Route, in *Input) bool {
 	if len(r.Hosts) == 0 {
 		return true
 	}
 	bare := func(h string) string { return strings.TrimSuffix(strings.TrimPrefix(h, "["), "]") }
-	name, port := in.Host, strconv.Itoa(in.Port)
-	if m := hostPort.FindStringSubmatch(in.Host); m != nil {
-		name = m[1]
-		if m[2] != "" {
-			port = m[2]
-		}
+	name, port := cutPort(in.Host)
+	if port == "" {
+		port = strconv.Itoa(in.Port)
 	}
 	for _, h := range r.Hosts {
-		want := ""
-		if m := hostPort.FindStringSubmatch(h); m != nil {
-			h, want = m[1], m[2]
-		}
+		h, want := cutPort(h)
 		if wild(bare(h), bare(name)) && (want == "" || want == port) {
 			return true
 		}
