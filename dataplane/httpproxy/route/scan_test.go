@@ -159,30 +159,41 @@ func wild(pattern, s string) bool {
 	return pattern == s
 }
 
-var hostPort = regexp.MustCompile(`^(\[[^]]*\]|[^:[]*):(.*)$`)
-
-// cutPort takes a host and its port apart, which is "" if there is none. What has
-// several colons is an IPv6 address without brackets.
+// cutPort takes an authority apart: the port is "" if there is none, and "?" if it
+// is not a port. What has several colons is an IPv6 address without brackets.
 func cutPort(h string) (name, port string) {
-	m := hostPort.FindStringSubmatch(h)
-	if m == nil || h[0] != '[' && strings.Contains(m[2], ":") {
+	name, rest, closed := strings.Cut(h, "]")
+	after, colon := strings.CutPrefix(rest, ":")
+	switch {
+	case closed && h[0] == '[' && (colon || rest == ""):
+		name, port = name[1:], after
+	case closed && h[0] == '[':
+		return name[1:], "?"
+	case strings.Count(h, ":") == 1:
+		name, port, _ = strings.Cut(h, ":")
+	default:
 		return h, ""
 	}
-	return m[1], m[2]
+	if n, err := strconv.ParseUint(port, 10, 16); err == nil && n > 0 {
+		return name, strconv.FormatUint(n, 10)
+	}
+	if port != "" {
+		port = "?"
+	}
+	return name, port
 }
 
 func scanHosts(r *entity.Route, in *Input) bool {
 	if len(r.Hosts) == 0 {
 		return true
 	}
-	bare := func(h string) string { return strings.TrimSuffix(strings.TrimPrefix(h, "["), "]") }
 	name, port := cutPort(in.Host)
 	if port == "" {
 		port = strconv.Itoa(in.Port)
 	}
 	for _, h := range r.Hosts {
 		h, want := cutPort(h)
-		if wild(bare(h), bare(name)) && (want == "" || want == port) {
+		if wild(h, name) && (want == "" || want == port) {
 			return true
 		}
 	}

@@ -279,6 +279,8 @@ func FuzzMatch(f *testing.F) {
 	f.Add(uint64(2), "POST", "[::1]", "/\xff", "", "")
 	f.Add(uint64(3), "", ":::", "", "*", "~*")
 	f.Add(uint64(68), "0", "::1", "0", "0", "")
+	f.Add(uint64(68), "0", "[::1", "0", "0", "")
+	f.Add(uint64(68), "0", "[::1]0", "0", "0", "")
 	f.Fuzz(func(t *testing.T, seed uint64, method, host, path, sni, header string) {
 		g := generator{rand.New(rand.NewPCG(seed, 3))}
 		var routes []*entity.Route
