@@ -25,10 +25,10 @@ type build struct {
 	dirtyPlugins                                            map[uuid.UUID]*entity.Plugin
 	// oldUpstreams are the names that upstreams had before.
 	oldUpstreams map[uuid.UUID]string
-	consumers    *tableTxn[uuid.UUID, *entity.Consumer]
+	consumers    *tableTxn[uuid.UUID, *servedConsumer]
 	usernames    *tableTxn[string, *entity.Consumer]
 	customIDs    *tableTxn[string, *entity.Consumer]
-	credentials  *tableTxn[credentialKey, *entity.Credential]
+	credentials  *tableTxn[credentialKey, *servedCredential]
 	clientCerts  *tableTxn[uuid.UUID, *certificate]
 	retired      []*instance
 	faults       []*EntityError
@@ -208,7 +208,7 @@ func (b *build) putConsumer(id uuid.UUID, v *entity.Consumer) {
 		return
 	}
 	b.configuration.consumers[id] = v
-	b.consumers.put(id, v)
+	b.consumers.put(id, &servedConsumer{v, id.String()})
 	if v.Username != "" {
 		b.usernames.put(v.Username, v)
 	}
@@ -228,7 +228,10 @@ func dropOwn[K, V comparable](t *tableTxn[K, V], k K, v V) {
 func (b *build) putCredential(k Key, v *entity.Credential) {
 	if old := b.configuration.credentials[k]; old != nil {
 		if s := shown(old); s != "" {
-			dropOwn(b.credentials, credentialKey{old.Kind, s}, old)
+			key := credentialKey{old.Kind, s}
+			if now, ok := b.credentials.get(key); ok && now.Credential == old {
+				b.credentials.del(key)
+			}
 		}
 		if old.Kind == entity.ACL {
 			b.groupsOf.del(old.Consumer.ID, old.ID)
@@ -241,7 +244,7 @@ func (b *build) putCredential(k Key, v *entity.Credential) {
 	}
 	b.configuration.credentials[k] = v
 	if s := shown(v); s != "" {
-		b.credentials.put(credentialKey{v.Kind, s}, v)
+		b.credentials.put(credentialKey{v.Kind, s}, &servedCredential{v, v.ID.String()})
 	}
 	if v.Kind == entity.ACL {
 		b.groupsOf.add(v.Consumer.ID, v.ID)
@@ -310,11 +313,15 @@ func (b *build) makeRoutes() {
 	txn := b.next.routes.Txn()
 	for _, id := range slices.SortedFunc(maps.Keys(b.dirtyRoutes), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }) {
 		r := b.routes[id]
-		if r == nil || r.Service != nil && !served(b.services[r.Service.ID]) {
+		var service *entity.Service
+		if r != nil && r.Service != nil {
+			service = b.services[r.Service.ID]
+		}
+		if r == nil || r.Service != nil && !served(service) {
 			txn.Remove(id)
 			continue
 		}
-		if err := txn.Put(r, newServedRoute(r)); err != nil {
+		if err := txn.PutFunc(r, func(s *servedRoute) { s.init(r, service) }); err != nil {
 			// The route as it was before would be served with what is new.
 			txn.Remove(id)
 			b.fault(Routes, id, fmt.Errorf("cannot be matched: %w", err))

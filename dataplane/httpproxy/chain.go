@@ -37,10 +37,11 @@ func (x *pluginIndex) forRoute(r *servedRoute) chain {
 	if c := r.chain.Load(); c != nil && c.generation == x.generation {
 		return c.chain
 	}
-	c := &cachedChain{x.generation, x.resolve(scope{r.ID, r.service, uuid.Nil})}
+	service := r.serviceID()
+	c := &cachedChain{x.generation, x.resolve(scope{r.ID, service, uuid.Nil})}
 	// Routes without plugins of their own share one, which is in the processor's
 	// caches then when they are not.
-	if common := x.remember(scope{uuid.Nil, r.service, uuid.Nil}); slices.Equal(common.chain, c.chain) {
+	if common := x.remember(scope{uuid.Nil, service, uuid.Nil}); slices.Equal(common.chain, c.chain) {
 		c = common
 	}
 	r.chain.Store(c)
@@ -52,7 +53,7 @@ func (x *pluginIndex) forConsumer(r *servedRoute, consumer uuid.UUID) chain {
 	if n, _ := x.consumers.get(consumer); n == 0 {
 		return x.forRoute(r)
 	}
-	return x.remember(scope{r.ID, r.service, consumer}).chain
+	return x.remember(scope{r.ID, r.serviceID(), consumer}).chain
 }
 
 // remember is resolve, once for each scope.

@@ -57,7 +57,7 @@ type exchangeState struct {
 	down       downstream
 	conn       *connection
 	input      route.Input
-	matched    route.Result[*servedRoute]
+	matched    route.Result[servedRoute]
 	service    *servedService
 	used       []*instance // the plugins that were come to
 	trusted    bool        // that the peer is believed

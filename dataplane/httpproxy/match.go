@@ -32,8 +32,8 @@ func (x *Exchange) match() {
 		return
 	}
 	m := &x.matched
-	if m.Value.service != [16]byte{} {
-		x.service, _ = x.snapshot.services.get(m.Value.service)
+	if m.Value.service != nil {
+		x.service, _ = x.snapshot.services.get(*m.Value.service)
 	}
 	x.Route = m.Value.Route
 	if x.service != nil {

@@ -71,9 +71,13 @@ type View interface {
 	// Consumer finds a consumer by ID, username or custom ID; nil if there is
 	// none.
 	Consumer(key string) *entity.Consumer
+	// ConsumerByID finds a consumer, with its ID as text; nil if there is none.
+	ConsumerByID(id uuid.UUID) (c *entity.Consumer, text string)
 	// Credential finds a credential by what its holder shows: the key of
 	// key-auths and jwts, the username of basic-auths.
 	Credential(kind entity.CredentialKind, shown string) *entity.Credential
+	// CredentialWithID is Credential, with its ID as text.
+	CredentialWithID(kind entity.CredentialKind, shown string) (c *entity.Credential, id string)
 	// Groups are the groups of a consumer, sorted.
 	Groups(consumer uuid.UUID) []string
 }

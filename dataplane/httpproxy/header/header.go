@@ -86,6 +86,28 @@ func (h *Header) Set(name, value string) {
 	h.Add(name, value)
 }
 
+// SetAll is Set for each of some fields, which have different names. It is for
+// many that are seldom there: the header is gone through once.
+func (h *Header) SetAll(fields []Field) {
+	var lengths uint64
+	for i := range fields {
+		lengths |= 1 << (len(fields[i].Name) & 63)
+	}
+	for i := range h.fields {
+		name := h.fields[i].Name
+		if lengths>>(len(name)&63)&1 == 0 {
+			continue
+		}
+		if slices.ContainsFunc(fields, func(f Field) bool { return EqualName(f.Name, name) }) {
+			for _, f := range fields {
+				h.Set(f.Name, f.Value)
+			}
+			return
+		}
+	}
+	h.fields = append(h.fields, fields...)
+}
+
 // Del takes out all fields of a name.
 func (h *Header) Del(name string) { h.drop(name, 0) }
 

@@ -1,6 +1,7 @@
 package header
 
 import (
+	"bytes"
 	"slices"
 	"testing"
 )
@@ -64,7 +65,32 @@ func TestValid(t *testing.T) {
 			t.Errorf("value with %#x: %v", c, !value)
 		}
 	}
+	for c := range 256 { // wherever it stands, and beside whatever
+		for at := range 20 {
+			s := bytes.Repeat([]byte("a\xff \t~"), 4)
+			s[at] = byte(c)
+			if value := c >= ' ' && c != 0x7f || c == '\t'; ValidValue(string(s)) != value {
+				t.Errorf("value with %#x at %d: %v", c, at, !value)
+			}
+		}
+	}
 	if ValidName("") {
 		t.Error("an empty name is valid")
+	}
+}
+
+func TestSetAllIsSetOfEach(t *testing.T) {
+	with := []Field{{"X-One", "1"}, {"X-Two", "2"}, {"Three", "3"}}
+	for _, before := range [][]Field{
+		nil, {{"A", "b"}}, {{"x-two", "b"}, {"X-ONE", "a"}, {"X-Ten", "c"}, {"X-Two", "d"}}, {{"Ehree", "b"}, {"three", "c"}},
+	} {
+		all, each := Header{slices.Clone(before)}, Header{slices.Clone(before)}
+		all.SetAll(with)
+		for _, f := range with {
+			each.Set(f.Name, f.Value)
+		}
+		if !slices.Equal(all.Fields(), each.Fields()) {
+			t.Errorf("%v: %v instead of %v", before, all.Fields(), each.Fields())
+		}
 	}
 }

@@ -13,14 +13,6 @@ type checks struct {
 	snis         []string
 }
 
-// methods are those of commonMethods that a route is for, and whether there is
-// anything else to check.
-type methods struct {
-	common uint16 // by bit
-	any    bool   // whatever they are
-	simple bool   // there is nothing else
-}
-
 // header is a field of which one value must fit.
 type header struct {
 	name    string
@@ -40,28 +32,38 @@ func methodBit(method string) uint16 {
 	return 0
 }
 
-func (c *compiled) setMethods(methods []string) {
-	c.methods.any = len(methods) == 0
+// splitMethods are the bits of methods, and those that are not common.
+func splitMethods(methods []string) (common uint16, others []string) {
 	for _, m := range methods {
 		if bit := methodBit(m); bit != 0 {
-			c.methods.common |= bit
+			common |= bit
 		} else {
-			c.checks.otherMethods = append(c.checks.otherMethods, m)
+			others = append(others, m)
 		}
 	}
+	return common, others
 }
 
-func (c *compiled) setSimple() {
-	c.methods.simple = len(c.checks.otherMethods) == 0 && len(c.checks.headers) == 0 && len(c.checks.snis) == 0
+func (c *checks) none() bool {
+	return len(c.otherMethods) == 0 && len(c.headers) == 0 && len(c.snis) == 0
 }
 
-// fit tells whether a request fits; bit is that of its method.
-func (c *compiled) fit(in *Input, bit uint16) bool {
-	fits := c.methods.any || c.methods.common&bit != 0
-	if c.methods.simple {
+// fit tells whether a request fits a rule that was found by host, path and
+// keys; bit is that of its method.
+func (r *rule[V]) fit(in *Input, bit uint16) bool {
+	fits := r.brief.flags&anyMethod != 0 || r.brief.methods&bit != 0
+	if r.brief.flags&(checked|expression) == 0 {
 		return fits
 	}
-	return (fits || bit == 0 && slices.Contains(c.checks.otherMethods, in.Method)) && c.checks.fit(in)
+	if r.brief.flags&checked != 0 {
+		c := r.rest.checks
+		if !(fits || bit == 0 && slices.Contains(c.otherMethods, in.Method)) || !c.fit(in) {
+			return false
+		}
+	} else if !fits {
+		return false
+	}
+	return r.rest.re == nil || r.rest.re.MatchString(in.Path)
 }
 
 // fit tells whether a request fits but for its method.

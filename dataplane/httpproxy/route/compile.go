@@ -17,27 +17,48 @@ import (
 )
 
 // compiled is a route as it is in the index.
-type compiled struct {
-	// What a search needs of most routes comes first, and lies together.
-	value     any
-	protocols Protocols
-	methods   methods
-	first     rule // the first of rules
-
-	checks checks
-	rules  []*rule
+type compiled[V any] struct {
 	id     uuid.UUID
 	hosts  []host // none is any
 	keys   []key  // what a request is looked up by, beside host and path
+	rules  []*rule[V]
+	checks checks
 }
 
-// A rule is a route with one of its paths, or without.
-type rule struct {
-	route *compiled
-	re    *pattern // nil for plain paths
-	path  string   // plain, or what a path that fits re begins with
-	order order
-	names []string
+// A rule is a route with one of its paths, or without. What a search needs of
+// most rules is in it, in two lines of memory side by side: among many routes, to
+// fetch those is what a search takes its time for.
+type rule[V any] struct {
+	leaf  node[bucket[V]] // by which it is found where there is no other path
+	alone bucket[V]       // where there is no other rule
+	rest  *ruleRest
+	brief brief
+	value V
+}
+
+// brief is what most searches go by.
+type brief struct {
+	methods   uint16 // those of commonMethods, by bit
+	flags     flags
+	protocols Protocols
+	length    uint32 // of the path
+}
+
+type flags uint8
+
+const (
+	anyMethod  flags = 1 << iota
+	checked          // there are checks
+	expression       // the path is one
+)
+
+// ruleRest is what few searches need of a rule.
+type ruleRest struct {
+	order  order
+	checks *checks  // of the route
+	re     *pattern // nil for plain paths
+	path   string   // plain, or what a path that fits re begins with
+	names  []string
 }
 
 // An order tells which of two rules that fit is taken.
@@ -69,53 +90,63 @@ func (o *order) compare(p *order) int {
 	return cmp.Compare(o.path, p.path)
 }
 
-func compile(r *entity.Route, value any) (*compiled, error) {
-	c := &compiled{id: r.ID, value: value, protocols: protocols(r.Protocols)}
-	attributes := 0
-	for _, set := range []bool{
-		len(r.Methods) > 0, len(r.Hosts) > 0, len(r.Headers) > 0, len(r.Paths) > 0, len(r.SNIs) > 0,
-	} {
-		if set {
-			attributes++
-		}
-	}
-	plain := len(r.Hosts) > 0
+// compile makes rules of a route; set fills in the value of each.
+func compile[V any](r *entity.Route, set func(*V)) (*compiled[V], error) {
+	c := &compiled[V]{id: r.ID}
 	for _, h := range r.Hosts {
 		c.hosts = append(c.hosts, parseHost(h))
-		plain = plain && !strings.Contains(h, "*")
 	}
-	c.setMethods(r.Methods)
-	if err := c.setHeaders(r.Headers); err != nil {
+	b := brief{protocols: protocols(r.Protocols)}
+	b.methods, c.checks.otherMethods = splitMethods(r.Methods)
+	if len(r.Methods) == 0 {
+		b.flags |= anyMethod
+	}
+	keys, err := c.checks.setHeaders(r.Headers)
+	if err != nil {
 		return nil, err
 	}
-	c.setSNIs(r.SNIs)
-	c.setSimple()
-	if c.protocols == 0 || attributes == 0 {
+	c.keys = append(keys, c.checks.setSNIs(r.SNIs)...)
+	if !c.checks.none() {
+		b.flags |= checked
+	}
+	o, ok := orderOf(r)
+	if b.protocols == 0 || !ok {
 		return c, nil // it matches nothing
 	}
-	o := order{
-		general: uint64(attributes)<<40 | bit(plain)<<33 | uint64(len(r.Headers))<<1,
-		created: r.CreatedAt, id: r.ID,
+	paths := r.Paths
+	if len(paths) == 0 {
+		paths = []string{""}
 	}
-	c.first = rule{order: o, route: c}
-	if len(r.Paths) == 0 {
-		c.rules = []*rule{&c.first}
-	}
-	for i, p := range r.Paths {
-		next := &c.first
-		if i > 0 {
-			next = &rule{order: o, route: c}
-		}
-		next.path = p
-		next.order.path, next.order.fine = i, int64(len(p))
+	for i, p := range paths {
+		next := &rule[V]{brief: b, rest: &ruleRest{order: o, checks: &c.checks, path: p}}
+		next.alone.best = next
+		next.rest.order.path, next.rest.order.fine = i, int64(len(p))
 		if strings.HasPrefix(p, "~") {
-			if err := next.setRegexp(p[1:], r.RegexPriority); err != nil {
+			if err := next.rest.setRegexp(p[1:], r.RegexPriority); err != nil {
 				return nil, err
 			}
+			next.brief.flags |= expression
 		}
+		next.brief.length = uint32(len(next.rest.path))
+		set(&next.value)
 		c.rules = append(c.rules, next)
 	}
 	return c, nil
+}
+
+// orderOf is the order of a route's rules as far as it is the same for all. It
+// is not ok for a route that has nothing to be matched by.
+func orderOf(r *entity.Route) (o order, ok bool) {
+	attributes := uint64(0)
+	for _, set := range []bool{
+		len(r.Methods) > 0, len(r.Hosts) > 0, len(r.Headers) > 0, len(r.Paths) > 0, len(r.SNIs) > 0,
+	} {
+		attributes += bit(set)
+	}
+	plain := len(r.Hosts) > 0 && !slices.ContainsFunc(r.Hosts, func(h string) bool { return strings.Contains(h, "*") })
+	o.general = attributes<<40 | bit(plain)<<33 | uint64(len(r.Headers))<<1
+	o.created, o.id = r.CreatedAt, r.ID
+	return o, attributes > 0
 }
 
 func bit(b bool) uint64 {
@@ -141,7 +172,7 @@ func protocols(names []string) (p Protocols) {
 	return p
 }
 
-func (r *rule) setRegexp(expr string, priority int) error {
+func (r *ruleRest) setRegexp(expr string, priority int) error {
 	re, err := newPattern(expr)
 	if err != nil {
 		return fmt.Errorf("path ~%s: %w", expr, err)
@@ -199,7 +230,7 @@ func literal(s *syntax.Regexp) (string, bool) {
 
 // setHeaders makes keys of the headers that have plain values only, as far as
 // their combinations are not many, and checks of the others.
-func (c *compiled) setHeaders(headers map[string][]string) error {
+func (c *checks) setHeaders(headers map[string][]string) (keys []key, err error) {
 	combinations := 1
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		check := header{name: name}
@@ -211,35 +242,35 @@ func (c *compiled) setHeaders(headers map[string][]string) error {
 			}
 			re, err := regexp.Compile("(?i:" + expr + ")")
 			if err != nil {
-				return fmt.Errorf("header %s ~*%s: %w", name, expr, err)
+				return nil, fmt.Errorf("header %s ~*%s: %w", name, expr, err)
 			}
 			check.regexps = append(check.regexps, re)
 		}
 		if n := combinations * len(check.values); len(check.regexps) == 0 && n <= maxCombinations {
 			combinations = max(n, 1)
-			c.keys = append(c.keys, key{name: lower(name), values: check.values})
+			keys = append(keys, key{name: lower(name), values: check.values})
 			continue
 		}
-		c.checks.headers = append(c.checks.headers, check)
+		c.headers = append(c.headers, check)
 	}
-	return nil
+	return keys, nil
 }
 
 // maxCombinations bounds the places where one path of a route is in the index.
 const maxCombinations = 64
 
-func (c *compiled) setSNIs(names []string) {
+// setSNIs makes a key of server names if they are plain, and checks otherwise.
+func (c *checks) setSNIs(names []string) []key {
 	if len(names) == 0 {
-		return
+		return nil
 	}
-	k := key{}
+	var k key
 	for _, n := range names {
-		n = lower(n)
-		k.values = append(k.values, n)
-		c.checks.snis = append(c.checks.snis, n)
+		k.values = append(k.values, lower(n))
 	}
-	if !slices.ContainsFunc(names, func(n string) bool { return strings.Contains(n, "*") }) && len(names) <= maxCombinations {
-		c.checks.snis = nil
-		c.keys = append(c.keys, k)
+	if len(names) > maxCombinations || slices.ContainsFunc(names, func(n string) bool { return strings.Contains(n, "*") }) {
+		c.snis = k.values
+		return nil
 	}
+	return []key{k}
 }

@@ -1,25 +1,30 @@
 package route
 
 // finder looks for the best rule of an index that fits a request.
-type finder struct {
+type finder[V any] struct {
 	in     *Input
 	method uint16
-	best   *rule
+	best   *rule[V]
 	// fold is where a value is put into lower case.
 	fold [128]byte
 }
 
-func (x *index) find(in *Input) *rule {
-	f := finder{in: in, method: methodBit(in.Method)}
+func (x *index[V]) find(in *Input) *rule[V] {
+	f := finder[V]{in: in, method: methodBit(in.Method)}
 	if x.exact != nil || x.back != nil || x.front != nil {
 		f.hosts(x)
 	}
 	f.paths(x.anyHost)
+	if x.segments != nil {
+		if segment, ok := firstSegment(in.Path); ok {
+			f.paths(x.segments.get(segment))
+		}
+	}
 	return f.best
 }
 
 // hosts looks at the rules that have hosts.
-func (f *finder) hosts(x *index) {
+func (f *finder[V]) hosts(x *index[V]) {
 	name, port := splitHost(f.in.Host)
 	if port == 0 {
 		port = f.in.Port
@@ -45,7 +50,7 @@ func (f *finder) hosts(x *index) {
 	}
 }
 
-func (f *finder) ports(p *ports, port int) {
+func (f *finder[V]) ports(p *ports[V], port int) {
 	for i := range p.others {
 		if r := &p.others[i]; r.port == port {
 			f.paths(r.paths)
@@ -55,40 +60,44 @@ func (f *finder) ports(p *ports, port int) {
 }
 
 // paths looks at the rules whose paths the request's begins with.
-func (f *finder) paths(root *node[bucket]) {
+func (f *finder[V]) paths(root *node[bucket[V]]) {
 	for n, rest := next(root, f.in.Path); n != nil; n, rest = next(after(n, rest)) {
 		f.bucket(n.value)
 	}
 }
 
-func (f *finder) bucket(b *bucket) {
-	// Most buckets have one rule: the list of all is not even looked at.
-	if b.best != nil && !f.try(b.best) {
-		for _, r := range b.rules[1:] {
+func (f *finder[V]) bucket(b *bucket[V]) {
+	// Most buckets have one rule.
+	done := b.best == nil || f.try(b.best)
+	if b.more == nil {
+		return
+	}
+	if !done {
+		for _, r := range b.more.rules[1:] {
 			if f.try(r) {
 				break
 			}
 		}
 	}
-	for i := range b.facets {
-		f.facet(&b.facets[i])
+	for i := range b.more.facets {
+		f.facet(&b.more.facets[i])
 	}
 }
 
 // try takes a rule if it fits and is better than what was found. It tells
 // whether those behind it need not be tried any more.
-func (f *finder) try(r *rule) bool {
-	if f.best != nil && r.order.compare(&f.best.order) >= 0 {
+func (f *finder[V]) try(r *rule[V]) bool {
+	if f.best != nil && r.rest.order.compare(&f.best.rest.order) >= 0 {
 		return true
 	}
-	if r.route.fit(f.in, f.method) && (r.re == nil || r.re.MatchString(f.in.Path)) {
+	if r.fit(f.in, f.method) {
 		f.best = r
 		return true
 	}
 	return false
 }
 
-func (f *finder) facet(by *facet) {
+func (f *finder[V]) facet(by *facet[V]) {
 	if by.name != "" {
 		if f.in.Header == nil {
 			return
@@ -110,7 +119,7 @@ func (f *finder) facet(by *facet) {
 }
 
 // lower is a value in lower case, until the next call.
-func (f *finder) lower(v string) []byte {
+func (f *finder[V]) lower(v string) []byte {
 	b := f.fold[:0]
 	for i := range len(v) {
 		b = append(b, lowerByte(v[i]))

@@ -9,32 +9,41 @@ import (
 
 // index finds rules by host, path and keys. All of it is shared with other
 // indexes, and changed by copies.
-type index struct {
+type index[V any] struct {
 	count  int
-	routes *node[compiled] // by ID
+	routes *node[compiled[V]] // by ID
 
-	anyHost *node[bucket] // by path
-	exact   *node[ports]  // by name
-	front   *node[ports]  // by the name backwards
-	back    *node[ports]  // by name
+	anyHost *node[bucket[V]] // by path, without those in segments
+	// segments have those of all hosts whose paths have a first segment to its
+	// end.
+	segments *segments[V]
+
+	exact *node[ports[V]] // by name
+	front *node[ports[V]] // by the name backwards
+	back  *node[ports[V]] // by name
 }
 
 // ports are rules by the port of a host entry.
-type ports struct {
-	any    *node[bucket] // by path
-	others []portRules   // by port
+type ports[V any] struct {
+	any    *node[bucket[V]] // by path
+	others []portRules[V]   // by port
 }
 
-type portRules struct {
+type portRules[V any] struct {
 	port  int
-	paths *node[bucket]
+	paths *node[bucket[V]]
 }
 
 // A bucket has the rules of one path and below.
-type bucket struct {
-	best   *rule // the first of rules, nil without
-	rules  []*rule
-	facets []facet // in the order of names
+type bucket[V any] struct {
+	best *rule[V] // the first of its rules, nil without
+	more *more[V] // nil where there is nothing else
+}
+
+// more is all that a bucket has.
+type more[V any] struct {
+	rules  []*rule[V]
+	facets []facet[V] // in the order of names
 	by     *edit
 }
 
@@ -46,43 +55,52 @@ type key struct {
 }
 
 // A facet has the rules that have a key of a name.
-type facet struct {
+type facet[V any] struct {
 	name   string
-	values *node[bucket]
-	clear  *bucket // of a server name: all of them, for connections without TLS
+	values *node[bucket[V]]
+	clear  *bucket[V] // of a server name: all of them, for connections without TLS
 }
 
-func (x *index) put(c *compiled, by *edit) {
+func (x *index[V]) put(c *compiled[V], by *edit) {
 	x.remove(c.id, by)
 	x.count++
-	x.routes = x.routes.change(string(c.id[:]), by, func(*compiled) *compiled { return c })
-	x.eachRule(c, by, (*bucket).add)
+	x.routes = x.routes.change(string(c.id[:]), by, nil, func(*compiled[V]) *compiled[V] { return c })
+	x.eachRule(c, by, (*bucket[V]).add)
 }
 
-func (x *index) remove(id uuid.UUID, by *edit) bool {
+func (x *index[V]) remove(id uuid.UUID, by *edit) bool {
 	c := get(x.routes, id[:])
 	if c == nil {
 		return false
 	}
 	x.count--
-	x.routes = x.routes.change(string(id[:]), by, func(*compiled) *compiled { return nil })
-	x.eachRule(c, by, (*bucket).drop)
+	x.routes = x.routes.change(string(id[:]), by, nil, func(*compiled[V]) *compiled[V] { return nil })
+	x.eachRule(c, by, (*bucket[V]).drop)
 	return true
 }
 
 // change is what is done to a bucket: b may be nil, before and after.
-type change func(b *bucket, r *rule, by *edit) *bucket
+type change[V any] func(b *bucket[V], r *rule[V], by *edit) *bucket[V]
 
 // eachRule changes all buckets that a route's rules belong to.
-func (x *index) eachRule(c *compiled, by *edit, do change) {
-	paths := func(root *node[bucket]) *node[bucket] {
-		for _, r := range c.rules {
-			root = root.change(r.path, by, func(b *bucket) *bucket { return b.change(r, c.keys, by, do) })
-		}
-		return root
+func (x *index[V]) eachRule(c *compiled[V], by *edit, do change[V]) {
+	path := func(root *node[bucket[V]], r *rule[V]) *node[bucket[V]] {
+		return root.change(r.rest.path, by, &r.leaf, func(b *bucket[V]) *bucket[V] { return b.change(r, c.keys, by, do) })
 	}
 	if len(c.hosts) == 0 {
-		x.anyHost = paths(x.anyHost)
+		for _, r := range c.rules {
+			if segment, ok := firstSegment(r.rest.path); ok {
+				x.segments = x.segments.change(segment, by, func(root *node[bucket[V]]) *node[bucket[V]] { return path(root, r) })
+			} else {
+				x.anyHost = path(x.anyHost, r)
+			}
+		}
+	}
+	paths := func(root *node[bucket[V]]) *node[bucket[V]] {
+		for _, r := range c.rules {
+			root = path(root, r)
+		}
+		return root
 	}
 	for _, h := range c.hosts {
 		root := &x.exact
@@ -92,13 +110,13 @@ func (x *index) eachRule(c *compiled, by *edit, do change) {
 		case back:
 			root = &x.back
 		}
-		*root = (*root).change(h.name, by, func(p *ports) *ports { return p.change(h.port, paths) })
+		*root = (*root).change(h.name, by, nil, func(p *ports[V]) *ports[V] { return p.change(h.port, paths) })
 	}
 }
 
 // change puts f's result in the place of the rules of a port.
-func (p *ports) change(port int, f func(*node[bucket]) *node[bucket]) *ports {
-	var is ports
+func (p *ports[V]) change(port int, f func(*node[bucket[V]]) *node[bucket[V]]) *ports[V] {
+	var is ports[V]
 	if p != nil {
 		is = *p
 	}
@@ -106,9 +124,9 @@ func (p *ports) change(port int, f func(*node[bucket]) *node[bucket]) *ports {
 		is.any = f(is.any)
 	} else {
 		is.others = slices.Clone(is.others)
-		i, found := slices.BinarySearchFunc(is.others, port, func(r portRules, port int) int { return cmp.Compare(r.port, port) })
+		i, found := slices.BinarySearchFunc(is.others, port, func(r portRules[V], port int) int { return cmp.Compare(r.port, port) })
 		if !found {
-			is.others = slices.Insert(is.others, i, portRules{port: port})
+			is.others = slices.Insert(is.others, i, portRules[V]{port: port})
 		}
 		if is.others[i].paths = f(is.others[i].paths); is.others[i].paths == nil {
 			is.others = slices.Delete(is.others, i, i+1)
@@ -121,71 +139,86 @@ func (p *ports) change(port int, f func(*node[bucket]) *node[bucket]) *ports {
 }
 
 // change does something to the bucket of a rule for each value of the keys.
-func (b *bucket) change(r *rule, keys []key, by *edit, do change) *bucket {
+func (b *bucket[V]) change(r *rule[V], keys []key, by *edit, do change[V]) *bucket[V] {
 	if len(keys) == 0 {
 		return do(b, r, by)
 	}
 	k, keys := keys[0], keys[1:]
 	b = b.own(by)
-	i, found := slices.BinarySearchFunc(b.facets, k.name, func(f facet, name string) int { return cmp.Compare(f.name, name) })
+	m := b.more
+	i, found := slices.BinarySearchFunc(m.facets, k.name, func(f facet[V], name string) int { return cmp.Compare(f.name, name) })
 	if !found {
-		b.facets = slices.Insert(b.facets, i, facet{name: k.name})
+		m.facets = slices.Insert(m.facets, i, facet[V]{name: k.name})
 	}
-	f := &b.facets[i]
-	below := func(b *bucket) *bucket { return b.change(r, keys, by, do) }
+	f := &m.facets[i]
+	below := func(b *bucket[V]) *bucket[V] { return b.change(r, keys, by, do) }
 	for _, v := range k.values {
-		f.values = f.values.change(v, by, below)
+		f.values = f.values.change(v, by, nil, below)
 	}
 	if k.name == "" {
 		f.clear = below(f.clear)
 	}
 	if f.values == nil && f.clear == nil {
-		b.facets = slices.Delete(b.facets, i, i+1)
+		m.facets = slices.Delete(m.facets, i, i+1)
 	}
 	return b.tidy()
 }
 
-func (b *bucket) add(r *rule, by *edit) *bucket {
-	b = b.own(by)
-	if i, found := b.search(r); !found {
-		b.rules = slices.Insert(b.rules, i, r)
+func (b *bucket[V]) add(r *rule[V], by *edit) *bucket[V] {
+	if b == nil {
+		return &r.alone
 	}
-	b.best = b.rules[0]
-	return b
+	if b == &r.alone {
+		return b
+	}
+	b = b.own(by)
+	if i, found := b.more.search(r); !found {
+		b.more.rules = slices.Insert(b.more.rules, i, r)
+	}
+	return b.tidy()
 }
 
-func (b *bucket) drop(r *rule, by *edit) *bucket {
+func (b *bucket[V]) drop(r *rule[V], by *edit) *bucket[V] {
 	if b == nil {
 		return nil
 	}
 	b = b.own(by)
-	if i, found := b.search(r); found {
-		b.rules = slices.Delete(b.rules, i, i+1)
+	if i, found := b.more.search(r); found {
+		b.more.rules = slices.Delete(b.more.rules, i, i+1)
 	}
 	return b.tidy()
 }
 
-func (b *bucket) search(r *rule) (int, bool) {
-	return slices.BinarySearchFunc(b.rules, r, func(a, b *rule) int { return a.order.compare(&b.order) })
+func (m *more[V]) search(r *rule[V]) (int, bool) {
+	return slices.BinarySearchFunc(m.rules, r, func(a, b *rule[V]) int { return a.rest.order.compare(&b.rest.order) })
 }
 
 // own is the bucket itself if it may be changed, else a copy.
-func (b *bucket) own(by *edit) *bucket {
-	if b == nil {
-		return &bucket{by: by}
-	}
-	if b.by == by {
+func (b *bucket[V]) own(by *edit) *bucket[V] {
+	switch {
+	case b == nil:
+		return &bucket[V]{more: &more[V]{by: by}}
+	case b.more == nil:
+		return &bucket[V]{best: b.best, more: &more[V]{rules: []*rule[V]{b.best}, by: by}}
+	case b.more.by == by:
 		return b
 	}
-	return &bucket{by: by, best: b.best, rules: slices.Clone(b.rules), facets: slices.Clone(b.facets)}
+	return &bucket[V]{best: b.best, more: &more[V]{rules: slices.Clone(b.more.rules), facets: slices.Clone(b.more.facets), by: by}}
 }
 
-func (b *bucket) tidy() *bucket {
+// tidy is a bucket after a change: nil if nothing is left, and the rule's own
+// if that is all.
+func (b *bucket[V]) tidy() *bucket[V] {
+	m := b.more
 	b.best = nil
-	if len(b.rules) > 0 {
-		b.best = b.rules[0]
-	} else if len(b.facets) == 0 {
-		return nil
+	if len(m.rules) > 0 {
+		b.best = m.rules[0]
 	}
-	return b
+	switch {
+	case len(m.facets) > 0 || len(m.rules) > 1:
+		return b
+	case len(m.rules) == 1:
+		return &b.best.alone
+	}
+	return nil
 }

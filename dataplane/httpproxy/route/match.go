@@ -28,7 +28,8 @@ type Input struct {
 
 // Result is what was found.
 type Result[V any] struct {
-	Value V
+	// Value is the route's. It is one for each of its paths.
+	Value *V
 	// Prefix is the part of the path that has matched: a plain path of the
 	// route, or what its regular expression has matched; "" for routes without
 	// paths.

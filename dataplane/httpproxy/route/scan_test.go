@@ -159,26 +159,41 @@ func wild(pattern, s string) bool {
 	return pattern == s
 }
 
-var hostPort = regexp.MustCompile(`^(\[[^]]*\]|[^:[]*):(.*)$`)
+// cutPort takes an authority apart: the port is "" if there is none, and "?" if it
+// is not a port. What has several colons is an IPv6 address without brackets.
+func cutPort(h string) (name, port string) {
+	name, rest, closed := strings.Cut(h, "]")
+	after, colon := strings.CutPrefix(rest, ":")
+	switch {
+	case closed && h[0] == '[' && (colon || rest == ""):
+		name, port = name[1:], after
+	case closed && h[0] == '[':
+		return name[1:], "?"
+	case strings.Count(h, ":") == 1:
+		name, port, _ = strings.Cut(h, ":")
+	default:
+		return h, ""
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err == nil && n > 0 {
+		return name, strconv.FormatUint(n, 10)
+	}
+	if port != "" {
+		port = "?"
+	}
+	return name, port
+}
 
 func scanHosts(r *entity.Route, in *Input) bool {
 	if len(r.Hosts) == 0 {
 		return true
 	}
-	bare := func(h string) string { return strings.TrimSuffix(strings.TrimPrefix(h, "["), "]") }
-	name, port := in.Host, strconv.Itoa(in.Port)
-	if m := hostPort.FindStringSubmatch(in.Host); m != nil {
-		name = m[1]
-		if m[2] != "" {
-			port = m[2]
-		}
+	name, port := cutPort(in.Host)
+	if port == "" {
+		port = strconv.Itoa(in.Port)
 	}
 	for _, h := range r.Hosts {
-		want := ""
-		if m := hostPort.FindStringSubmatch(h); m != nil {
-			h, want = m[1], m[2]
-		}
-		if wild(bare(h), bare(name)) && (want == "" || want == port) {
+		h, want := cutPort(h)
+		if wild(h, name) && (want == "" || want == port) {
 			return true
 		}
 	}

@@ -8,7 +8,7 @@ import (
 
 // Table is an index of routes with a value for each. It never changes, and may
 // be used by many at once. The zero Table is empty.
-type Table[V any] struct{ index index }
+type Table[V any] struct{ index index[V] }
 
 // Len is the number of routes.
 func (t *Table[V]) Len() int { return t.index.count }
@@ -20,15 +20,15 @@ func (t *Table[V]) Match(in *Input) (Result[V], bool) {
 		return Result[V]{}, false
 	}
 	r := Result[V]{
-		Value:     found.route.value.(V),
-		Protocols: found.route.protocols,
-		NeedsTLS:  in.Scheme != "https" && found.route.protocols&(HTTP|GRPC) == 0,
+		Value:     &found.value,
+		Protocols: found.brief.protocols,
+		NeedsTLS:  in.Scheme != "https" && found.brief.protocols&(HTTP|GRPC) == 0,
 	}
-	if found.re == nil {
-		r.Prefix = in.Path[:len(found.path)]
+	if found.brief.flags&expression == 0 {
+		r.Prefix = in.Path[:found.brief.length]
 		return r, true
 	}
-	r.Captures, r.Names = found.re.FindStringSubmatch(in.Path), found.names
+	r.Captures, r.Names = found.rest.re.FindStringSubmatch(in.Path), found.rest.names
 	r.Prefix = r.Captures[0]
 	return r, true
 }
@@ -38,7 +38,7 @@ func (t *Table[V]) Txn() *Txn[V] { return &Txn[V]{index: t.index, by: &edit{}} }
 
 // Txn makes a table. It is used by one goroutine.
 type Txn[V any] struct {
-	index index
+	index index[V]
 	by    *edit
 }
 
@@ -46,7 +46,12 @@ type Txn[V any] struct {
 // an error, which tells of a regular expression that does not compile, the one
 // before is there still.
 func (x *Txn[V]) Put(r *entity.Route, v V) error {
-	c, err := compile(r, v)
+	return x.PutFunc(r, func(to *V) { *to = v })
+}
+
+// PutFunc is Put with values that set fills in: one for each path of the route.
+func (x *Txn[V]) PutFunc(r *entity.Route, set func(*V)) error {
+	c, err := compile(r, set)
 	if err != nil {
 		return err
 	}

@@ -13,60 +13,96 @@ type edit struct{ _ byte }
 // tree. Nodes never change but by the edit that has made the list that they are
 // in. Their form is one that a search reads few lines of memory of: among many
 // keys, that is what it takes its time for. So the nodes below one lie side by
-// side, and what is asked first comes first.
+// side, each is as long as a line, and what a search does not need comes last:
+// it may be in the next line, since long lists do not begin with one.
 type node[T any] struct {
-	prefix prefix    // what the keys here have in common, after the label
-	value  *T        // nil for none
-	kids   []node[T] // one for each label, in their order
-	by     *edit     // has made kids
+	value *T        // nil for none
+	kids  []node[T] // one for each label, in their order
+	wide  *wide     // where the text has too little room, nil otherwise
+	text  [15]byte  // the prefix and the labels
+	n     uint8     // how long the prefix in text is
+	by    *edit     // has made kids
+}
+
+// wide is what the keys here have in common, after the label, and the bytes
+// that those below go on with.
+type wide struct {
+	prefix string
 	labels labels
 }
 
-// A prefix is a text. A short one is in its node, which a search need not leave
-// for it then.
-type prefix struct {
-	long  *string // nil for short ones
-	n     uint8   // of short
-	short [15]byte
+func newNode[T any](prefix string, v *T) (n node[T]) {
+	n.value = v
+	n.write(prefix, nil)
+	return n
 }
 
-func newPrefix(s string) (p prefix) {
-	if len(s) > len(p.short) {
-		p.long = &s
-	} else {
-		p.n = uint8(copy(p.short[:], s))
+// write sets the prefix and the labels, which are in order.
+func (n *node[T]) write(prefix string, list []byte) {
+	n.wide, n.n, n.text = nil, 0, [len(n.text)]byte{}
+	if len(prefix)+len(list) > len(n.text) {
+		n.wide = &wide{prefix: prefix}
+		for _, b := range list {
+			n.wide.labels[b>>6] |= 1 << (b & 63)
+		}
+		return
 	}
-	return p
+	n.n = uint8(copy(n.text[:], prefix))
+	copy(n.text[n.n:], list)
 }
 
-func (p *prefix) String() string {
-	if p.long != nil {
-		return *p.long
+// prefix is what the keys here have in common, after the label.
+func (n *node[T]) prefix() string {
+	if n.wide != nil {
+		return n.wide.prefix
 	}
-	return string(p.short[:p.n])
+	return string(n.text[:n.n])
 }
 
-// cutPrefix cuts a prefix off a key, and tells whether it was there.
-func cutPrefix[K string | []byte](key K, p *prefix) (rest K, ok bool) {
-	if p.long != nil {
-		if len(key) < len(*p.long) || string(key[:len(*p.long)]) != *p.long {
+// labels are the bytes that the keys below go on with, in order, appended to b.
+func (n *node[T]) labels(b []byte) []byte {
+	if n.wide != nil {
+		return n.wide.labels.list(b)
+	}
+	return append(b, n.text[n.n:int(n.n)+len(n.kids)]...)
+}
+
+// place is where a label is among those below, or would be.
+func (n *node[T]) place(label byte) (i int, has bool) {
+	if n.wide != nil {
+		return n.wide.labels.place(label), n.wide.labels.has(label)
+	}
+	here := n.text[n.n:]
+	for i = range n.kids {
+		if here[i] >= label {
+			return i, here[i] == label
+		}
+	}
+	return len(n.kids), false
+}
+
+// cutPrefix cuts the prefix of a node off a key, and tells whether it was there.
+func cutPrefix[T any, K string | []byte](n *node[T], key K) (rest K, ok bool) {
+	if n.wide != nil {
+		p := n.wide.prefix
+		if len(key) < len(p) || string(key[:len(p)]) != p {
 			return key, false
 		}
-		return key[len(*p.long):], true
+		return key[len(p):], true
 	}
-	n := int(p.n)
-	if len(key) < n {
+	l := int(n.n)
+	if len(key) < l {
 		return key, false
 	}
-	for i := range n {
-		if key[i] != p.short[i] {
+	for i := range l {
+		if key[i] != n.text[i] {
 			return key, false
 		}
 	}
-	return key[n:], true
+	return key[l:], true
 }
 
-// labels are the bytes that the keys below a node go on with.
+// labels are a set of bytes.
 type labels [4]uint64
 
 func (l *labels) has(b byte) bool { return l[b>>6]>>(b&63)&1 != 0 }
@@ -80,21 +116,27 @@ func (l *labels) place(b byte) int {
 	return n
 }
 
-// first is the lowest label; there must be one.
-func (l *labels) first() byte {
-	i := 0
-	for l[i] == 0 {
-		i++
+// list appends the labels to b, in order.
+func (l *labels) list(b []byte) []byte {
+	for i, part := range l {
+		for ; part != 0; part &= part - 1 {
+			b = append(b, byte(i<<6+bits.TrailingZeros64(part)))
+		}
 	}
-	return byte(i<<6 + bits.TrailingZeros64(l[i]))
+	return b
 }
 
 // change puts f's result in the place of the value of a key: f gets the value
-// that there is, or nil, and gives back nil to have none.
-func (n *node[T]) change(key string, by *edit, f func(*T) *T) *node[T] {
+// that there is, or nil, and gives back nil to have none. spare is where the
+// first node of a tree may be made; it may be nil, or used already.
+func (n *node[T]) change(key string, by *edit, spare *node[T], f func(*T) *T) *node[T] {
 	if n == nil {
 		if v := f(nil); v != nil {
-			return &node[T]{prefix: newPrefix(key), value: v}
+			if spare == nil || spare.value != nil {
+				spare = new(node[T])
+			}
+			*spare = newNode(key, v)
+			return spare
 		}
 		return nil
 	}
@@ -111,7 +153,7 @@ func (n *node[T]) change(key string, by *edit, f func(*T) *T) *node[T] {
 // changed is a node as it is after a change, and whether there is one.
 func (n *node[T]) changed(key string, by *edit, f func(*T) *T) (c node[T], changed bool) {
 	c = *n
-	here := n.prefix.String()
+	here := n.prefix()
 	common := commonPrefix(here, key)
 	rest := key[common:]
 	switch {
@@ -137,7 +179,7 @@ func (n *node[T]) changed(key string, by *edit, f func(*T) *T) (c node[T], chang
 		if v == nil {
 			return c, false
 		}
-		kid = node[T]{prefix: newPrefix(rest[1:]), value: v}
+		kid = newNode(rest[1:], v)
 	}
 	c.set(rest[0], kid, by)
 	return c.tidy(), true
@@ -146,14 +188,15 @@ func (n *node[T]) changed(key string, by *edit, f func(*T) *T) (c node[T], chang
 // split makes two nodes of one whose prefix, here, a new key leaves at common;
 // rest is what the key goes on with.
 func (n *node[T]) split(here string, common int, rest string, v *T, by *edit) node[T] {
-	above := node[T]{prefix: newPrefix(here[:common])}
+	above := newNode[T](here[:common], nil)
 	kid := *n
-	kid.prefix = newPrefix(here[common+1:])
+	var own [256]byte
+	kid.write(here[common+1:], n.labels(own[:0]))
 	above.set(here[common], kid, by)
 	if rest == "" {
 		above.value = v
 	} else {
-		above.set(rest[0], node[T]{prefix: newPrefix(rest[1:]), value: v}, by)
+		above.set(rest[0], newNode(rest[1:], v), by)
 	}
 	return above
 }
@@ -165,19 +208,22 @@ func (n *node[T]) set(label byte, kid node[T], by *edit) {
 	if n.by != by {
 		n.kids, n.by = slices.Clone(n.kids), by
 	}
-	i, had := n.labels.place(label), n.labels.has(label)
-	switch {
-	case had && kid.empty():
-		n.kids = slices.Delete(n.kids, i, i+1)
-	case had:
+	i, had := n.place(label)
+	if had && !kid.empty() {
 		n.kids[i] = kid
 		return
+	}
+	var own [256]byte
+	list := n.labels(own[:0])
+	switch {
+	case had:
+		n.kids, list = slices.Delete(n.kids, i, i+1), slices.Delete(list, i, i+1)
 	case kid.empty():
 		return
 	default:
-		n.kids = slices.Insert(n.kids, i, kid)
+		n.kids, list = slices.Insert(n.kids, i, kid), slices.Insert(list, i, label)
 	}
-	n.labels[label>>6] ^= 1 << (label & 63)
+	n.write(n.prefix(), list)
 }
 
 // tidy is the node, or the one below it if nothing else needs it any more.
@@ -186,7 +232,9 @@ func (n *node[T]) tidy() node[T] {
 		return *n
 	}
 	kid := n.kids[0]
-	kid.prefix = newPrefix(n.prefix.String() + string([]byte{n.labels.first()}) + kid.prefix.String())
+	var own [256]byte
+	prefix := n.prefix() + string(n.labels(own[:0])) + kid.prefix()
+	kid.write(prefix, kid.labels(own[:0]))
 	return kid
 }
 
@@ -194,7 +242,7 @@ func (n *node[T]) tidy() node[T] {
 func get[T any, K string | []byte](n *node[T], key K) *T {
 	for n != nil {
 		var ok bool
-		if key, ok = cutPrefix(key, &n.prefix); !ok {
+		if key, ok = cutPrefix(n, key); !ok {
 			return nil
 		}
 		if len(key) == 0 {
@@ -207,8 +255,8 @@ func get[T any, K string | []byte](n *node[T], key K) *T {
 
 // kid is the node below with a label, nil if there is none.
 func (n *node[T]) kid(label byte) *node[T] {
-	if len(n.kids) > 0 && n.labels.has(label) {
-		return &n.kids[n.labels.place(label)]
+	if i, has := n.place(label); has {
+		return &n.kids[i]
 	}
 	return nil
 }
@@ -219,7 +267,7 @@ func (n *node[T]) kid(label byte) *node[T] {
 func next[T any, K string | []byte](n *node[T], key K) (*node[T], K) {
 	for n != nil {
 		var ok bool
-		if key, ok = cutPrefix(key, &n.prefix); !ok {
+		if key, ok = cutPrefix(n, key); !ok {
 			return nil, key
 		}
 		if n.value != nil || len(key) == 0 {

@@ -89,22 +89,26 @@ type builder struct {
 	taken      map[string]bool
 	current    *part
 	scope      []*object
-	size       int
-	faults     []string
+	// size is how many objects the current part has, and total all.
+	size, total int
+	faults      []string
 }
 
 // errDrop tells that something optional cannot be kept.
 var errDrop = errors.New("left out")
 
-// maxParts is how many objects may be built: documents that put the same part
-// in many places can ask for more than anybody has.
-const maxParts = 4 << 20
+// Documents that put the same part in many places can ask for more objects than
+// anybody has: this many may be built for an operation or component, and in all.
+const (
+	maxSize  = 100_000
+	maxTotal = 4_000_000
+)
 
 // maxComponents is how many components a document may have. What reads them
 // goes as deep as they refer to each other.
 const maxComponents = 20_000
 
-var errTooLarge = errors.New("the document has grown too large by what it refers to")
+var errTooLarge = errors.New("it has grown too large by what it refers to")
 
 func (b *builder) fault(format string, args ...any) {
 	where := ""
@@ -118,7 +122,7 @@ func (b *builder) fault(format string, args ...any) {
 func (b *builder) finish() {
 	for i := 0; i < len(b.components); i++ {
 		p := b.components[i]
-		if b.current, b.scope = p, p.from.scope; i >= maxComponents {
+		if b.begin(p, p.from.scope); i >= maxComponents {
 			p.err = errTooLarge
 			continue
 		}
@@ -147,9 +151,21 @@ func (b *builder) anything(v any, why string) any {
 	return out
 }
 
+// grows counts an object, and tells whether it is one too many.
+func (b *builder) grows() bool {
+	b.size++
+	b.total++
+	return b.size > maxSize || b.total > maxTotal
+}
+
+// begin turns to a part.
+func (b *builder) begin(p *part, scope []*object) {
+	b.current, b.scope, b.size = p, scope, 0
+}
+
 // convert builds a part of a kind.
 func (b *builder) convert(k kind, v any) (any, error) {
-	if b.size++; b.size > maxParts {
+	if b.grows() {
 		return nil, errTooLarge
 	}
 	if k == kindSchema {

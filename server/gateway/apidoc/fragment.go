@@ -73,7 +73,7 @@ func (b *builder) fragment(operations []Operation) *fragment {
 		b.addCommon(o)
 		p := &part{section: "paths", name: o.Method + " " + o.Path, kind: kindOperation, from: target{value: o.op}, path: b.pathOf(o)}
 		b.operations = append(b.operations, p)
-		b.current, b.scope = p, nil
+		b.begin(p, nil)
 		switch why := b.repair().drop; {
 		case why != "":
 			p.err = errDropped(why)

@@ -61,7 +61,7 @@ func (b *builder) exposed(o Operation) (any, error) {
 
 // operation builds what an operation has into out, where its tags and id are.
 func (b *builder) operation(out, o *object) error {
-	if b.size++; b.size > maxParts {
+	if b.grows() {
 		return errTooLarge
 	}
 	built, err := b.object(kindOperation, o)
@@ -196,7 +196,8 @@ func (b *builder) addCommon(o Operation) {
 		return
 	}
 	c := &common{part: part{section: "paths", name: o.Path}}
-	b.common[o.item], b.current = c, &c.part
+	b.common[o.item] = c
+	b.begin(&c.part, nil)
 	c.parameters, c.err = b.parameters(o.item, o.Template.params())
 }
 

@@ -106,8 +106,11 @@ func (b *builder) keywords(o *object) (*object, error) {
 			} else if err != nil {
 				b.fault("%v", err)
 			}
-		case b.space.minor > 0 || strings.HasPrefix(key, "x-"):
+		case strings.HasPrefix(key, "x-"):
 			out.set(key, v)
+		case b.space.minor > 0:
+			// Anybody may have keywords of their own, but not all readers know that.
+			out.set("x-"+key, v)
 		}
 	}
 	if err := b.discriminates(out, o); err != nil {

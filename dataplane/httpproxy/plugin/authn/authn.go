@@ -102,8 +102,7 @@ func (g *Guard) Access(x *httpproxy.Exchange) error {
 	}
 	c, identifier, failed := g.Method.Authenticate(x)
 	if failed == nil {
-		id := c.Consumer.ID.String()
-		if consumer := x.View().Consumer(id); consumer != nil && consumer.ID == c.Consumer.ID {
+		if consumer, id := x.View().ConsumerByID(c.Consumer.ID); consumer != nil {
 			identify(x, consumer, id, c, identifier)
 			return nil
 		}

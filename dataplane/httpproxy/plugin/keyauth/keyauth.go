@@ -69,11 +69,11 @@ func (m *method) Authenticate(x *httpproxy.Exchange) (*entity.Credential, string
 	if failed != nil {
 		return nil, "", failed
 	}
-	c := x.View().Credential(entity.KeyAuth, key)
+	c, id := x.View().CredentialWithID(entity.KeyAuth, key)
 	if c == nil || c.TTL > 0 && x.Started.Unix() >= c.CreatedAt+c.TTL {
 		return nil, "", m.unauthorized
 	}
-	return c, c.ID.String(), nil
+	return c, id, nil
 }
 
 // Unknown implements authn.Method.

@@ -160,7 +160,10 @@ func (p *plugin) Respond(x *httpproxy.Exchange) error {
 	if v == nil || !v.known || p.hide {
 		return nil
 	}
-	h := &x.Response.Header
+	// The numbers are parts of one text.
+	var digits [(windowCount + 1) * maxDigits]byte
+	var ends [windowCount]int
+	text := digits[:0]
 	tightest, least := 0, int64(math.MaxInt64)
 	for i := range p.limits {
 		l := &p.limits[i]
@@ -172,18 +175,39 @@ func (p *plugin) Respond(x *httpproxy.Exchange) error {
 		if left <= least {
 			tightest, least = i, left
 		}
-		h.Set(p.limitNames[i], l.text)
-		h.Set(p.leftNames[i], strconv.FormatInt(left, 10))
+		text = strconv.AppendInt(text, left, 10)
+		ends[i] = len(text)
 	}
 	l := &p.limits[tightest]
-	reset := strconv.FormatInt(max(1, spanAt(l.window, v.now).end-v.now.Unix()), 10)
-	h.Set("RateLimit-Limit", l.text)
-	h.Set("RateLimit-Remaining", strconv.FormatInt(least, 10))
-	h.Set("RateLimit-Reset", reset)
-	if v.full {
-		h.Set("Retry-After", reset)
-	}
+	text = strconv.AppendInt(text, max(1, spanAt(l.window, v.now).end-v.now.Unix()), 10)
+	p.tell(&x.Response.Header, v, string(text), &ends, tightest)
 	return nil
+}
+
+// maxDigits is how long a number can be.
+const maxDigits = len("-9223372036854775808")
+
+// tell adds the fields. The numbers are what is left of each limit, which ends
+// where ends says, and when the tightest one begins anew.
+func (p *plugin) tell(h *httpproxy.Header, v *verdict, numbers string, ends *[windowCount]int, tightest int) {
+	var fields [2*windowCount + 4]httpproxy.Field
+	all := fields[:0]
+	from, least := 0, ""
+	for i := range p.limits {
+		left := numbers[from:ends[i]]
+		if from = ends[i]; i == tightest {
+			least = left
+		}
+		all = append(all, httpproxy.Field{Name: p.limitNames[i], Value: p.limits[i].text},
+			httpproxy.Field{Name: p.leftNames[i], Value: left})
+	}
+	reset := numbers[from:]
+	all = append(all, httpproxy.Field{Name: "RateLimit-Limit", Value: p.limits[tightest].text},
+		httpproxy.Field{Name: "RateLimit-Remaining", Value: least}, httpproxy.Field{Name: "RateLimit-Reset", Value: reset})
+	if v.full {
+		all = append(all, httpproxy.Field{Name: "Retry-After", Value: reset})
+	}
+	h.SetAll(all)
 }
 
 // Log implements httpproxy.Logger.
