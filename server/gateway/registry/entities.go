@@ -44,26 +44,33 @@ type maker struct {
 	service  map[string]any // refers to the service
 	entities []gateway.OwnedEntity
 	faults   []string
+	heads    map[string]bool // paths that have an operation for HEAD
 }
 
 // makeEntities are the entities that a service becomes with its document, and the
 // operations that they serve. against is what requests and responses are checked
 // against; nil for no checks.
 func makeEntities(s settings, auth string, doc *apidoc.Document, against *validation) ([]gateway.OwnedEntity, []schema.RegisteredOperation, []string) {
-	m := &maker{settings: s, auth: auth, prefix: "/" + s.name, service: reference(entityID(s.name, services, ""))}
+	m := &maker{settings: s, auth: auth, prefix: "/" + s.name, service: reference(entityID(s.name, services, "")), heads: map[string]bool{}}
 	var exposed []apidoc.Operation
 	exposed, m.faults = doc.Operations()
 	hidden := doc.Hidden()
-	names := apidoc.RouteNames(s.name, slices.Concat(exposed, hidden))
+	all := slices.Concat(exposed, hidden)
+	names := apidoc.RouteNames(s.name, all)
+	for _, o := range all {
+		if o.Method == "HEAD" {
+			m.heads[o.Template.String()] = true
+		}
+	}
 	m.addService()
 	served := make([]schema.RegisteredOperation, 0, len(exposed))
 	for i, o := range exposed {
-		if m.addOperation(names[i], o, methodsOf(o, exposed, hidden)) {
+		if m.addOperation(names[i], o, m.methodsOf(o)) {
 			served = append(served, schema.RegisteredOperation{Method: o.Method, Path: o.Path, Protected: o.Protected, OperationID: o.OperationID, Route: names[i]})
 		}
 	}
 	for i, o := range hidden {
-		m.hide(names[len(exposed)+i], o, methodsOf(o, exposed, hidden))
+		m.hide(names[len(exposed)+i], o, m.methodsOf(o))
 	}
 	m.addRest(exposed)
 	if against != nil {
@@ -117,9 +124,18 @@ func (m *maker) route(name string, o apidoc.Operation, methods []any) (map[strin
 func (m *maker) addOperation(name string, o apidoc.Operation, methods []any) bool {
 	route, ok := m.route(name, o, methods)
 	if ok && o.Protected {
-		m.plugin(m.auth, o.Method+" "+o.Path, route, "route", map[string]any{})
+		m.plugin(m.auth, o.Method+" "+o.Path, route, "route", protection(m.auth))
 	}
 	return ok
+}
+
+// protection is the configuration of the plugin that protects an operation.
+func protection(auth string) map[string]any {
+	if auth == "jwt" {
+		// Without it, tokens that have ended would be good for ever.
+		return map[string]any{"claims_to_verify": []any{"exp"}}
+	}
+	return map[string]any{}
 }
 
 // hide adds a route for an operation that is not exposed, where one of an
@@ -166,10 +182,8 @@ func (m *maker) addValidation(against *validation) {
 
 // methodsOf are the methods of an operation's route: that of a GET takes HEAD
 // too, where the document has none for the path.
-func methodsOf(o apidoc.Operation, all ...[]apidoc.Operation) []any {
-	if o.Method != "GET" || slices.ContainsFunc(slices.Concat(all...), func(other apidoc.Operation) bool {
-		return other.Method == "HEAD" && other.Template.String() == o.Template.String()
-	}) {
+func (m *maker) methodsOf(o apidoc.Operation) []any {
+	if o.Method != "GET" || m.heads[o.Template.String()] {
 		return []any{o.Method}
 	}
 	return []any{"GET", "HEAD"}

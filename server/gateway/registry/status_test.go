@@ -108,7 +108,7 @@ func TestStatus(t *testing.T) {
 		{"elsewhere", "link-local", -1, nil},
 		{"home", "is an address of this program itself", -1, nil},
 	}
-	w := newWorld(t, func(o *registry.Options) { o.Timeout = 2 * time.Second })
+	w := newWorld(t, func(o *registry.Options) { o.Timeout = 10 * time.Second })
 	cases[len(cases)-2].document = http.RedirectHandler("http://169.254.169.254/openapi.json", http.StatusFound).ServeHTTP
 	cases[len(cases)-2].error = "169.254.169.254 is not among the hosts and networks"
 	cases[len(cases)-1].document = http.RedirectHandler("http://"+w.addr+"/openapi.json", http.StatusFound).ServeHTTP
