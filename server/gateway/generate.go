@@ -39,6 +39,9 @@ type Owner struct {
 type OwnedEntity struct {
 	Collection string
 	Doc        map[string]any
+	// Yields tells that it is not made where something of a user's has what only
+	// one may have, such as the place of a plugin: that is as the user wants it.
+	Yields bool
 }
 
 // Outcome is what came of a generation.

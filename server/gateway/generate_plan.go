@@ -282,6 +282,9 @@ func (m *making) refuse(ctx context.Context) error {
 	if err := there.find(ctx, m.client, wanted); err != nil {
 		return err
 	}
+	for _, of := range m.owners {
+		m.yield(of, there)
+	}
 	// What a refused owner was to give away stays, which others may be refused
 	// for.
 	for {
@@ -296,6 +299,17 @@ func (m *making) refuse(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// yield leaves out what gives way to entities of users.
+func (m *making) yield(of *owned, there holders) {
+	of.puts = slices.DeleteFunc(of.puts, func(o *object) bool {
+		if w := of.wanted[o.key()]; w == nil || !w.from.Yields {
+			return false
+		}
+		taken, _ := m.slots(o)
+		return slices.ContainsFunc(taken[1:], func(s slot) bool { row := there[s]; return row != nil && row.Owner == "" })
+	})
 }
 
 // foreign are the fields by which an entity refers to others than its owner's.

@@ -74,6 +74,33 @@ func TestRefusedOwners(t *testing.T) {
 	})
 }
 
+// TestYields: what gives way is not made beside what a user has made, and is
+// made once that has gone.
+func TestYields(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		generate(t, w, generation(api("a")))
+		service := object{"id": generatedID("a", "service")}
+		const name = "limiter"
+		for list := must(t, w, "ListPlugins", `{}`)["data"].([]any); len(list) > 0; list = list[1:] {
+			must(t, w, "DeletePlugin", `{"id":"`+list[0].(object)["id"].(string)+`"}`)
+		}
+		own := made(t, w, "CreatePlugin", `{"name":"`+name+`","service":{"id":"`+service["id"].(string)+`"}}`)
+		plugin := owned("plugins", object{"id": generatedID("a", "yields"), "name": name, "service": service})
+		plugin.Yields = true
+		bare := api("a")
+		bare.Entities = slices.DeleteFunc(bare.Entities, func(e gateway.OwnedEntity) bool { return e.Collection == "plugins" })
+		generate(t, w, generation(with(bare, plugin)))
+		if got := must(t, w, "ListPlugins", `{}`)["data"].([]any); len(got) != 1 || got[0].(object)["id"] != own {
+			t.Errorf("beside the user's: %v", got)
+		}
+		must(t, w, "DeletePlugin", `{"id":"`+own+`"}`)
+		generate(t, w, generation(with(bare, plugin)))
+		if got := must(t, w, "ListPlugins", `{}`)["data"].([]any); len(got) != 1 || got[0].(object)["id"] != generatedID("a", "yields") {
+			t.Errorf("without the user's: %v", got)
+		}
+	})
+}
+
 // TestNamesMove: names that owners give up are free for others in the same
 // generation, but not those of owners that are refused.
 func TestNamesMove(t *testing.T) {

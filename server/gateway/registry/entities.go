@@ -85,7 +85,7 @@ func reference(id string) map[string]any { return map[string]any{"id": id} }
 func (m *maker) add(collection, key string, doc map[string]any) string {
 	id := entityID(m.name, collection, key)
 	doc["id"] = id
-	m.entities = append(m.entities, gateway.OwnedEntity{Collection: collection, Doc: doc})
+	m.entities = append(m.entities, gateway.OwnedEntity{Collection: collection, Doc: doc, Yields: collection == "plugins"})
 	return id
 }
 
