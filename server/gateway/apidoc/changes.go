@@ -127,6 +127,34 @@ func (c *comparison) pair() {
 			c.before.choose(o)
 		}
 	}
+	c.keepPaths()
+}
+
+// keepPaths adds what tells an operation that comes or goes from a path that
+// does: an operation of the path that both sides have.
+func (c *comparison) keepPaths() {
+	chosen := map[string]bool{}
+	alone := map[string]bool{}
+	for _, s := range []*side{c.before, c.after} {
+		for _, o := range s.chosen {
+			shape := o.Template.shape()
+			alone[shape] = alone[shape] || o.item != nil && len(o.item.keys) == 0
+			chosen[o.Method+" "+shape] = true
+		}
+	}
+	stay := map[string]Operation{}
+	for _, o := range c.before.exposed {
+		stay[o.Method+" "+o.Template.shape()] = o
+	}
+	for _, now := range c.after.exposed {
+		shape := now.Template.shape()
+		was, both := stay[now.Method+" "+shape]
+		if both && alone[shape] && !chosen[now.Method+" "+shape] {
+			now.op = was.op
+			c.before.choose(was)
+			c.after.choose(now)
+		}
+	}
 }
 
 // both looks at an operation that was and is there.
@@ -214,7 +242,7 @@ func (c *comparison) compare() error {
 func (s *side) load() (*load.SpecInfo, error) {
 	f := validFragment(s.doc, s.space, s.chosen)
 	l := layout{minor: s.space.minor, info: objectOf("title", "-", "version", "-")}
-	doc, err := openapi3.NewLoader().LoadFromData(l.write(f))
+	doc, err := openapi3.NewLoader().LoadFromData(l.write(f.json))
 	if err != nil {
 		return nil, err
 	}

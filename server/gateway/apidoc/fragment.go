@@ -13,6 +13,8 @@ type fragment struct {
 	paths      *object
 	components []*part
 	faults     []string
+	// json is what it is written as.
+	json encoded
 }
 
 // build makes a fragment of operations. Those that cannot be built are left

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -66,7 +67,7 @@ func (m *Merger) Merge(info Info, sources []Source) (doc []byte, faults map[stri
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	sources = slices.SortedFunc(slices.Values(sources), func(a, b Source) int { return cmp.Compare(a.Name, b.Name) })
-	j := &join{taken: map[string]bool{}, schemes: map[string]bool{}, faults: map[string][]string{}}
+	j := &merge{taken: map[string]bool{}, schemes: map[string]bool{}, faults: map[string][]string{}}
 	exposed := make([][]Operation, len(sources))
 	for i, s := range sources {
 		switch {
@@ -84,6 +85,7 @@ func (m *Merger) Merge(info Info, sources []Source) (doc []byte, faults map[stri
 			j.minor = 1
 		}
 	}
+	m.buildAll(j.minor, sources, exposed)
 	built := map[fragmentKey]*fragment{}
 	for i, s := range sources {
 		if len(exposed[i]) > 0 {
@@ -94,10 +96,52 @@ func (m *Merger) Merge(info Info, sources []Source) (doc []byte, faults map[stri
 	return j.write(info), j.faults, nil
 }
 
-// join is a merged document in the making.
-type join struct {
+// key is all that a source's part of a document of OpenAPI 3.y depends on.
+func (s Source) key(prefix string, minor int) fragmentKey {
+	return fragmentKey{s.Document.sum, space{prefix: "/" + s.Name, name: prefix, tag: s.Name, scheme: s.Auth, minor: minor}}
+}
+
+// buildAll builds what is not built yet, as much at once as there are
+// processors.
+func (m *Merger) buildAll(minor int, sources []Source, exposed [][]Operation) {
+	type job struct {
+		key     fragmentKey
+		doc     *Document
+		exposed []Operation
+		out     *fragment
+	}
+	var jobs []*job
+	for i, s := range sources {
+		if key := s.key(s.Name+"_", minor); len(exposed[i]) > 0 && m.built[key] == nil {
+			jobs = append(jobs, &job{key: key, doc: s.Document, exposed: exposed[i]})
+		}
+	}
+	var wg sync.WaitGroup
+	next := make(chan *job)
+	for range min(len(jobs), runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for j := range next {
+				j.out = safely(j.doc, j.key.space, j.exposed)
+			}
+		})
+	}
+	for _, j := range jobs {
+		next <- j
+	}
+	close(next)
+	wg.Wait()
+	if m.built == nil {
+		m.built = map[fragmentKey]*fragment{}
+	}
+	for _, j := range jobs {
+		m.built[j.key] = j.out
+	}
+}
+
+// merge is a merged document in the making.
+type merge struct {
 	minor     int
-	fragments []*fragment
+	fragments []encoded
 	tags      []any
 	taken     map[string]bool
 	schemes   map[string]bool
@@ -106,15 +150,13 @@ type join struct {
 
 // addTo adds a source. Only names such as "a" with a component "b_c" and "a_b"
 // with "c" can be the same with their prefixes; then the prefix is another.
-func (m *Merger) addTo(j *join, s Source, exposed []Operation, built map[fragmentKey]*fragment) {
+func (m *Merger) addTo(j *merge, s Source, exposed []Operation, built map[fragmentKey]*fragment) {
 	for n := 1; ; n++ {
 		prefix := s.Name + "_"
 		if n > 1 {
 			prefix = fmt.Sprintf("%s_%d_", s.Name, n)
 		}
-		key := fragmentKey{s.Document.sum, space{
-			prefix: "/" + s.Name, name: prefix, tag: s.Name, scheme: s.Auth, minor: j.minor,
-		}}
+		key := s.key(prefix, j.minor)
 		f := m.built[key]
 		if f == nil {
 			f = safely(s.Document, key.space, exposed)
@@ -145,8 +187,8 @@ func safely(d *Document, s space, exposed []Operation) (f *fragment) {
 	return validFragment(d, s, exposed)
 }
 
-func (j *join) add(s Source, f *fragment, exposed []Operation) {
-	j.fragments = append(j.fragments, f)
+func (j *merge) add(s Source, f *fragment, exposed []Operation) {
+	j.fragments = append(j.fragments, f.json)
 	if len(f.operations) == 0 {
 		return
 	}
@@ -160,7 +202,7 @@ func (j *join) add(s Source, f *fragment, exposed []Operation) {
 	}
 }
 
-func (j *join) write(info Info) []byte {
+func (j *merge) write(info Info) []byte {
 	l := layout{minor: j.minor, tags: j.tags, answers: len(j.tags) > 0}
 	l.info = objectOf("title", cmp.Or(info.Title, "Gateway"))
 	if info.Description != "" {

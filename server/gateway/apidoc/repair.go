@@ -46,7 +46,8 @@ func (t *trial) try(operations []Operation, mended repairs) (*fragment, []proble
 	if t.space.scheme != "" {
 		l.schemes = objectOf(t.space.scheme, schemes[t.space.scheme])
 	}
-	return f, validate(t.space.minor, l.write(f))
+	f.json = f.encode()
+	return f, validate(t.space.minor, l.write(f.json))
 }
 
 // add adds those of more to kept that leave the document valid.

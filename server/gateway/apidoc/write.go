@@ -20,61 +20,117 @@ type layout struct {
 // probeSchema is the name of a schema that no service has.
 const probeSchema = "_"
 
-// write puts a document together.
-func (l layout) write(fragments ...*fragment) []byte {
-	paths := newObject()
-	parts := map[string][]*part{}
-	for _, f := range fragments {
-		for _, path := range f.paths.keys {
-			paths.set(path, f.paths.values[path])
-		}
-		for _, c := range f.components {
-			parts[c.section] = append(parts[c.section], c)
-		}
-	}
-	doc := objectOf("openapi", versions[l.minor], "info", l.info)
-	if l.servers != nil {
-		doc.set("servers", l.servers)
-	}
-	if len(l.tags) > 0 {
-		doc.set("tags", l.tags)
-	}
-	doc.set("paths", paths)
-	if components := l.components(parts); len(components.keys) > 0 {
-		doc.set("components", components)
-	}
-	var b bytes.Buffer
-	encodeTo(&b, doc)
-	return b.Bytes()
-}
-
 // versions are those of OpenAPI that are written.
 var versions = [2]string{"3.0.3", "3.1.0"}
 
-func (l layout) components(parts map[string][]*part) *object {
-	components := newObject()
+// encoded is a fragment as JSON: the members of "paths" and of each section of
+// "components", without the braces around them.
+type encoded struct {
+	paths    []byte
+	sections map[kind][]byte
+}
+
+// encode makes the JSON of a fragment that does not change any more.
+func (f *fragment) encode() encoded {
+	parts := map[kind]*object{}
+	sorted := slices.Clone(f.components)
+	slices.SortFunc(sorted, func(a, b *part) int { return cmp.Compare(a.name, b.name) })
+	for _, c := range sorted {
+		if parts[c.kind] == nil {
+			parts[c.kind] = newObject()
+		}
+		parts[c.kind].set(c.name, c.out)
+	}
+	e := encoded{paths: membersOf(f.paths), sections: map[kind][]byte{}}
 	for _, s := range sections {
-		section := newObject()
-		slices.SortFunc(parts[s.name], func(a, b *part) int { return cmp.Compare(a.name, b.name) })
-		for _, c := range parts[s.name] {
-			section.set(c.name, c.out)
+		if o := parts[s.kind]; o != nil {
+			e.sections[s.kind] = membersOf(o)
 		}
-		if s.kind == kindSchema && l.probe {
-			section.set(probeSchema, newObject())
+	}
+	return e
+}
+
+// membersOf is an object as JSON without its braces.
+func membersOf(o *object) []byte {
+	b := encode(o)
+	return b[1 : len(b)-1]
+}
+
+// write puts a document together.
+func (l layout) write(fragments ...encoded) []byte {
+	head := objectOf("openapi", versions[l.minor], "info", l.info)
+	if l.servers != nil {
+		head.set("servers", l.servers)
+	}
+	if len(l.tags) > 0 {
+		head.set("tags", l.tags)
+	}
+	var b bytes.Buffer
+	b.WriteByte('{')
+	b.Write(membersOf(head))
+	b.WriteString(`,"paths":{`)
+	var paths [][]byte
+	for _, f := range fragments {
+		paths = append(paths, f.paths)
+	}
+	join(&b, paths)
+	b.WriteByte('}')
+	l.components(&b, fragments)
+	b.WriteByte('}')
+	return b.Bytes()
+}
+
+// components writes those of all fragments, and those that are no service's.
+func (l layout) components(b *bytes.Buffer, fragments []encoded) {
+	var all [][]byte
+	for _, s := range sections {
+		var parts [][]byte
+		for _, f := range fragments {
+			parts = append(parts, f.sections[s.kind])
 		}
-		if s.kind == kindResponse && l.answers {
+		switch {
+		case s.kind == kindSchema && l.probe:
+			parts = append(parts, membersOf(objectOf(probeSchema, newObject())))
+		case s.kind == kindResponse && l.answers:
 			for _, answer := range ownAnswers {
-				section.set(answer.name, ownAnswer(answer.description))
+				parts = append(parts, membersOf(objectOf(answer.name, ownAnswer(answer.description))))
 			}
 		}
-		if len(section.keys) > 0 {
-			components.set(s.name, section)
-		}
+		all = append(all, section(s.name, parts))
 	}
 	if len(l.schemes.names()) > 0 {
-		components.set("securitySchemes", l.schemes)
+		all = append(all, section("securitySchemes", [][]byte{membersOf(l.schemes)}))
 	}
-	return components
+	if slices.ContainsFunc(all, func(s []byte) bool { return len(s) > 0 }) {
+		b.WriteString(`,"components":{`)
+		join(b, all)
+		b.WriteByte('}')
+	}
+}
+
+// section is a member of "components"; nothing if it would be empty.
+func section(name string, parts [][]byte) []byte {
+	var b bytes.Buffer
+	join(&b, parts)
+	if b.Len() == 0 {
+		return nil
+	}
+	return slices.Concat([]byte(`"`+name+`":{`), b.Bytes(), []byte(`}`))
+}
+
+// join writes the members of several objects as those of one.
+func join(b *bytes.Buffer, parts [][]byte) {
+	first := true
+	for _, part := range parts {
+		if len(part) == 0 {
+			continue
+		}
+		if !first {
+			b.WriteByte(',')
+		}
+		first = false
+		b.Write(part)
+	}
 }
 
 // schemes are the security schemes of the plugins that authenticate.
