@@ -136,7 +136,7 @@ func TestPaths(t *testing.T) {
 	number := `{"parameters":[{"name":"%","in":"path","required":true,"schema":{"type":"integer"}}]}`
 	get := func(name string) string { return `{"get":` + strings.ReplaceAll(number, "%", name) + `}` }
 	document := api("3.0.3", `"/":{"get":{}},"/a":{"get":{}},"/a/":{"post":{}},"/a/b":{"get":{}},"/a/{x}":`+get("x")+`,"/a/{x}/c":`+get("x")+`,"/a/b/{y}":`+get("y")+`,
-		"/f/{n}.json":`+get("n")+`,"/f/v{n}.json":`+get("n")+`,"/f/{k}-{n}":`+get("n")+`,"/é/{n}":`+get("n")+`,"/a/{z}/d":{"delete":`+strings.ReplaceAll(number, "%", "z")+`},
+		"/f/{n}.json":`+get("n")+`,"/f/v{n}.json":`+get("n")+`,"/f/{k}-{n}":`+get("n")+`,"/dots/{k}.{n}":`+get("n")+`,"/dots/{k}..{n}/x":`+get("n")+`,"/é/{n}":`+get("n")+`,"/a/{z}/d":{"delete":`+strings.ReplaceAll(number, "%", "z")+`},
 		"/r":{"$ref":"#/paths/~1a~1%7Bx%7D"},"x-a":1,"/h":{"get":{},"head":{"parameters":[{"name":"q","in":"query","required":true,"schema":{}}]},"parameters":[]}`)
 	g := start(t, document, settings{"unknown_operation": "refuse", "verbose_response": true})
 	for _, c := range []struct {
@@ -148,6 +148,7 @@ func TestPaths(t *testing.T) {
 		{"GET /a/b", 200, ""}, {"GET /a/5", 200, ""}, {"GET /a/x", 400, ""}, {"GET /a/5/c", 200, ""}, {"GET /a/b/5", 200, ""}, {"GET /a/b/x", 400, ""},
 		{"GET /a/b/c", 400, ""}, {"GET /a/5/e", 404, ""}, {"GET /nothing", 404, ""}, {"GET /a/5/c/", 404, ""}, {"DELETE /a/5/d", 200, ""}, {"GET /a/x/d", 405, "DELETE"},
 		{"GET /f/5.json", 200, ""}, {"GET /f/x.json", 400, ""}, {"GET /f/v5.json", 200, ""}, {"GET /f/a-5", 200, ""}, {"GET /f/a-x", 400, ""}, {"GET /f/-5", 404, ""},
+		{"GET /dots/a.5", 200, ""}, {"GET /dots/a.x", 400, ""}, {"GET /dots/a", 404, ""}, {"GET /dots/a..5/x", 200, ""}, {"GET /dots/a..b/x", 400, ""}, {"GET /dots/a.5/x", 404, ""},
 		{"GET /%C3%A9/5", 200, ""}, {"GET /%c3%a9/x", 400, ""}, {"GET /a/../a/5", 200, ""}, {"GET //a", 200, ""}, {"GET /a/5%2Fc", 400, ""},
 		{"GET /r", 200, ""}, {"GET /h", 200, ""}, {"HEAD /h", 400, ""}, {"HEAD /h?q", 200, ""}, {"OPTIONS /a", 405, "GET, HEAD"},
 	} {

@@ -58,8 +58,9 @@ func (s *segment) add(template string, operations map[string]*operation) error {
 func split(text string) (parts, params []string, err error) {
 	for {
 		before, rest, has := strings.Cut(text, "{")
-		if normal, ok := urlpath.Normalize("/" + before); ok {
-			before = normal[1:]
+		// A dot beside a parameter is no segment of its own.
+		if normal, ok := urlpath.Normalize("/_" + before); ok {
+			before = normal[len("/_"):]
 		}
 		parts = append(parts, before)
 		if !has {
