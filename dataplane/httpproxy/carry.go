@@ -3,7 +3,6 @@ package httpproxy
 import (
 	"crypto/tls"
 	"net"
-	"runtime"
 
 	"github.com/backplane/backplane/internal/evloop"
 )
@@ -20,10 +19,7 @@ func (p *Proxy) startLoops() {
 		return
 	}
 	if n == 0 {
-		// More loops than that get in each other's way: the kernel's part of
-		// the work is the bigger one, and the other processors are well used
-		// for it.
-		n = runtime.GOMAXPROCS(0) / 2
+		n = evloop.DefaultLoops()
 	}
 	if g, err := evloop.New(n); err == nil {
 		p.loops = g
