@@ -21,6 +21,7 @@ import (
 	"github.com/backplane/backplane/dataplane/dbproxy"
 	"github.com/backplane/backplane/dataplane/dbproxy/builtin"
 	"github.com/backplane/backplane/dataplane/dbproxy/param"
+	"github.com/backplane/backplane/internal/evloop"
 	"github.com/backplane/backplane/testbed"
 )
 
@@ -245,6 +246,7 @@ func serveDBProxy(args []string) error {
 	if !ok {
 		return fmt.Errorf("no router %s", args[1])
 	}
+	evloop.MakeRoom()
 	p := dbproxy.New(dbproxy.Options{Modules: modules, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	err = p.Apply(context.Background(), dbproxy.Config{
 		Settings: param.MustParse(dbproxy.SettingsSpecs(), nil),

@@ -17,6 +17,7 @@ import (
 
 	"github.com/backplane/backplane/cmd/backplane/internal/cli"
 	"github.com/backplane/backplane/internal/config"
+	"github.com/backplane/backplane/internal/evloop"
 	"github.com/backplane/backplane/internal/telemetry"
 	"github.com/backplane/backplane/server"
 	"github.com/backplane/backplane/server/auth"
@@ -74,6 +75,7 @@ func serve() *cobra.Command {
 
 func run(ctx context.Context, conf config.Config, out, log io.Writer) error {
 	quietLibraries(conf, log)
+	evloop.MakeRoom()
 	s, err := server.New(ctx, conf, version, log)
 	if err != nil {
 		return err

@@ -12,9 +12,8 @@ import (
 // reading and writing its own connections runs outside its loop.
 
 // Threads is on how many event loops sessions run where the setting threads is
-// not given: on half as many as there are processors. The kernel's part of the
-// work is the bigger one, and more loops get in the way of each other.
-func Threads() int { return max(1, runtime.GOMAXPROCS(0)/2) }
+// not given.
+func Threads() int { return evloop.DefaultLoops() }
 
 // loops are the event loops that there have been. The last ones take new
 // sessions.

@@ -3,7 +3,6 @@ package httpproxy
 import (
 	"crypto/tls"
 	"net"
-	"runtime"
 
 	"github.com/backplane/backplane/internal/evloop"
 )
@@ -23,7 +22,7 @@ func (p *Proxy) startLoops() {
 		// More loops than that get in each other's way: the kernel's part of
 		// the work is the bigger one, and the other processors are well used
 		// for it.
-		n = runtime.GOMAXPROCS(0) / 2
+		n = evloop.DefaultLoops() / 2
 	}
 	if g, err := evloop.New(n); err == nil {
 		p.loops = g

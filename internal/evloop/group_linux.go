@@ -2,6 +2,7 @@ package evloop
 
 import (
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,7 @@ func newGroup(n int, tick time.Duration) (*Group, error) {
 			}
 			return nil, err
 		}
+		l.habit = newHabit(max(n, 1), runtime.GOMAXPROCS(0), runtime.NumCPU())
 		g.loops = append(g.loops, l)
 	}
 	for _, l := range g.loops {

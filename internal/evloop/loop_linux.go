@@ -35,6 +35,7 @@ type loop struct {
 	at    int
 	ready []*Task // of the next one
 	busy  bool    // there were several events at once
+	habit habit   // of waiting
 
 	clock atomic.Int64 // when events were last looked for, since the group's start
 
@@ -157,7 +158,7 @@ func (l *loop) collect() bool {
 		n = l.await()
 	}
 	l.busy = n > 1
-	l.clock.Store(int64(time.Since(l.group.began)))
+	l.clock.Store(int64(l.elapsed()))
 	for i := range l.list[:n] {
 		e := &l.list[i]
 		if c := l.group.conns.get(int(e.Fd)); c != nil && c.generation == uint32(e.Pad) {
@@ -191,15 +192,32 @@ func (l *loop) look() int {
 	return int(n)
 }
 
-// await waits for events.
+// elapsed is the time since the group's start.
+func (l *loop) elapsed() time.Duration { return time.Since(l.group.began) }
+
+// await waits for events. It may return without any.
 func (l *loop) await() int {
-	if l.busy {
+	switch {
+	case l.habit.spins():
+		if n := l.spin(); n > 0 || l.mail.Load() {
+			return n
+		}
+	case l.busy:
 		// Where there is much to do there mostly is more already: no need to
 		// tell the scheduler that this may take longer.
 		if n := l.look(); n > 0 {
+			l.habit.waited(0)
 			return n
 		}
 	}
+	began := l.elapsed()
+	n := l.sleep()
+	l.habit.waited(l.elapsed() - began)
+	return n
+}
+
+// sleep waits for events, for as long as that takes.
+func (l *loop) sleep() int {
 	l.asleep.Store(true)
 	if l.mail.Load() {
 		l.asleep.Store(false)

@@ -100,7 +100,7 @@ func (p *Proxy) GetProgram(ctx context.Context, _ *proxyv1.GetProgramRequest) (*
 		return nil, err
 	}
 	system, err := structOf(map[string]any{
-		"machine":  map[string]any{"cores_physical": runtime.NumCPU(), "cores_available": runtime.GOMAXPROCS(0)},
+		"machine":  map[string]any{"cores_physical": runtime.NumCPU(), "cores_available": min(runtime.NumCPU(), runtime.GOMAXPROCS(0))},
 		"maxscale": map[string]any{"threads": e.program.set.Int("threads")},
 		"os":       map[string]any{"sysname": runtime.GOOS, "machine": runtime.GOARCH},
 	})

@@ -1,0 +1,82 @@
+package evloop
+
+import (
+	"testing"
+	"time"
+)
+
+func TestHabit(t *testing.T) {
+	h := newHabit(2, 3, 2)
+	if h.spins() {
+		t.Error("it spins before it knows anything")
+	}
+	for range 100 {
+		h.waited(0)
+	}
+	if !h.spins() {
+		t.Error("it does not spin after short waits")
+	}
+	// What is seldom but takes two steps each time has a short wait now and then.
+	for range 100 {
+		h.waited(10 * time.Microsecond)
+		h.waited(time.Millisecond)
+	}
+	if h.spins() {
+		t.Error("it spins though every other wait is long")
+	}
+	h.waited(time.Hour)
+	for range 100 {
+		h.waited(0)
+	}
+	if !h.spins() {
+		t.Error("one very long wait is not forgotten")
+	}
+	for _, none := range []habit{newHabit(2, 2, 2), newHabit(1, 1, 4), newHabit(1, 4, 1)} {
+		for range 100 {
+			none.waited(0)
+		}
+		if none.spins() {
+			t.Errorf("%+v spins", none)
+		}
+	}
+}
+
+// TestSpin has a loop spin that nobody runs.
+func TestSpin(t *testing.T) {
+	g := &Group{began: time.Now()}
+	l, err := newLoop(g, 0)
+	must(t, err)
+	defer l.free()
+	l.look() // of the alarm, which can be written to
+	if n := l.spin(); n != 0 {
+		t.Fatalf("%d events of nothing", n)
+	}
+	g.loops = []*loop{l}
+	c, there := pair(t, g)
+	must(t, l.add(c.fd, c.generation))
+	l.look() // there is room to write, and to be told once
+	if n := l.spin(); n != 0 {
+		t.Fatalf("%d events of a silent connection", n)
+	}
+	_, err = there.Write([]byte("x"))
+	must(t, err)
+	if n := l.spin(); n != 1 || l.list[0].Fd != int32(c.fd) {
+		t.Fatalf("%d events, the first of %+v", n, l.list[0])
+	}
+	l.give(&Task{loop: l})
+	for _, usual := range []time.Duration{spinPays, longWait} { // spinning or not
+		l.habit.usual = usual
+		if n := l.await(); n != 0 {
+			t.Fatalf("%d events with mail", n)
+		}
+		if l.habit.usual >= usual {
+			t.Errorf("a wait that mail has ended at once counts as long: %s after %s", l.habit.usual, usual)
+		}
+	}
+}
+
+func TestDefaultLoops(t *testing.T) {
+	if n := DefaultLoops(); n < 1 {
+		t.Errorf("%d loops", n)
+	}
+}
