@@ -11,8 +11,10 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/textproto"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -47,7 +49,9 @@ type fetched struct {
 }
 
 // failed is what came of a fetch that brought no document.
-func failed(status int32, problem string) fetched { return fetched{status: status, problem: problem} }
+func failed(status int32, problem string) fetched {
+	return fetched{status: status, problem: clean(problem)}
+}
 
 // fetcher fetches documents.
 type fetcher struct {
@@ -171,8 +175,17 @@ func (f *fetcher) describe(err error) string {
 		return "it closed the connection"
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return "there is no way to it in the network"
+	case isNotHTTP(err):
+		// The error has what it is instead, which is nobody's to read here.
+		return "it could not be reached: what it answers is not HTTP"
 	}
 	return "it could not be reached: " + innermost(err)
+}
+
+// isNotHTTP tells whether an answer could not be read for its syntax.
+func isNotHTTP(err error) bool {
+	var syntax textproto.ProtocolError
+	return errors.As(err, &syntax) || strings.Contains(err.Error(), "malformed HTTP")
 }
 
 // innermost is the text of an error without what tells of addresses.
