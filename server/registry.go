@@ -29,7 +29,7 @@ func (s *Server) newRegistry() (*registry.Registry, error) {
 	r := registry.New(registry.Options{
 		Store: s.store, Generator: s.gateway, Log: s.log, Enabled: s.conf.ServiceManagement,
 		Timeout: s.conf.RegistryTimeout, Every: s.conf.RegistryRefresh, Auth: s.conf.RegistryAuth,
-		Allow: allow, Own: s.ownAddresses,
+		Allow: allow, Deny: s.conf.DenyTargets, Own: s.ownAddresses,
 	})
 	s.closers.Push("registry", func(context.Context) error { r.Close(); return nil })
 	return r, nil

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/oasdiff/oasdiff/checker"
@@ -57,7 +58,7 @@ func Changes(before, after *Document) (changes []Change, err error) {
 	}
 	c := newComparison(before, after)
 	c.pair()
-	if len(c.before.chosen) > 0 || len(c.after.chosen) > 0 {
+	if len(c.before.paths.keys) > 0 || len(c.after.paths.keys) > 0 {
 		if err := c.compare(); err != nil {
 			return nil, fmt.Errorf("compare OpenAPI documents: %w", err)
 		}
@@ -73,86 +74,70 @@ func Changes(before, after *Document) (changes []Change, err error) {
 type comparison struct {
 	before, after *side
 	changes       []Change
-	// steps is how many schemas may be followed yet, in all.
-	steps int
+	// left is how much effort may be made yet, in all.
+	left int
 }
 
 // side is one of the documents, and what was made of its operations.
 type side struct {
-	doc      *Document
-	space    space
-	exposed  []Operation
-	fragment *fragment
-	prints   *prints
-	// chosen are the operations that are compared in detail.
-	chosen []Operation
+	exposed []Operation
+	prints  *prints
+	// paths are the path items of the operations that oasdiff is to compare, in
+	// the order of paths; alone are the shapes of those that one side lacks.
+	paths *object
+	alone map[string]bool
 }
 
+// How many objects are looked at for an operation, and for all, each as often
+// as it is deep.
 const (
-	stepsPerOperation = 20_000
-	stepsOfComparison = 400_000
+	effortPerOperation  = 200_000
+	effortPerComparison = 1_500_000
 )
 
 func newComparison(before, after *Document) *comparison {
 	// Of different versions the older is brought into the form of the newer.
 	s := space{minor: min(max(before.minor, after.minor), 1)}
-	return &comparison{before: newSide(before, s), after: newSide(after, s), steps: stepsOfComparison}
+	return &comparison{before: newSide(before, s), after: newSide(after, s), left: effortPerComparison}
 }
 
 func newSide(d *Document, s space) *side {
 	exposed, _ := d.Operations()
-	f := validFragment(d, s, exposed)
-	return &side{doc: d, space: s, exposed: exposed, fragment: f, prints: newPrints(f)}
+	return &side{exposed: exposed, prints: newPrints(validFragment(d, s, exposed)), paths: newObject(), alone: map[string]bool{}}
 }
+
+func shapeOf(o Operation) string { return o.Method + " " + o.Template.shape() }
 
 // pair puts the operations of both sides together, and finds those that are
 // worth a closer look.
 func (c *comparison) pair() {
 	old := map[string]Operation{}
 	for _, o := range c.before.exposed {
-		old[o.Method+" "+o.Template.shape()] = o
+		old[shapeOf(o)] = o
 	}
+	stay := map[string]bool{}
 	for _, now := range c.after.exposed {
-		shape := now.Method + " " + now.Template.shape()
-		was, there := old[shape]
-		if !there {
-			c.after.choose(now)
-			continue
+		if was, there := old[shapeOf(now)]; there {
+			stay[shapeOf(now)] = true
+			c.both(was, now)
+		} else {
+			c.after.choose(now, bare(now))
+			c.after.alone[now.Template.shape()] = true
 		}
-		delete(old, shape)
-		c.both(was, now)
 	}
 	for _, o := range c.before.exposed {
-		if _, gone := old[o.Method+" "+o.Template.shape()]; gone {
-			c.before.choose(o)
+		if !stay[shapeOf(o)] {
+			c.before.choose(o, bare(o))
+			c.before.alone[o.Template.shape()] = true
 		}
 	}
-	c.keepPaths()
-}
-
-// keepPaths adds what tells an operation that comes or goes from a path that
-// does: an operation of the path that both sides have.
-func (c *comparison) keepPaths() {
-	chosen := map[string]bool{}
-	alone := map[string]bool{}
-	for _, s := range []*side{c.before, c.after} {
-		for _, o := range s.chosen {
-			shape := o.Template.shape()
-			alone[shape] = alone[shape] || o.item != nil && len(o.item.keys) == 0
-			chosen[o.Method+" "+shape] = true
-		}
-	}
-	stay := map[string]Operation{}
-	for _, o := range c.before.exposed {
-		stay[o.Method+" "+o.Template.shape()] = o
-	}
+	// That its path stays tells an operation that comes or goes from one whose
+	// path does, too.
 	for _, now := range c.after.exposed {
 		shape := now.Template.shape()
-		was, both := stay[now.Method+" "+shape]
-		if both && alone[shape] && !chosen[now.Method+" "+shape] {
-			now.op = was.op
-			c.before.choose(was)
-			c.after.choose(now)
+		if stay[shapeOf(now)] && (c.before.alone[shape] || c.after.alone[shape]) && !c.after.has(now) {
+			c.before.choose(old[shapeOf(now)], bare(now))
+			c.after.choose(now, bare(now))
 		}
 	}
 }
@@ -173,15 +158,21 @@ func (c *comparison) both(was, now Operation) {
 		if canonical(was.op) != canonical(now.op) {
 			c.changed(now, "what it takes or answers has changed; it cannot be told how, as its description is not valid")
 		}
+		return
 	case readableWas != readableNow:
 		c.changed(now, "its description has changed; it cannot be told how, as one of both is not valid")
+		return
 	case printWas == printNow:
-	case !c.before.countable(was, c) || !c.after.countable(now, c):
-		c.changed(now, "what it takes or answers has changed; its schemas branch too much to tell how")
-	default:
-		c.before.chosen = append(c.before.chosen, was)
-		c.after.chosen = append(c.after.chosen, now)
+		return
 	}
+	before, simpleBefore := c.unfold(c.before.prints, was)
+	after, simpleAfter := c.unfold(c.after.prints, now)
+	if !simpleBefore || !simpleAfter {
+		c.changed(now, "what it takes or answers has changed; its schemas branch too much to tell how")
+		return
+	}
+	c.before.choose(was, before)
+	c.after.choose(now, after)
 }
 
 func (c *comparison) changed(o Operation, text string) {
@@ -193,17 +184,30 @@ func (c *comparison) add(o Operation, change Change) {
 	c.changes = append(c.changes, change)
 }
 
-// choose takes an operation that is there on one side alone: what it needs is
-// of no interest.
-func (s *side) choose(o Operation) {
-	bare := objectOf("responses", objectOf("default", objectOf("description", "")))
+// bare is an operation of which only matters that it is there.
+func bare(o Operation) *object {
+	out := objectOf("responses", objectOf("default", objectOf("description", "")))
 	for _, key := range []string{"deprecated", "x-sunset", "x-stability-level"} {
-		if v, there := o.op.values[key]; there {
-			bare.set(key, v)
+		switch v := o.op.values[key].(type) {
+		case bool, string:
+			out.set(key, v)
 		}
 	}
-	o.op, o.item = bare, newObject()
-	s.chosen = append(s.chosen, o)
+	return out
+}
+
+// choose has an operation compared.
+func (s *side) choose(o Operation, op *object) {
+	item := s.paths.object(o.Template.String())
+	if item == nil {
+		item = newObject()
+		s.paths.set(o.Template.String(), item)
+	}
+	item.set(strings.ToLower(o.Method), op)
+}
+
+func (s *side) has(o Operation) bool {
+	return s.paths.object(o.Template.String()).has(strings.ToLower(o.Method))
 }
 
 // compare has oasdiff compare the chosen operations.
@@ -240,13 +244,7 @@ func (c *comparison) compare() error {
 
 // load makes a document of the chosen operations.
 func (s *side) load() (*load.SpecInfo, error) {
-	f := validFragment(s.doc, s.space, s.chosen)
-	l := layout{minor: s.space.minor, info: objectOf("title", "-", "version", "-")}
-	doc, err := openapi3.NewLoader().LoadFromData(l.write(f.json))
-	if err != nil {
-		return nil, err
-	}
-	// References are followed by now, and what is not used is of no interest.
-	doc.Components = nil
-	return &load.SpecInfo{Spec: doc}, nil
+	doc, err := openapi3.NewLoader().LoadFromData(encode(objectOf(
+		"openapi", versions[1], "info", objectOf("title", "-", "version", "-"), "paths", s.paths)))
+	return &load.SpecInfo{Spec: doc}, err
 }

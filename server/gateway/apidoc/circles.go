@@ -96,26 +96,11 @@ func untyped(v any, refs []string) []string {
 	}
 	refs = referred(o, refs)
 	for _, key := range o.keys {
-		m, known := members[kindSchema][key]
-		if !known {
-			m = newerKeywords[key]
-		}
-		if m.kind != kindSchema {
-			continue
-		}
-		switch v := o.values[key].(type) {
-		case []any:
-			for _, v := range v {
+		if m := memberOf(kindSchema, key); m.kind == kindSchema {
+			m.each(o.values[key], func(_ kind, v any) any {
 				refs = untyped(v, refs)
-			}
-		case *object:
-			if m.form != named {
-				refs = untyped(v, refs)
-				continue
-			}
-			for _, name := range v.keys {
-				refs = untyped(v.values[name], refs)
-			}
+				return v
+			})
 		}
 	}
 	return refs

@@ -144,7 +144,8 @@ func (f *fitter) null(s *object) verdict {
 func (f *fitter) composition(v any, s *object) verdict {
 	result := yes
 	if s.has("not") {
-		result = f.check(v, s.get("not")).not()
+		// Not all readers see that what is not anything is nothing.
+		result = max(f.check(v, s.get("not")).not(), unsure)
 	}
 	for _, part := range s.list("allOf") {
 		if result = min(result, f.check(v, part)); result == no {

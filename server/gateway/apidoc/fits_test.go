@@ -57,7 +57,7 @@ func TestFits(t *testing.T) {
 		{`{"allOf":[{"type":"string"},{"minLength":2}]}`, `"ab"`, yes}, {`{"allOf":[{"type":"string"},{"minLength":2}]}`, `"a"`, no},
 		{`{"anyOf":[{"type":"string"},{"type":"integer"}]}`, `1`, yes}, {`{"anyOf":[{"type":"string"}]}`, `1`, no},
 		{`{"oneOf":[{"type":"number"},{"type":"integer"}]}`, `1`, no}, {`{"oneOf":[{"type":"number"},{"type":"integer"}]}`, `1.5`, yes},
-		{`{"oneOf":[{"multipleOf":0.1},{"type":"string"}]}`, `1.5`, unsure}, {`{"not":{"type":"string"}}`, `1`, yes}, {`{"not":{"multipleOf":0.1}}`, `1`, unsure},
+		{`{"oneOf":[{"multipleOf":0.1},{"type":"string"}]}`, `1.5`, unsure}, {`{"not":{"type":"string"}}`, `1`, yes}, {`{"not":{"multipleOf":0.1}}`, `1`, unsure}, {`{"not":{}}`, `1`, unsure},
 		{`{"if":{"type":"string"},"then":{"minLength":2},"else":{"const":1}}`, `"a"`, no}, {`{"if":{"type":"string"},"then":{"minLength":2},"else":{"const":1}}`, `1`, yes},
 		{`{"if":{"multipleOf":0.1},"then":{"const":2},"else":{"const":2}}`, `2`, unsure},
 		{`{"type":["string","null"]}`, `null`, yes}, {`{"type":"string"}`, `null`, no}, {`{"anyOf":[{"type":"null"},{"type":"string"}]}`, `null`, yes},

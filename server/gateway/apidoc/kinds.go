@@ -1,5 +1,7 @@
 package apidoc
 
+import "strings"
+
 // kind is what a part of an OpenAPI document is. It tells references apart from
 // data that merely looks like one, as examples may.
 type kind int
@@ -160,4 +162,48 @@ var newerKeywords = map[string]member{
 var scoping = map[string]bool{
 	"$id": true, "$schema": true, "$anchor": true, "$dynamicAnchor": true, "$dynamicRef": true,
 	"$recursiveAnchor": true, "$recursiveRef": true, "$vocabulary": true, "$defs": true, "definitions": true,
+}
+
+// memberOf is what a member of an object that was built is; of no kind if it is
+// data.
+func memberOf(k kind, key string) member {
+	switch {
+	case strings.HasPrefix(key, "x-") && k != kindSchema:
+		return member{form: anything}
+	case k == kindResponses:
+		return member{one, kindResponse}
+	case k == kindCallback:
+		return member{one, kindPathItem}
+	}
+	m, known := members[k][key]
+	if !known && k == kindSchema {
+		m = newerKeywords[key]
+	}
+	return m
+}
+
+// each visits the parts that a member has, and puts in their place what comes
+// of that.
+func (m member) each(v any, visit func(k kind, v any) any) any {
+	if m.kind == 0 {
+		return v
+	}
+	switch v := v.(type) {
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = visit(m.kind, e)
+		}
+		return out
+	case *object:
+		if m.form != named {
+			return visit(m.kind, v)
+		}
+		out := newObject()
+		for _, name := range v.keys {
+			out.set(name, visit(m.kind, v.values[name]))
+		}
+		return out
+	}
+	return v
 }

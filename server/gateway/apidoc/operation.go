@@ -267,8 +267,8 @@ func (b *builder) inlineHeaders(o *object) *object {
 	}
 	inline := newObject()
 	for _, name := range headers.keys {
-		header, _ := headers.values[name].(*object)
-		var v any = header
+		v := headers.values[name]
+		header, _ := v.(*object)
 		if ref, there := header.get("$ref").(string); there {
 			v, _ = b.follow(ref)
 		}

@@ -63,35 +63,3 @@ func (p *prints) of(o Operation) (print [sha256.Size]byte, ok bool) {
 	}
 	return [sha256.Size]byte(h.Sum(nil)), true
 }
-
-// countable tells whether following all that an operation refers to, as often
-// as it does, comes to an end soon.
-func (s *side) countable(o Operation, c *comparison) bool {
-	left := min(stepsPerOperation, c.steps)
-	before := left
-	open := map[string]bool{}
-	var count func(v any)
-	count = func(v any) {
-		switch v := v.(type) {
-		case []any:
-			for _, e := range v {
-				count(e)
-			}
-		case *object:
-			if left--; left <= 0 {
-				return
-			}
-			if ref, ok := v.values["$ref"].(string); ok && !open[ref] && s.prints.components[ref] != nil {
-				open[ref] = true
-				count(s.prints.components[ref].out)
-				delete(open, ref)
-			}
-			for _, key := range v.keys {
-				count(v.values[key])
-			}
-		}
-	}
-	count(s.prints.operations[o.Method+" "+o.Path].out)
-	c.steps -= before - left
-	return left > 0
-}

@@ -8,10 +8,10 @@ import (
 // validFragment builds the operations of a document such that what comes out is
 // valid: what cannot be mended is left out.
 func validFragment(d *Document, s space, operations []Operation) *fragment {
-	t := &trial{index: newIndex(d), space: s, left: 200}
+	t := &trial{index: newIndex(d), space: s, left: maxEffort}
 	mended := repairs{}
 	const rounds = 6
-	for range rounds {
+	for n := 0; n < rounds && t.left > 0; n++ {
 		f, problems := t.try(operations, mended)
 		if len(problems) == 0 {
 			return f
@@ -35,9 +35,17 @@ type trial struct {
 	mended repairs
 	best   *fragment
 	faults []string
-	// left is how often it may try yet.
+	// left is how much effort it may make yet.
 	left int
 }
+
+// maxEffort is how much is read for one document. One of 10 MB, the largest
+// known, takes some 60 MB to read, and is tried more than once only if it is
+// not valid. tryEffort is what a try takes at least.
+const (
+	maxEffort = 1 << 30
+	tryEffort = 1 << 22
+)
 
 func (t *trial) try(operations []Operation, mended repairs) (*fragment, []problem) {
 	f := build(t.index, t.space, operations, mended)
@@ -47,6 +55,10 @@ func (t *trial) try(operations []Operation, mended repairs) (*fragment, []proble
 		l.schemes = objectOf(t.space.scheme, schemes[t.space.scheme])
 	}
 	f.json = f.encode()
+	t.left -= max(f.json.effort, tryEffort)
+	if f.json.effort > maxEffort {
+		return f, []problem{{text: "it nests too deep for its size"}}
+	}
 	return f, validate(t.space.minor, l.write(f.json))
 }
 
@@ -54,7 +66,6 @@ func (t *trial) try(operations []Operation, mended repairs) (*fragment, []proble
 func (t *trial) add(kept, more []Operation) []Operation {
 	why := "there is too much in the document that is not valid"
 	if t.left > 0 {
-		t.left--
 		all := slices.Concat(kept, more)
 		f, problems := t.try(all, t.mended)
 		if len(problems) == 0 {

@@ -11,8 +11,9 @@ import (
 )
 
 // maxDepth is how deep a document may nest: no real one comes near, and what
-// walks the tree need not fear for its stack.
-const maxDepth = 400
+// walks the tree need not fear for its stack, nor wait for readers that read
+// what is nested once for each level.
+const maxDepth = 128
 
 // object is a JSON object that keeps its members in order. The other values of
 // a tree are []any, string, json.Number, bool and nil.

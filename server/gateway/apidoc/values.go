@@ -63,38 +63,12 @@ func (d *dropper) walk(k kind, v any, way direction) {
 		d.examples(o, way)
 	case kindParameter, kindHeader:
 		d.examples(o, nowhere)
-	case kindResponses, kindCallback:
-		part := kindResponse
-		if k == kindCallback {
-			part = kindPathItem
-		}
-		for _, key := range o.keys {
-			d.walk(part, o.values[key], way)
-		}
-		return
 	}
 	for _, key := range o.keys {
-		m, known := members[k][key]
-		if !known && k == kindSchema {
-			m = newerKeywords[key]
-		}
-		if m.kind == 0 {
-			continue
-		}
-		switch e := o.values[key].(type) {
-		case []any:
-			for _, e := range e {
-				d.walk(m.kind, e, way)
-			}
-		case *object:
-			if m.form != named {
-				d.walk(m.kind, e, way)
-				continue
-			}
-			for _, name := range e.keys {
-				d.walk(m.kind, e.values[name], way)
-			}
-		}
+		memberOf(k, key).each(o.values[key], func(k kind, v any) any {
+			d.walk(k, v, way)
+			return v
+		})
 	}
 }
 

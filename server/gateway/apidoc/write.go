@@ -28,6 +28,9 @@ var versions = [2]string{"3.0.3", "3.1.0"}
 type encoded struct {
 	paths    []byte
 	sections map[kind][]byte
+	// effort is how many bytes readers look at that read each object anew on
+	// each level that it is nested in, as kin-openapi does.
+	effort int
 }
 
 // encode makes the JSON of a fragment that does not change any more.
@@ -41,13 +44,41 @@ func (f *fragment) encode() encoded {
 		}
 		parts[c.kind].set(c.name, c.out)
 	}
-	e := encoded{paths: membersOf(f.paths), sections: map[kind][]byte{}}
+	e := encoded{paths: membersOf(f.paths), sections: map[kind][]byte{}, effort: effort(f.paths)}
 	for _, s := range sections {
 		if o := parts[s.kind]; o != nil {
 			e.sections[s.kind] = membersOf(o)
+			e.effort += effort(o)
 		}
 	}
 	return e
+}
+
+// effort adds the sizes of all objects in a value up.
+func effort(v any) int {
+	sum := 0
+	var size func(v any) int
+	size = func(v any) int {
+		n := 2
+		switch v := v.(type) {
+		case []any:
+			for _, e := range v {
+				n += 1 + size(e)
+			}
+		case *object:
+			for _, key := range v.keys {
+				n += len(key) + 4 + size(v.values[key])
+			}
+			sum += n
+		case string:
+			n += len(v)
+		default:
+			n += 4
+		}
+		return n
+	}
+	size(v)
+	return sum
 }
 
 // membersOf is an object as JSON without its braces.

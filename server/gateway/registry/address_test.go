@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/backplane/backplane/connectors"
 	"github.com/backplane/backplane/dataplane/httpproxy/entity"
 	"github.com/backplane/backplane/dataplane/httpproxy/schema"
 )
@@ -157,14 +158,25 @@ func TestAllow(t *testing.T) {
 		{"", "users", "192.0.2.1:8002", true},
 		{"", "users", "10.1.1.1:8003", false},
 		{"", "users", "10.1.1.2:8003", true},
+		{"", "users", "[fd00:ec2::254]:80", false},
+		{"", "users", "[fd00:ec2::253]:80", true},
+		{"", "users", "100.100.100.200:80", false},
+		{"users", "users", "100.100.100.200:80", false},
+		{"100.64.0.0/10", "users", "100.100.100.200:80", false},
+		{"100.64.0.0/10", "users", "100.100.100.201:80", true},
+		{"100.100.100.200", "users", "100.100.100.200:80", true},
+		{"0.0.0.0/0", "users", "169.254.169.254:80", false},
 	} {
 		a, err := ParseAllow(strings.FieldsFunc(c.allow, func(r rune) bool { return r == ',' }))
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = rules{a, own}.dial(c.host, netip.MustParseAddrPort(c.to))
+		err = rules{allow: a, deny: connectors.DefaultDeny(), own: own}.dial(c.host, netip.MustParseAddrPort(c.to))
 		if (err == nil) != c.ok {
 			t.Errorf("%s at %s with %q: %v", c.host, c.to, c.allow, err)
+		}
+		if err != nil && !strings.HasPrefix(err.Error(), c.host) {
+			t.Errorf("where %s is, is told: %v", c.host, err)
 		}
 	}
 	for _, text := range []string{"", "a b", "10.0.0.0/33", "*", "a.*", "http://users"} {

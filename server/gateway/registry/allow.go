@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -73,20 +74,33 @@ var (
 // rules say where services may be.
 type rules struct {
 	allow Allow
-	own   func() []netip.AddrPort // where this program listens itself
+	// deny are networks that services must not be in, unless they are allowed as
+	// closely.
+	deny []netip.Prefix
+	own  func() []netip.AddrPort // where this program listens itself
 }
 
-// dial checks an address that is about to be connected to for a host.
+// dial checks an address that is about to be connected to for a host. What is
+// wrong is told without the address: it may be nobody's to know what a name
+// stands for.
 func (r rules) dial(host string, to netip.AddrPort) error {
 	ip := to.Addr().Unmap().WithZone("")
 	to = netip.AddrPortFrom(ip, to.Port())
 	if r.isOwn(to) {
-		return fmt.Errorf("%s %w", to, errOwn)
+		return fmt.Errorf("%s %w", net.JoinHostPort(host, strconv.Itoa(int(to.Port()))), errOwn)
 	}
-	if !r.allow.permits(host, ip) {
-		return fmt.Errorf("%s %w", ip, errNotAllowed)
+	if !r.allow.permits(host, ip) || r.denied(ip) {
+		return fmt.Errorf("%s %w", host, errNotAllowed)
 	}
 	return nil
+}
+
+// denied tells whether an address is in a network that services must not be in,
+// and in none that is allowed and as small.
+func (r rules) denied(ip netip.Addr) bool {
+	return slices.ContainsFunc(r.deny, func(deny netip.Prefix) bool {
+		return deny.Contains(ip) && !slices.ContainsFunc(r.allow.networks, func(n netip.Prefix) bool { return n.Bits() >= deny.Bits() && n.Contains(ip) })
+	})
 }
 
 // register checks what can be known of a service before its name is resolved.
@@ -97,7 +111,7 @@ func (r rules) register(host string, port uint16) error {
 	if host == "localhost" {
 		for _, ip := range []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()} {
 			if to := netip.AddrPortFrom(ip, port); r.isOwn(to) {
-				return fmt.Errorf("%s:%d %w", host, port, errOwn)
+				return r.dial(host, to)
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -146,11 +147,21 @@ func (m *maker) hide(name string, o apidoc.Operation, methods []any) {
 	}
 }
 
+// restName is the name of the route that takes the rest: the service's. One with
+// a dot could be that of an operation of another service, which has none that
+// ends like this.
+func (m *maker) restName() string {
+	if strings.Contains(m.name, ".") {
+		return m.name + "~"
+	}
+	return m.name
+}
+
 // addRest adds the route that takes whatever no operation does, to say that it
 // is not there.
 func (m *maker) addRest(exposed []apidoc.Operation) {
 	route := reference(m.add(routes, "", map[string]any{
-		"name": m.name, "service": m.service, "paths": []any{m.prefix + "/", "~" + regexp.QuoteMeta(m.prefix) + "$"}, "strip_path": false,
+		"name": m.restName(), "service": m.service, "paths": []any{m.prefix + "/", "~" + regexp.QuoteMeta(m.prefix) + "$"}, "strip_path": false,
 		"request_buffering": false, "response_buffering": false,
 	}))
 	paths := []any{}

@@ -42,3 +42,6 @@ func (f Flight) Wait(t *testing.T) *gatewayv1.RefreshServicesResponse {
 	}
 	return f.f.out
 }
+
+// Together bounds how long all documents may be.
+func (r *Registry) Together(n int64) { r.fetcher.together = n }

@@ -1,21 +1,25 @@
 package registry
 
 import (
+	"bytes"
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"net/textproto"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/backplane/backplane/ent"
 )
 
 const (
@@ -26,8 +30,12 @@ const (
 
 	// atOnce is how many documents are fetched at once.
 	atOnce = 256
-	// maxDocument is how long a document may be.
+	// maxDocument is how long a document may be, and maxTogether all of them.
 	maxDocument = 16 << 20
+	maxTogether = 256 << 20
+	// Of documents longer than shortDocument, longAtOnce are read at once.
+	shortDocument = 1 << 20
+	longAtOnce    = 16
 	// maxRedirects is how often a service may say that its document is elsewhere.
 	maxRedirects = 5
 	maxHeaders   = 256 << 10
@@ -36,25 +44,36 @@ const (
 var (
 	errRedirects = fmt.Errorf("its document is %d redirects away, and more", maxRedirects+1)
 	errTooLong   = fmt.Errorf("its document is longer than %d MiB", maxDocument>>20)
+	errTogether  = errors.New("there is no room for its document beside those of the other services, which are too long together")
 )
 
 // fetched is what came of fetching a document.
 type fetched struct {
 	status  int32
 	problem string // what is wrong; "" if nothing is
-	body    []byte // of a document that was fetched
+	body    []byte // of a document that was fetched, and is not the stored one
 	hash    string // of it
+	barred  bool   // whether the service is where none may be
 }
 
 // failed is what came of a fetch that brought no document.
-func failed(status int32, problem string) fetched { return fetched{status: status, problem: problem} }
+func failed(status int32, problem string) fetched {
+	return fetched{status: status, problem: clean(problem)}
+}
 
 // fetcher fetches documents.
 type fetcher struct {
-	client  *http.Client
-	timeout time.Duration
-	room    chan struct{} // one for each fetch under way
+	client   *http.Client
+	timeout  time.Duration
+	room     chan struct{} // one for each fetch under way
+	long     chan struct{} // one for each of a long document
+	together int64         // how long all documents that are new may be
 }
+
+// barred is the error of a host that has no address which may be used.
+type barred struct{ error }
+
+func (b barred) Unwrap() error { return b.error }
 
 // newFetcher makes a fetcher that goes where the rules allow, whatever names
 // stand for and wherever it is redirected. It shows no credentials, asks no
@@ -65,17 +84,25 @@ func newFetcher(r rules, timeout time.Duration) *fetcher {
 		if err != nil {
 			return nil, err
 		}
+		var may atomic.Bool // addresses are tried side by side
 		d := net.Dialer{Control: func(_, to string, _ syscall.RawConn) error {
 			addr, err := netip.ParseAddrPort(to)
-			if err != nil {
-				return err
+			if err == nil {
+				err = r.dial(host, addr)
 			}
-			return r.dial(host, addr)
+			if err == nil {
+				may.Store(true)
+			}
+			return err
 		}}
-		return d.DialContext(ctx, network, address)
+		conn, err := d.DialContext(ctx, network, address)
+		if !may.Load() && (errors.Is(err, errOwn) || errors.Is(err, errNotAllowed)) {
+			err = barred{err}
+		}
+		return conn, err
 	}
 	return &fetcher{
-		timeout: timeout, room: make(chan struct{}, atOnce),
+		timeout: timeout, room: make(chan struct{}, atOnce), long: make(chan struct{}, longAtOnce), together: maxTogether,
 		client: &http.Client{
 			Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true, MaxResponseHeaderBytes: maxHeaders, ForceAttemptHTTP2: true},
 			CheckRedirect: func(_ *http.Request, via []*http.Request) error {
@@ -89,17 +116,26 @@ func newFetcher(r rules, timeout time.Duration) *fetcher {
 }
 
 // all fetches the documents of services, at once, and returns what came of each.
-func (f *fetcher) all(ctx context.Context, services map[int64]settings) map[int64]fetched {
+func (f *fetcher) all(ctx context.Context, services map[int64]*ent.RegisteredService) map[int64]fetched {
 	var mu sync.Mutex
 	var wait sync.WaitGroup
+	var held int64
 	out := make(map[int64]fetched, len(services))
-	for id, s := range services {
+	for id, row := range services {
 		wait.Go(func() {
 			f.room <- struct{}{}
 			defer func() { <-f.room }()
-			got := f.fetch(ctx, s)
+			got := f.fetch(ctx, settingsOf(row))
 			mu.Lock()
 			defer mu.Unlock()
+			switch n := int64(len(got.body)); {
+			case got.hash == row.DocumentHash:
+				got.body = nil // it is in the store
+			case held+n > f.together:
+				got = failed(statusUnreadable, errTogether.Error()) // until others are in the store
+			default:
+				held += n
+			}
 			out[id] = got
 		})
 	}
@@ -126,21 +162,46 @@ func (f *fetcher) fetch(ctx context.Context, s settings) fetched {
 		if resp != nil && errors.Is(err, errRedirects) {
 			return failed(int32(resp.StatusCode), errRedirects.Error())
 		}
-		return failed(statusUnreached, f.describe(err))
+		got := failed(statusUnreached, f.describe(err))
+		var asked *url.Error
+		got.barred = errors.As(err, new(barred)) && errors.As(err, &asked) && asked.URL == req.URL.String()
+		return got
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return failed(int32(resp.StatusCode), fmt.Sprintf("asked for its document, it answered %d %s", resp.StatusCode, http.StatusText(resp.StatusCode)))
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
+	body, err := f.read(ctx, resp.Body)
 	switch {
+	case errors.Is(err, errTooLong):
+		return failed(statusUnreadable, errTooLong.Error())
 	case err != nil:
 		return failed(statusUnreached, f.describe(err))
-	case len(body) > maxDocument:
-		return failed(statusUnreadable, errTooLong.Error())
 	}
-	sum := sha256.Sum256(body)
-	return fetched{status: http.StatusOK, body: body, hash: hex.EncodeToString(sum[:])}
+	return fetched{status: http.StatusOK, body: body, hash: hashOf(body)}
+}
+
+// read reads a document. Long ones wait for each other, so that many at once have
+// room.
+func (f *fetcher) read(ctx context.Context, from io.Reader) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(from, shortDocument))
+	if err != nil || len(body) < shortDocument {
+		return body, err
+	}
+	select {
+	case f.long <- struct{}{}:
+		defer func() { <-f.long }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	to := bytes.NewBuffer(body)
+	if _, err := to.ReadFrom(io.LimitReader(from, maxDocument-shortDocument+1)); err != nil {
+		return nil, err
+	}
+	if to.Len() > maxDocument {
+		return nil, errTooLong
+	}
+	return to.Bytes(), nil
 }
 
 // describe tells why a service was not reached, without the addresses that its
@@ -171,8 +232,17 @@ func (f *fetcher) describe(err error) string {
 		return "it closed the connection"
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return "there is no way to it in the network"
+	case isNotHTTP(err):
+		// The error has what it is instead, which is nobody's to read here.
+		return "it could not be reached: what it answers is not HTTP"
 	}
 	return "it could not be reached: " + innermost(err)
+}
+
+// isNotHTTP tells whether an answer could not be read for its syntax.
+func isNotHTTP(err error) bool {
+	var syntax textproto.ProtocolError
+	return errors.As(err, &syntax) || strings.Contains(err.Error(), "malformed HTTP")
 }
 
 // innermost is the text of an error without what tells of addresses.

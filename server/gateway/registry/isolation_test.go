@@ -152,3 +152,19 @@ func TestWhatUsersDoToRoutes(t *testing.T) {
 		t.Errorf("plugins of the service: %v %v", list, err)
 	}
 }
+
+// TestNamesThatServicesShare: no operation of a service has the name of another
+// service, or keeps that from being served.
+func TestNamesThatServicesShare(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	named := strings.Replace(documentOf("GET /items/"), `"tags":["open"]`, `"operationId":"items","tags":["open"]`, 1)
+	w.register(t, "shop", newUpstream(t, text(http.StatusOK, named)).port(t))
+	w.register(t, "shop.items", newUpstream(t, document("GET /x")).port(t))
+	if out := w.refresh(t); out.GetUsable() != 2 {
+		t.Errorf("the refresh came to %v", out)
+	}
+	w.want(t, http.MethodGet, "/shop/items/", http.StatusOK, "GET /items/")
+	w.want(t, http.MethodGet, "/shop.items/x", http.StatusOK, "GET /x")
+	w.want(t, http.MethodGet, "/shop.items/y", http.StatusNotFound, "")
+}

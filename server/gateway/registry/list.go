@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -57,8 +56,10 @@ func registration(row *ent.RegisteredService) *gatewayv1.Registration {
 	out := &gatewayv1.Registration{
 		Id: row.ID, Domain: row.Domain, Port: row.Port, Name: row.Name, StatusCode: row.StatusCode, Delete: row.DeletedAt > 0,
 	}
+	seen := make(map[string]bool, len(row.Operations))
 	for _, o := range row.Operations {
-		if !slices.Contains(out.Urls, o.Path) {
+		if !seen[o.Path] {
+			seen[o.Path] = true
 			out.Urls = append(out.Urls, o.Path)
 		}
 	}
@@ -82,7 +83,7 @@ func details(row *ent.RegisteredService) *gatewayv1.RegistrationDetails {
 	}
 	body, err := unpack(row.Document)
 	if err == nil && json.Unmarshal(body, &head) == nil {
-		out.Title, out.Version, out.Openapi = head.Info.Title, head.Info.Version, head.OpenAPI
+		out.Title, out.Version, out.Openapi = clean(head.Info.Title), clean(head.Info.Version), head.OpenAPI
 	}
 	for _, o := range row.Operations {
 		out.Operations = append(out.Operations, &gatewayv1.RegisteredOperation{

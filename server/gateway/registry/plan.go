@@ -24,6 +24,7 @@ type plan struct {
 	prune      bool
 	generation gateway.Generation
 	keys       map[string]string // of its owners
+	sizes      map[int64]int     // of the documents of services, as far as they are known
 }
 
 // verdict is what becomes of a service.
@@ -32,6 +33,7 @@ type verdict struct {
 	marked   bool // as deleted
 	gone     bool // from the store
 	fetched  bool // its document was asked for
+	barred   bool // it is where no service may be, and is not served there
 	status   int32
 	problem  string
 	body     []byte    // a new document; nil if it stays what it is
@@ -48,12 +50,15 @@ func (v *verdict) usable() bool {
 // plan works out what is to be done with what was fetched.
 func (r *Registry) plan(ctx context.Context, w wish, f *fetch) (*plan, error) {
 	now := time.Now()
-	p := &plan{r: r, now: now.UnixMicro(), wish: w, keys: map[string]string{}, prune: now.Sub(r.known.pruned) > pruneEvery}
+	p := &plan{r: r, now: now.UnixMicro(), wish: w, keys: map[string]string{}, sizes: map[int64]int{}, prune: now.Sub(r.known.pruned) > pruneEvery}
 	var err error
 	if p.rows, err = rows(ctx, r.Store.RegisteredService, false); err != nil {
 		return nil, err
 	}
 	there := map[int64]*prepared{}
+	for id, known := range r.known.services {
+		p.sizes[id] = known.size
+	}
 	for _, row := range p.rows {
 		v, err := p.judge(ctx, row, f)
 		if err != nil {
@@ -61,7 +66,7 @@ func (r *Registry) plan(ctx context.Context, w wish, f *fetch) (*plan, error) {
 		}
 		p.verdicts = append(p.verdicts, v)
 		if v.prepared != nil {
-			there[row.ID] = v.prepared
+			there[row.ID], p.sizes[row.ID] = v.prepared, v.prepared.size
 		}
 	}
 	r.known.services = there
@@ -95,7 +100,7 @@ func (p *plan) judge(ctx context.Context, row *ent.RegisteredService, f *fetch) 
 			return nil, err
 		}
 	}
-	if v.prepared == nil && row.DocumentHash != "" {
+	if v.prepared == nil && row.DocumentHash != "" && !v.barred {
 		if err := p.keep(ctx, v, s); err != nil {
 			return nil, err
 		}
@@ -112,9 +117,13 @@ func (p *plan) judge(ctx context.Context, row *ent.RegisteredService, f *fetch) 
 // take judges a service by what was fetched.
 func (p *plan) take(ctx context.Context, v *verdict, s settings, f *fetch) error {
 	got := f.got[v.row.ID]
-	v.fetched, v.status, v.problem = true, got.status, got.problem
+	v.fetched, v.barred, v.status, v.problem = true, got.barred, got.status, got.problem
 	if got.hash == "" || got.hash == v.row.DocumentHash {
 		return nil // keep has the document
+	}
+	if !p.fits(v.row.ID, len(got.body)) {
+		v.status, v.problem = statusUnreadable, errTogether.Error()
+		return nil
 	}
 	ready, err := p.ready(ctx, v.row.ID, s, got.hash, got.body)
 	if err != nil {
@@ -126,6 +135,16 @@ func (p *plan) take(ctx context.Context, v *verdict, s settings, f *fetch) error
 	}
 	v.prepared, v.body = ready, got.body
 	return nil
+}
+
+// fits tells whether there is room for a document beside those of others.
+func (p *plan) fits(id int64, size int) bool {
+	for of, known := range p.sizes {
+		if of != id {
+			size += known
+		}
+	}
+	return int64(size) <= p.r.fetcher.together
 }
 
 // keep has a service stay what its stored document says.
@@ -210,7 +229,7 @@ func (v *verdict) differs() bool {
 	if v.gone {
 		return false
 	}
-	return v.body != nil || v.status != v.row.StatusCode || v.problem != v.row.Error ||
+	return v.body != nil || v.barred && v.row.DocumentHash != "" || v.status != v.row.StatusCode || v.problem != v.row.Error ||
 		!slices.Equal(v.faults, v.row.Faults) || !slices.Equal(v.operations(), v.row.Operations)
 }
 

@@ -86,5 +86,9 @@ func (p *plan) update(ctx context.Context, tx *store.Tx, v *verdict) error {
 		}
 		u.SetDocument(packed).SetDocumentHash(v.prepared.hash).SetFetchedAt(p.now)
 	}
+	if v.barred {
+		// Else it would be served again by who has not fetched it.
+		u.ClearDocument().SetDocumentHash("").SetFetchedAt(0)
+	}
 	return u.Exec(ctx)
 }

@@ -98,13 +98,12 @@ func (r *Registry) refresh(ctx context.Context, w wish) (*gatewayv1.RefreshServi
 		return nil, err
 	}
 	f := &fetch{of: map[int64]*ent.RegisteredService{}, changes: map[int64][]*ent.ServiceChange{}}
-	asked := map[int64]settings{}
 	for _, row := range before {
 		if _, some := w.some[row.ID]; row.DeletedAt == 0 && (w.all || some) {
-			f.of[row.ID], asked[row.ID] = row, settingsOf(row)
+			f.of[row.ID] = row
 		}
 	}
-	f.got = r.fetcher.all(ctx, asked)
+	f.got = r.fetcher.all(ctx, f.of)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

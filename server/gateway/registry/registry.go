@@ -50,6 +50,9 @@ type Options struct {
 	Auth string
 	// Allow says where services may be.
 	Allow Allow
+	// Deny are networks that no service may be in, but those that Allow names as
+	// closely.
+	Deny []netip.Prefix
 	// Own are the addresses that this program listens on: no service is there.
 	Own func() []netip.AddrPort
 	// Enabled is whether services can be managed. What is registered is served
@@ -89,7 +92,7 @@ func New(o Options) *Registry {
 	if o.Auth == "" {
 		o.Auth = auths[0]
 	}
-	r := &Registry{Options: o, rules: rules{o.Allow, o.Own}, parse: apidoc.Parse, known: newKnowledge()}
+	r := &Registry{Options: o, rules: rules{allow: o.Allow, deny: o.Deny, own: o.Own}, parse: apidoc.Parse, known: newKnowledge()}
 	r.fetcher = newFetcher(r.rules, o.Timeout)
 	r.base, r.cancel = context.WithCancel(context.Background())
 	return r

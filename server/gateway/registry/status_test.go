@@ -2,9 +2,13 @@ package registry_test
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"log"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -53,13 +57,15 @@ func redirects(n int, then http.HandlerFunc) http.HandlerFunc {
 }
 
 // garbage closes the connection after something that is not HTTP.
-func garbage(w http.ResponseWriter, _ *http.Request) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return
+func garbage(says string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		io.WriteString(conn, says) //nolint:errcheck // it may have gone
+		conn.Close()               //nolint:errcheck // the same
 	}
-	conn.Write([]byte("\x00\x01\x02 no HTTP\r\n\r\n")) //nolint:errcheck // it may have gone
-	conn.Close()                                       //nolint:errcheck // the same
 }
 
 func gzipped(document string) http.HandlerFunc {
@@ -89,7 +95,9 @@ func TestStatus(t *testing.T) {
 		{"moved", "", 200, redirects(5, good)},
 		{"hangs", "it did not answer within", -1, hangs},
 		{"drips", "it did not answer within", -1, drips},
-		{"garbage", "it could not be reached", -1, garbage},
+		{"garbage", "what it answers is not HTTP", -1, garbage("\x00\x01\x02 no HTTP\r\n\r\n")},
+		{"banner", "what it answers is not HTTP", -1, garbage("SSH-2.0-secret\r\n")},
+		{"fields", "what it answers is not HTTP", -1, garbage("HTTP/1.1 200 OK\r\nsecret\r\n\r\n")},
 		{"closes", "it closed the connection", -1, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
 		{"short", "it closed the connection", -1, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
@@ -155,7 +163,7 @@ func TestTheLastGoodRoutesStay(t *testing.T) {
 	for _, c := range []struct {
 		status   int32
 		document http.HandlerFunc
-	}{{503, text(503, "")}, {-2, text(200, "no")}, {-1, garbage}} {
+	}{{503, text(503, "")}, {-2, text(200, "no")}, {-1, garbage("no HTTP\n")}} {
 		u.says(c.document)
 		if out := w.refresh(t); out.GetUsable() != 0 || out.GetRoutesRemoved() != 0 {
 			t.Errorf("the refresh came to %v", out)
@@ -300,5 +308,36 @@ func TestCertificatesAreVerified(t *testing.T) {
 	got := w.details(t, out.GetRegistration().GetService().GetId())
 	if got.GetService().GetStatusCode() != -1 || !strings.Contains(got.GetError(), "its certificate is not trusted") {
 		t.Errorf("it is %v", got)
+	}
+}
+
+// TestNamesOfCertificatesAreText: what stands in one goes into the store as every
+// store takes it.
+func TestNamesOfCertificatesAreText(t *testing.T) {
+	t.Parallel()
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"a\x00b"}}
+	made, err := x509.CreateCertificate(nil, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	odd := httptest.NewUnstartedServer(document("GET /items/"))
+	odd.Config.ErrorLog = log.New(io.Discard, "", 0)
+	odd.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{made}, PrivateKey: key}}}
+	odd.StartTLS()
+	t.Cleanup(odd.Close)
+	port := portOf(t, odd.URL)
+	out, err := w.RegisterService(t.Context(), &gatewayv1.RegisterServiceRequest{Domain: "https://localhost", NameService: "Shop", Port: &port})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.refresh(t)
+	got := w.details(t, out.GetRegistration().GetService().GetId()).GetError()
+	if !strings.Contains(got, "its certificate is not trusted") || strings.Contains(got, "\x00") {
+		t.Errorf("it is told %q", got)
 	}
 }
