@@ -166,7 +166,6 @@ func TestMergingIsDeterministic(t *testing.T) {
 	if n != len(listed) || n >= len(faults) {
 		t.Errorf("a merger tells %d faults, Merge %d", n, len(listed))
 	}
-	_ = first
 }
 
 func TestEffortIsBounded(t *testing.T) {
