@@ -86,8 +86,9 @@ type builder struct {
 	operations []*part
 	components []*part
 	byTarget   map[any]*part
-	taken      map[string]bool
+	taken      map[string]int
 	current    *part
+	needed     map[*part]bool
 	scope      []*object
 	// size is how many objects the current part has, and total all.
 	size, total int
@@ -115,7 +116,7 @@ func (b *builder) fault(format string, args ...any) {
 	if b.current != nil {
 		where = b.current.shown() + ": "
 	}
-	b.faults = append(b.faults, where+fmt.Sprintf(format, args...))
+	b.faults = addFault(b.faults, "%s"+format, append([]any{where}, args...)...)
 }
 
 // finish builds the components that were asked for, until no more are.
@@ -161,6 +162,7 @@ func (b *builder) grows() bool {
 // begin turns to a part.
 func (b *builder) begin(p *part, scope []*object) {
 	b.current, b.scope, b.size = p, scope, 0
+	b.needed = map[*part]bool{}
 }
 
 // convert builds a part of a kind.
@@ -410,7 +412,8 @@ func (b *builder) need(k kind, t target) string {
 
 // needs notes that what is being built does not stand without a component.
 func (b *builder) needs(p *part) {
-	if b.current != nil && !slices.Contains(b.current.needs, p) {
+	if !b.needed[p] {
+		b.needed[p] = true
 		b.current.needs = append(b.current.needs, p)
 	}
 }
@@ -438,12 +441,14 @@ func (b *builder) componentName(section string, t target) string {
 	return unique(b.space.name+base, section+" ", b.taken)
 }
 
-// unique numbers a name until it is none of taken, to which it is added.
-func unique(name, group string, taken map[string]bool) string {
+// unique numbers a name until it is none of taken, to which it is added. The
+// number of a name is where to go on.
+func unique(name, group string, taken map[string]int) string {
 	free := name
-	for n := 2; taken[group+free]; n++ {
-		free = fmt.Sprintf("%s_%d", name, n)
+	for taken[group+free] > 0 {
+		taken[group+name]++
+		free = fmt.Sprintf("%s_%d", name, taken[group+name])
 	}
-	taken[group+free] = true
+	taken[group+free] = max(taken[group+free], 1)
 	return free
 }

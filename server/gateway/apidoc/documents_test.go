@@ -69,10 +69,10 @@ func TestDocumentsOfTheWorldMerged(t *testing.T) {
 	var sources []Source
 	total := 0
 	for i, name := range samples(t) {
-		d := parsed(t, optIn(t, sample(t, name)))
 		if name == "octokit-github" {
 			continue
 		}
+		d := parsed(t, optIn(t, sample(t, name)))
 		exposed, _ := d.Operations()
 		total += len(exposed)
 		sources = append(sources, Source{Name: fmt.Sprintf("%s.%d", name, i), Document: d, Auth: []string{"jwt", "key-auth", "basic-auth"}[i%3]})

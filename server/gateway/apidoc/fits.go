@@ -56,6 +56,8 @@ type fitter struct {
 const (
 	stepsPerValue = 20_000
 	stepsInAll    = 4_000_000
+	// stepBytes is how much text is compared in a step.
+	stepBytes = 64
 )
 
 // fits starts anew with a value.
@@ -235,15 +237,19 @@ func alternative(verdicts []verdict, exactly bool) verdict {
 }
 
 func (f *fitter) enumeration(v any, s *object) verdict {
-	if want, there := s.values["const"]; there && canonical(v) != canonical(want) {
-		return no
-	}
 	l := s.list("enum")
-	if len(l) == 0 {
+	want, there := s.values["const"]
+	if !there && len(l) == 0 {
 		return yes
 	}
 	is := canonical(v)
-	return when(slices.ContainsFunc(l, func(e any) bool { return canonical(e) == is }))
+	if f.left -= len(is)/stepBytes + len(l); f.left < 0 {
+		return unsure
+	}
+	if there && is != canonical(want) {
+		return no
+	}
+	return when(len(l) == 0 || slices.ContainsFunc(l, func(e any) bool { return canonical(e) == is }))
 }
 
 // kind checks the type.
@@ -332,11 +338,7 @@ func (f *fitter) text(v string, s *object) verdict {
 		return no
 	}
 	if pattern := s.text("pattern"); pattern != "" {
-		re, there := f.patterns[pattern]
-		if !there {
-			re, _ = compilePattern(pattern)
-			f.patterns[pattern] = re
-		}
+		re := f.pattern(pattern)
 		if re == nil {
 			return unsure
 		}
@@ -351,6 +353,16 @@ func (f *fitter) text(v string, s *object) verdict {
 	return yes
 }
 
+// pattern compiles an expression once.
+func (f *fitter) pattern(pattern string) *regexp.Regexp {
+	re, there := f.patterns[pattern]
+	if !there {
+		re, _ = compilePattern(pattern)
+		f.patterns[pattern] = re
+	}
+	return re
+}
+
 func (f *fitter) array(v []any, s *object) verdict {
 	if !within(len(v), s, "minItems", "maxItems") {
 		return no
@@ -359,6 +371,9 @@ func (f *fitter) array(v []any, s *object) verdict {
 		seen := map[string]bool{}
 		for _, e := range v {
 			is := canonical(e)
+			if f.left -= 1 + len(is)/stepBytes; f.left < 0 {
+				return unsure
+			}
 			if seen[is] {
 				return no
 			}
@@ -442,9 +457,10 @@ func (f *fitter) object(v, s *object) verdict {
 			}
 			result = min(result, f.check(e, p))
 		}
+		f.left -= len(patterns.names())
 		for _, pattern := range patterns.names() {
-			re, err := compilePattern(pattern)
-			if err != nil {
+			re := f.pattern(pattern)
+			if re == nil || f.left < 0 {
 				return unsure
 			}
 			if re.MatchString(name) {

@@ -166,7 +166,6 @@ func TestMergingIsDeterministic(t *testing.T) {
 	if n != len(listed) || n >= len(faults) {
 		t.Errorf("a merger tells %d faults, Merge %d", n, len(listed))
 	}
-	_ = first
 }
 
 func TestEffortIsBounded(t *testing.T) {
@@ -187,7 +186,19 @@ func TestEffortIsBounded(t *testing.T) {
 	for i := range 12 {
 		fmt.Fprintf(&items, `"/p%d":{"post":{"tags":["open"],"callbacks":{%s},%s}},`, i, callbacks.String()[1:], answers)
 	}
+	// All ids are the same, and so are the names that components get.
+	var same, ids strings.Builder
+	for i := range 8000 {
+		fmt.Fprintf(&same, `"p%d":{"$ref":"#/components/schemas/%c%c%c%c"},`, i, 0x4e00+i%97, 0x4e00+i/97%97, 0x4e00, 0x4e00)
+		fmt.Fprintf(&ids, `"/x%d":{"get":{"tags":["open"],"operationId":"x"}},`, i)
+	}
+	var named strings.Builder
+	for i := range 8000 {
+		fmt.Fprintf(&named, `"%c%c%c%c":{"type":"string"},`, 0x4e00+i%97, 0x4e00+i/97%97, 0x4e00, 0x4e00)
+	}
 	for name, members := range map[string]string{
+		"names": `"paths":{` + ids.String() + `"/a":{"get":{"tags":["open"],"responses":{"200":{"description":"","content":{"a/b":{"schema":{"properties":{` + same.String() + `"z":{}}}}}}}}}},
+			"components":{"schemas":{` + named.String() + `"Z":{}}}`,
 		"schemas": `"paths":{"/a":{"get":{"tags":["open"],"responses":{"200":{"description":"","content":{"a/b":{"schema":{"$ref":"#/components/schemas/S0"}}}}}}}},"components":{"schemas":{` + twice.String() + `}}`,
 		"values": `"paths":{"/a":{"get":{"tags":["open"],"responses":{"200":{"description":"","content":{"a/b":{"schema":{"$ref":"#/components/schemas/R"},"example":` + deep + `}}}}}}},
 			"components":{"schemas":{"R":{"type":"object","properties":{"x":{"anyOf":[{"$ref":"#/components/schemas/R"},{"$ref":"#/components/schemas/R"}]}}}}}`,

@@ -66,6 +66,12 @@ func (d *Document) Hidden() []Operation {
 	return hidden
 }
 
+// Others are all operations that are not opted in.
+func (d *Document) Others() []Operation {
+	_, others, _ := d.operations()
+	return others
+}
+
 func (d *Document) operations() (exposed, others []Operation, faults []string) {
 	r := &reader{doc: d, shapes: map[string]string{}}
 	r.readTags()
@@ -92,11 +98,29 @@ type reader struct {
 	tags            map[string]*object
 	shapes          map[string]string
 	exposed, others []Operation
+	full            bool
 	faults          []string
 }
 
 func (r *reader) fault(format string, args ...any) {
-	r.faults = append(r.faults, fmt.Sprintf(format, args...))
+	r.faults = addFault(r.faults, format, args...)
+}
+
+// maxFaults is how many faults of a document are told, and maxOperations how
+// many operations are read of it.
+const (
+	maxFaults     = 1000
+	maxOperations = 10_000
+)
+
+func addFault(faults []string, format string, args ...any) []string {
+	switch len(faults) {
+	case maxFaults:
+		return faults
+	case maxFaults - 1:
+		return append(faults, "there are more faults than these")
+	}
+	return append(faults, fmt.Sprintf(format, args...))
 }
 
 // readTags collects the tags that the document declares; the first of a name
@@ -164,6 +188,13 @@ func (r *reader) readOperation(method, path string, template Template, item *obj
 	o := Operation{
 		Method: method, Path: path, OperationID: op.text("operationId"),
 		Protected: isTrue(tag.get(flagProtect)), Template: template, item: item, op: op,
+	}
+	if len(r.exposed)+len(r.others) >= maxOperations {
+		if !r.full {
+			r.fault("the document has more than %d operations; the others are not read", maxOperations)
+		}
+		r.full = true
+		return
 	}
 	if !isTrue(tag.get(flagExpose)) {
 		r.others = append(r.others, o)

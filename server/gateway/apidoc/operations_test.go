@@ -147,3 +147,18 @@ func TestHiddenAreThoseThatAParameterWouldReach(t *testing.T) {
 		t.Errorf("hidden are %s, not %s", got, want)
 	}
 }
+
+func TestWhatIsReadOfADocumentIsBounded(t *testing.T) {
+	var paths strings.Builder
+	for i := range maxOperations + 50 {
+		fmt.Fprintf(&paths, `"/a%d/{x}":{"get":{"tags":["open"]}},"bad%d":7,`, i, i)
+	}
+	d := parsed(t, []byte(document(0, `"paths":{`+paths.String()+`"/z":{}}`)))
+	ops, faults := d.Operations()
+	if len(ops) != maxOperations || len(faults) != maxFaults {
+		t.Errorf("%d operations, %d faults", len(ops), len(faults))
+	}
+	if !contains(faults, "more faults than these") {
+		t.Errorf("the last fault is %q", faults[len(faults)-1])
+	}
+}

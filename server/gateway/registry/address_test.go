@@ -218,7 +218,7 @@ func FuzzName(f *testing.F) {
 			return
 		}
 		m := &maker{settings: settings{name: name, domain: "http://users", port: 80}, prefix: "/" + name, service: reference(entityID(name, services, ""))}
-		m.addService()
+		m.addService(nil)
 		m.addRest(nil)
 		for _, e := range m.entities {
 			if _, wrong := entity.Find(e.Collection).New(e.Doc, timeOfTests); wrong != nil {

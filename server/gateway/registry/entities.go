@@ -63,7 +63,7 @@ func makeEntities(s settings, auth string, doc *apidoc.Document, against *valida
 			m.heads[o.Template.String()] = true
 		}
 	}
-	m.addService()
+	m.addService(guarded(exposed, doc.Others()))
 	served := make([]schema.RegisteredOperation, 0, len(exposed))
 	for i, o := range exposed {
 		if m.addOperation(names[i], o, m.methodsOf(o)) {
@@ -95,16 +95,39 @@ func (m *maker) plugin(name, key string, to map[string]any, field string, config
 	m.add(plugins, name+" "+key, map[string]any{"name": name, field: to, "config": config})
 }
 
+// guarded are the operations that requests must not reach by what only the service
+// takes for their path: those that are protected, and those that are not exposed.
+func guarded(exposed, others []apidoc.Operation) []any {
+	var out []any
+	add := func(o apidoc.Operation) {
+		out = append(out, map[string]any{"path": o.Path, "methods": []any{o.Method}, "protected": o.Protected})
+	}
+	for _, o := range exposed {
+		if o.Protected {
+			add(o)
+		}
+	}
+	for _, o := range others {
+		o.Protected = false
+		add(o)
+	}
+	return out
+}
+
 // addService adds the service itself, of which the prefix of its name is taken
 // off.
-func (m *maker) addService() {
+func (m *maker) addService(guarded []any) {
 	d, _ := parseDomain(m.domain)
 	doc := map[string]any{"name": m.name, "protocol": d.scheme, "host": d.host, "port": int64(m.port)}
 	if d.scheme == "https" {
 		doc["tls_verify"] = true // as the document was fetched
 	}
 	m.add(services, "", doc)
-	m.plugin(gatewayPlugin, "service", m.service, "service", map[string]any{"prefix": m.prefix, "auth": m.auth})
+	config := map[string]any{"prefix": m.prefix, "auth": m.auth}
+	if len(guarded) > 0 {
+		config["guarded"] = guarded
+	}
+	m.plugin(gatewayPlugin, "service", m.service, "service", config)
 }
 
 // route adds a route that takes whole paths. One that the gateway cannot have is

@@ -168,3 +168,23 @@ func TestNamesThatServicesShare(t *testing.T) {
 	w.want(t, http.MethodGet, "/shop.items/x", http.StatusOK, "GET /x")
 	w.want(t, http.MethodGet, "/shop.items/y", http.StatusNotFound, "")
 }
+
+// TestWhatServicesTakeForAnotherPath: an operation that is open is no way to one
+// that is protected, or not exposed.
+func TestWhatServicesTakeForAnotherPath(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	u := newUpstream(t, document("GET /items/{id}", "!GET /items/{id}/secret", "-GET /items/{id}/hidden", "!GET /items/report", "-DELETE /items/{id}/parts"))
+	w.register(t, "Shop", u.port(t))
+	w.refresh(t)
+	for _, path := range []string{
+		"1%2Fsecret", "1%2fsecret", "1%2Fhidden", "1%5Csecret", `1\secret`, "1;a%2Fsecret", "1%2Fsecret;a=b", "1%2F%2Fsecret", "report;a=b", "report%3Ba", "1%2F.%2Fsecret",
+	} {
+		w.want(t, http.MethodGet, "/Shop/items/"+path, http.StatusNotFound, `{"detail":"Not Found"}`)
+		w.want(t, http.MethodHead, "/Shop/items/"+path, http.StatusNotFound, "")
+	}
+	for _, path := range []string{"1", "1%2F2", "1%2Fsecrets", "1%2Fparts", "a;b", "1%252Fsecret"} {
+		w.want(t, http.MethodGet, "/Shop/items/"+path, http.StatusOK, "GET /items/"+path)
+	}
+	w.want(t, http.MethodGet, "/Shop/items/1/secret", http.StatusForbidden, "")
+}

@@ -42,6 +42,17 @@ func Module() httpproxy.PluginModule {
 						Description: "A template such as `/items/{item_id}`."},
 					methods,
 				}}},
+			{Name: "guarded", Type: schema.Array,
+				Description: "Paths that the service has, without the prefix, and that are not to be reached by the routes of others: a request " +
+					"is answered with 404 whose path is one of them for a service that takes `%2F` for a slash, or what follows a `;` for no " +
+					"part of a segment.",
+				Elements: &schema.Field{Type: schema.RecordT, Fields: []schema.Field{
+					{Name: "path", Type: schema.String, Required: true, Check: schema.Text(checkTemplate),
+						Description: "A template such as `/items/{item_id}`."},
+					methods,
+					{Name: "protected", Type: schema.Boolean, Default: false, Required: true,
+						Description: "Requests that have shown a credential may reach it."},
+				}}},
 		}},
 		New: newPlugin,
 	}
@@ -73,12 +84,18 @@ type config struct {
 		Path    string   `json:"path"`
 		Methods []string `json:"methods"`
 	} `json:"paths"`
+	Guarded []struct {
+		Path      string   `json:"path"`
+		Methods   []string `json:"methods"`
+		Protected bool     `json:"protected"`
+	} `json:"guarded"`
 }
 
 // plugin is an instance.
 type plugin struct {
 	config
 	paths *segment // nil if requests are not answered
+	guard *guard   // nil if no path is guarded
 }
 
 func newPlugin(o httpproxy.PluginOptions) (httpproxy.Plugin, error) {
@@ -92,7 +109,13 @@ func newPlugin(o httpproxy.PluginOptions) (httpproxy.Plugin, error) {
 			p.paths.put(known.Path, known.Methods)
 		}
 	}
-	p.Paths = nil
+	for _, known := range p.Guarded {
+		if p.guard == nil {
+			p.guard = &guard{}
+		}
+		p.guard.put(known.Path, known.Methods, known.Protected)
+	}
+	p.Paths, p.Guarded = nil, nil
 	return p, nil
 }
 
@@ -106,6 +129,9 @@ func (p *plugin) Access(x *httpproxy.Exchange) error {
 		return nil
 	case p.paths != nil:
 		p.answer(x, below, ok)
+		return nil
+	case ok && p.guard != nil && p.guard.keeps(x, below):
+		x.Refuse(http.StatusNotFound, "Not Found")
 		return nil
 	}
 	if x.StripPrefix(p.Prefix) {

@@ -98,3 +98,15 @@ func FuzzTemplates(f *testing.F) {
 		}
 	})
 }
+
+func FuzzBare(f *testing.F) {
+	for _, s := range []string{"/a;b/c", "/a%3Bb", ";", "/"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		got := bare(path)
+		if strings.Contains(got, ";") || strings.Count(got, "/") != strings.Count(path, "/") || bare(got) != got && !strings.Contains(got, "%3B") {
+			t.Errorf("%q is %q", path, got)
+		}
+	})
+}

@@ -258,3 +258,25 @@ func TestAServiceWithoutOperations(t *testing.T) {
 		want(t, path, g.Get(path), 404, "Not Found")
 	}
 }
+
+// TestGuardedPaths: what the service may take for a path that is protected needs
+// the credential too, and what it may take for one that is withheld is nowhere.
+func TestGuardedPaths(t *testing.T) {
+	ann := gatewaytest.Consumer("ann", "")
+	files := operation{[]string{"GET"}, "/files/{name}", []string{"key-auth", `{}`}}
+	entities := registered(gatewaytest.Service(gatewaytest.Echo(t, "users")),
+		`"guarded":[{"path":"/files/{name:path}","methods":["GET"],"protected":true},{"path":"/files/off/{x}","methods":["POST"]}]`, files, all("/{x}"))
+	g := start(t, append(entities, ann, gatewaytest.Key(ann, "key"))...)
+	for _, target := range []string{"/users/files%2Fa", "/users/files%5Ca", "/users/files%2Foff%2Fx"} {
+		want(t, target, raw(t, g, "GET", target), http.StatusNotFound, "Not Found")
+	}
+	want(t, "withheld", raw(t, g, "POST", "/users/files%2Foff%2Fx"), http.StatusNotFound, "Not Found")
+	if res := g.Get("/users/files/a%2Fb", "apikey", "key"); res.StatusCode != http.StatusOK || res.Asked(t).Target != "/files/a%2Fb" {
+		t.Errorf("with a credential: %s %s", res.Status, res.Text)
+	}
+	for _, target := range []string{"/users/a%2Fb", "/users/files;a", "/users/files%252Fa"} {
+		if res := raw(t, g, "GET", target); res.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s %s", target, res.Status, res.Text)
+		}
+	}
+}
