@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -71,13 +72,16 @@ func (r *Registry) merge(of []*verdict, to *page) error {
 			to.pages = append(to.pages, pageOf(body))
 			return nil
 		}
-		longest := 0
-		for i, v := range of {
-			if v.prepared.size > of[longest].prepared.size {
-				longest = i
-			}
+		slices.SortFunc(of, func(a, b *verdict) int {
+			return cmp.Or(cmp.Compare(b.prepared.size, a.prepared.size), strings.Compare(a.row.Name, b.row.Name))
+		})
+		// As many at once as surely are too many, if none takes more room there
+		// than twice what it has in its own document.
+		out, over := 0, len(body)-maxPage
+		for ; out < len(of) && over > 0; out++ {
+			over -= 2 * of[out].prepared.size
+			to.faults[of[out].row.ID] = []string{fmt.Sprintf("it is not in the merged document, which would be longer than %d MiB", maxPage>>20)}
 		}
-		to.faults[of[longest].row.ID] = []string{fmt.Sprintf("it is not in the merged document, which would be longer than %d MiB", maxPage>>20)}
-		of = slices.Delete(of, longest, longest+1)
+		of = of[out:]
 	}
 }

@@ -1,8 +1,10 @@
 package registry_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -92,5 +94,33 @@ func TestDocumentsThatAreTooLongTogether(t *testing.T) {
 	w.refresh(t)
 	if out := w.refresh(t); out.GetServices() != 2 || out.GetUsable() != 2 {
 		t.Errorf("with room, the refresh came to %v", out)
+	}
+}
+
+// TestTooMuchForOneDocument: the merged document has as many services as there is
+// room for, the others say that they are not in it, and all are served.
+func TestTooMuchForOneDocument(t *testing.T) {
+	t.Parallel()
+	const size, most = 900 << 10, 12 << 20
+	w := newWorld(t)
+	long := strings.Replace(documentOf("GET /a"), `"tags":["open"]`, `"description":"`+strings.Repeat("a", size)+`","tags":["open"]`, 1)
+	u := newUpstream(t, text(http.StatusOK, long))
+	ids := make([]int64, 30)
+	for i := range ids {
+		ids[i] = w.register(t, fmt.Sprintf("s%d", i), u.port(t))
+	}
+	if out := w.refresh(t); int(out.GetUsable()) != len(ids) {
+		t.Errorf("the refresh came to %v", out)
+	}
+	_, body := w.get(t, http.MethodGet, "/openapi.json")
+	if len(body) > most || len(body) < most-2*size {
+		t.Errorf("the document has %d bytes", len(body))
+	}
+	for i, id := range ids {
+		absent := slices.ContainsFunc(w.details(t, id).GetFaults(), func(f string) bool { return strings.HasPrefix(f, "it is not in the merged document") })
+		if absent == strings.Contains(body, fmt.Sprintf(`"/s%d/a"`, i)) {
+			t.Errorf("service %d: not in the document, it says: %t", i, absent)
+		}
+		w.want(t, http.MethodGet, fmt.Sprintf("/s%d/a", i), http.StatusOK, "GET /a")
 	}
 }
