@@ -60,7 +60,7 @@ var complete = []row{
 		`"validate_request_header_params":true,"validate_request_query_params":true,"validate_request_uri_params":true,` +
 		`"validate_response_body":false,"verbose_response":false}`},
 	{"auto-gateway", 860, true, `{"prefix":"/users","paths":[{"path":"/items/{id}"}]}`,
-		`{"auth":"","paths":[{"methods":null,"path":"/items/{id}"}],"prefix":"/users","unauthorized_status":403}`},
+		`{"auth":"","guarded":null,"paths":[{"methods":null,"path":"/items/{id}"}],"prefix":"/users","unauthorized_status":403}`},
 	{"request-termination", 2, false, `{}`,
 		`{"body":null,"content_type":null,"echo":false,"message":null,"status_code":503,"trigger":null}`},
 }
