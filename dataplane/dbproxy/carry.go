@@ -31,7 +31,7 @@ func (p *Proxy) setThreads(n int) {
 	if n == p.loops.n {
 		return
 	}
-	g, err := evloop.NewSpinning(n)
+	g, err := evloop.New(n)
 	if err != nil {
 		p.log.Debug("sessions are carried by goroutines", "reason", err)
 		return

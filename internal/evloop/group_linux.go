@@ -22,16 +22,10 @@ type Group struct {
 	once        sync.Once
 }
 
-// New starts n loops, at least one, that sleep where there is nothing to do.
-// The owner ends them by Close.
-func New(n int) (*Group, error) { return newGroup(n, 10*time.Millisecond, false) }
+// New starts n loops, at least one. The owner ends them by Close.
+func New(n int) (*Group, error) { return newGroup(n, 10*time.Millisecond) }
 
-// NewSpinning starts loops that look for events a little longer before they
-// sleep, as long as there is much to do. It is for those whose events answer
-// each other, such as a query and its result.
-func NewSpinning(n int) (*Group, error) { return newGroup(n, 10*time.Millisecond, true) }
-
-func newGroup(n int, tick time.Duration, spinning bool) (*Group, error) {
+func newGroup(n int, tick time.Duration) (*Group, error) {
 	g := &Group{began: time.Now()}
 	g.watch.init(tick)
 	for i := range max(n, 1) {
@@ -43,7 +37,6 @@ func newGroup(n int, tick time.Duration, spinning bool) (*Group, error) {
 			return nil, err
 		}
 		l.habit = newHabit(max(n, 1), runtime.GOMAXPROCS(0), runtime.NumCPU())
-		l.habit.mayNot = l.habit.mayNot || !spinning
 		g.loops = append(g.loops, l)
 	}
 	for _, l := range g.loops {

@@ -15,9 +15,6 @@ type Group struct{ _ func() }
 // New fails with ErrUnsupported.
 func New(int) (*Group, error) { return nil, ErrUnsupported }
 
-// NewSpinning fails with ErrUnsupported.
-func NewSpinning(int) (*Group, error) { return nil, ErrUnsupported }
-
 // Loops is the number of loops.
 func (*Group) Loops() int { return 0 }
 
