@@ -19,10 +19,7 @@ func (p *Proxy) startLoops() {
 		return
 	}
 	if n == 0 {
-		// More loops than that get in each other's way: the kernel's part of
-		// the work is the bigger one, and the other processors are well used
-		// for it.
-		n = evloop.DefaultLoops() / 2
+		n = evloop.DefaultLoops()
 	}
 	if g, err := evloop.New(n); err == nil {
 		p.loops = g

@@ -56,8 +56,8 @@ type Options struct {
 	// KeepAlive is how many connections to one address are kept when no request
 	// needs them: 512 by default.
 	KeepAlive int
-	// Loops is how many event loops carry connections: half of
-	// evloop.DefaultLoops by default, none if it is negative.
+	// Loops is how many event loops carry connections: evloop.DefaultLoops
+	// by default, none if it is negative.
 	Loops int
 }
 
