@@ -276,6 +276,7 @@ func (b *Backend) quit() {
 	}
 	b.broken = true
 	b.Conn.Close()
+	b.Conn.Recycle()
 }
 
 // Kill closes the connection from another goroutine.

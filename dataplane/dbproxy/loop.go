@@ -210,6 +210,7 @@ func (s *Session) finish(err error) {
 		h.Close()
 	}
 	s.client.Close()
+	s.client.Recycle()
 	s.end(io.EOF)
 	s.config.release()
 	s.renewal.Swap(nil).release()

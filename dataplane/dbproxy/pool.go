@@ -45,6 +45,7 @@ func (p *pool) put(b *Backend) bool {
 		return false
 	}
 	b.Conn.Bind(nil) //nolint:errcheck // that never fails
+	b.Conn.Recycle()
 	p.idle = append(p.idle, pooled{b, time.Now()})
 	p.highest = max(p.highest, len(p.idle))
 	return true

@@ -75,6 +75,7 @@ type Conn struct {
 	wake  *Conn
 
 	out     *buffer
+	outFrom int // what is to be sent is out[outFrom:outLen]
 	outLen  int
 	written error // the first failure to write; nothing is written after it
 	torn    bool  // a packet was written in part

@@ -17,6 +17,17 @@ func (c *Conn) release() {
 	c.r, c.w = 0, 0
 }
 
+// Recycle gives the buffers back: those of a connection that has been closed or
+// that is not used for a while. What they hold is lost, and what was read is not
+// valid any more.
+func (c *Conn) Recycle() {
+	c.release()
+	if c.out != nil {
+		buffers.Put(c.out)
+		c.out, c.outFrom, c.outLen = nil, 0, 0
+	}
+}
+
 // fill sees to it that n bytes, at most bufferSize, are buffered.
 func (c *Conn) fill(n int) error {
 	if c.w-c.r >= n {

@@ -156,7 +156,7 @@ func (c *Conn) relayWhole(dst *Conn, r *Reply) (passed bool, err error) {
 		return false, err
 	}
 	if dst != nil {
-		if werr := dst.write(c.in[from:c.r]); err == nil {
+		if werr := dst.writeBuffered(c, from); err == nil {
 			err = werr
 		}
 	}

@@ -53,9 +53,9 @@ func (c *Conn) Flush() error {
 		return c.written
 	}
 	c.publish()
-	err := c.send(c.out[:c.outLen])
+	err := c.send(c.out[c.outFrom:c.outLen])
 	buffers.Put(c.out)
-	c.out, c.outLen = nil, 0
+	c.out, c.outFrom, c.outLen = nil, 0, 0
 	return err
 }
 
@@ -110,6 +110,17 @@ func (c *Conn) write(b []byte) error {
 		}
 	}
 	return c.send(b)
+}
+
+// writeBuffered adds what src has read, from some place on. All of it goes with
+// its buffer, where that can be, instead of being copied.
+func (c *Conn) writeBuffered(src *Conn, from int) error {
+	if c.out != nil || src.r != src.w || c.written != nil {
+		return c.write(src.in[from:src.r])
+	}
+	c.out, c.outFrom, c.outLen = src.in, from, src.w
+	src.in, src.r, src.w = nil, 0, 0
+	return nil
 }
 
 func (c *Conn) send(b []byte) error {
