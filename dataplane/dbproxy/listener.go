@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/backplane/backplane/dataplane/dbproxy/wire"
+	"github.com/backplane/backplane/internal/evloop"
 )
 
 // Listener takes clients for a service.
@@ -29,6 +30,7 @@ type Listener struct {
 	config  atomic.Pointer[listenerConfig]
 	service atomic.Pointer[Service]
 	socket  net.Listener
+	loops   *evloop.Group // that the socket is waited for on; nil where a goroutine does
 	mu      sync.Mutex
 	paused  bool
 	resume  chan struct{} // closed when it is to go on
@@ -130,7 +132,7 @@ func (l *Listener) open(ctx context.Context) error {
 	if path := p.String("socket"); path != "" {
 		network, address = "unix", path
 	}
-	var lc net.ListenConfig
+	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
 	socket, err := lc.Listen(ctx, network, address)
 	if err != nil && network == "tcp" && p.String("address") == "::" {
 		// A machine may have no IPv6.
@@ -147,14 +149,44 @@ func (l *Listener) open(ctx context.Context) error {
 		l.mu.Unlock()
 		return errors.Join(net.ErrClosed, socket.Close())
 	}
-	l.socket, l.done = socket, make(chan struct{})
+	l.take(socket)
+	l.done = make(chan struct{})
 	if l.paused {
 		l.interrupt()
 	}
 	l.mu.Unlock()
 	l.failed.Store(nil)
-	go l.accept()
+	l.run()
 	return nil
+}
+
+// keepAlive is how clients are found out to have gone that have not said so.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 60 * time.Second, Interval: 15 * time.Second, Count: 4}
+
+// take makes a socket the listener's, on the proxy's event loops if it can be
+// there.
+func (l *Listener) take(socket net.Listener) {
+	l.socket, l.loops = socket, nil
+	tcp, ok := socket.(*net.TCPListener)
+	g := l.proxy.carrier.Load()
+	if !ok || g == nil {
+		return
+	}
+	if ln, err := g.Listen(tcp, keepAlive); err == nil {
+		l.socket, l.loops = ln, g
+	}
+}
+
+// run takes clients in, by a task where the socket is on event loops.
+func (l *Listener) run() {
+	if l.loops == nil {
+		go l.accept(nil)
+		return
+	}
+	l.loops.Go(func(t *evloop.Task) {
+		l.socket.(*evloop.Listener).Bind(t) //nolint:errcheck // they are of one group
+		l.accept(t)
+	})
 }
 
 // deadliner is what the sockets of both networks have.
@@ -215,10 +247,12 @@ func (l *Listener) waits() chan struct{} {
 	return nil
 }
 
-func (l *Listener) accept() {
+// accept takes clients in until the listener is closed: on a task, or on a
+// goroutine if there is none.
+func (l *Listener) accept(t *evloop.Task) {
 	defer close(l.done)
 	for failures := 0; ; {
-		nc, err := l.socket.Accept()
+		nc, err := l.next()
 		switch {
 		case err == nil:
 			failures = 0
@@ -228,18 +262,32 @@ func (l *Listener) accept() {
 			return
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			if resume := l.waits(); resume != nil {
-				<-resume
+				t.Outside(func() { <-resume })
 			}
 		default:
 			// Too many open files, mostly: it passes.
 			failures++
 			l.log.Error("cannot accept", "listener", l.name, "error", err)
-			select {
-			case <-l.proxy.ctx.Done():
-			case <-time.After(time.Duration(min(failures, 10)) * 50 * time.Millisecond):
-			}
+			t.Outside(func() {
+				select {
+				case <-l.proxy.ctx.Done():
+				case <-time.After(time.Duration(min(failures, 10)) * 50 * time.Millisecond):
+				}
+			})
 		}
 	}
+}
+
+// next is the next client.
+func (l *Listener) next() (net.Conn, error) {
+	if ln, ok := l.socket.(*evloop.Listener); ok {
+		c, err := ln.AcceptTo(l.proxy.carrier.Load)
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
+	}
+	return l.socket.Accept()
 }
 
 // remoteOf is the address of a client, invalid for Unix sockets.
@@ -253,12 +301,14 @@ func remoteOf(nc net.Conn) netip.AddrPort {
 
 // serve begins a session.
 func (p *Proxy) serve(l *Listener, nc net.Conn) {
-	if tc, ok := nc.(*net.TCPConn); ok {
-		tc.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 60 * time.Second, Interval: 15 * time.Second, Count: 4}) //nolint:errcheck // it works without
-	}
 	carrier := p.carrier.Load()
+	if c, ok := nc.(*evloop.Conn); ok {
+		carrier = c.Group()
+	} else {
+		nc = carried(carrier, nc)
+	}
 	s := &Session{
-		id: p.nextID(), proxy: p, service: l.service.Load(), listener: l, client: wire.NewConn(carried(carrier, nc), wire.PeerClient),
+		id: p.nextID(), proxy: p, service: l.service.Load(), listener: l, client: wire.NewConn(nc, wire.PeerClient),
 		remote: remoteOf(nc), started: time.Now(), limit: wire.MaxPeek, carrier: carrier,
 	}
 	s.ctx, s.end = context.WithCancelCause(p.ctx)

@@ -3,7 +3,6 @@ package evloop
 import (
 	"fmt"
 	"net"
-	"os"
 	"syscall"
 )
 
@@ -24,17 +23,11 @@ func (g *Group) Adopt(nc net.Conn) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	var fd uintptr
-	var errno syscall.Errno
-	if err := raw.Control(func(of uintptr) {
-		fd, _, errno = syscall.RawSyscall(syscall.SYS_FCNTL, of, syscall.F_DUPFD_CLOEXEC, 0)
-	}); err != nil {
+	fd, err := duplicate(raw)
+	if err != nil {
 		return nil, err
 	}
-	if errno != 0 {
-		return nil, os.NewSyscallError("fcntl", errno)
-	}
-	c, err := g.conn(int(fd), nc.LocalAddr(), nc.RemoteAddr())
+	c, err := g.conn(fd, nc.LocalAddr(), nc.RemoteAddr())
 	if err != nil {
 		return nil, err
 	}
@@ -42,8 +35,9 @@ func (g *Group) Adopt(nc net.Conn) (*Conn, error) {
 	return c, nil
 }
 
-// conn makes a connection of a descriptor that does not block. After an error
-// it is closed.
+// conn makes a connection of a descriptor that does not block. Without a local
+// address it is found out when it is asked for. After an error the descriptor is
+// closed.
 func (g *Group) conn(fd int, local, remote net.Addr) (*Conn, error) {
 	c := &Conn{fd: fd, group: g, local: local, remote: remote}
 	for c.generation == 0 { // that of the alarms

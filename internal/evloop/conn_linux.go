@@ -42,14 +42,13 @@ type Conn struct {
 	group      *Group
 	task       atomic.Pointer[Task]
 
-	local, remote net.Addr
+	local, remote net.Addr // local may be nil until it is asked for
 	reads, writes chan struct{}
 	hangup        atomic.Pointer[func(bool)]
 
-	mu   sync.Mutex // of what follows
-	loop *loop      // that has its events; nil before it is first waited for
-	rd   deadline
-	wd   deadline
+	mu        sync.Mutex // of what follows
+	loop      *loop      // that has its events; nil before it is first waited for
+	deadlines deadlines
 }
 
 // Bind makes the connection one of a task: what waits for it lets others of the
@@ -134,8 +133,7 @@ func (c *Conn) Close() error {
 	}
 	first := c.notify(shut)
 	c.mu.Lock()
-	c.rd.stop()
-	c.wd.stop()
+	c.deadlines.stop()
 	c.mu.Unlock()
 	c.release()
 	if !first {
@@ -405,6 +403,9 @@ func (c *Conn) shutdown(how int) error {
 	return nil
 }
 
+// Group is the group that the connection is one of.
+func (c *Conn) Group() *Group { return c.group }
+
 // Now is about the present time, and costs less: for the task of the connection
 // it is when its loop has last looked for events.
 func (c *Conn) Now() time.Time {
@@ -415,7 +416,16 @@ func (c *Conn) Now() time.Time {
 }
 
 // LocalAddr implements net.Conn.
-func (c *Conn) LocalAddr() net.Addr { return c.local }
+func (c *Conn) LocalAddr() net.Addr {
+	if c.local != nil {
+		return c.local
+	}
+	if !c.use() {
+		return &net.TCPAddr{}
+	}
+	defer c.release()
+	return localAddress(c.fd)
+}
 
 // RemoteAddr implements net.Conn.
 func (c *Conn) RemoteAddr() net.Addr { return c.remote }
@@ -429,10 +439,14 @@ func (c *Conn) SetDeadline(t time.Time) error {
 }
 
 // SetReadDeadline implements net.Conn.
-func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadline(&c.rd, readExpired, t) }
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	return c.setDeadline(&c.deadlines.read, readExpired, t)
+}
 
 // SetWriteDeadline implements net.Conn.
-func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadline(&c.wd, writeExpired, t) }
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	return c.setDeadline(&c.deadlines.write, writeExpired, t)
+}
 
 // fail is an error as those of package net are.
 func (c *Conn) fail(op string, err error) error {

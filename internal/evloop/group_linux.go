@@ -19,6 +19,7 @@ type Group struct {
 	tasks       sync.WaitGroup
 	running     sync.WaitGroup // loops and the watchdog
 	watch       watchdog
+	spare       spare
 	once        sync.Once
 }
 
@@ -67,6 +68,7 @@ func (g *Group) Close() error {
 			l.stop()
 		}
 		g.running.Wait()
+		g.spare.close()
 		for _, l := range g.loops {
 			l.free()
 		}

@@ -145,7 +145,7 @@ func (l *loop) resume(t *Task, mine *bool) {
 			t.settle(more, nil)
 		}
 	}()
-	_, more = t.next()
+	more = t.co.resume()
 }
 
 // collect adds the tasks that events are for to those of the round. It waits

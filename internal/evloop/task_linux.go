@@ -2,7 +2,6 @@ package evloop
 
 import (
 	"fmt"
-	"iter"
 	"runtime/debug"
 	"sync/atomic"
 )
@@ -13,11 +12,12 @@ const (
 	budgetBytes = 1 << 20
 )
 
-// Task is a coroutine on a loop. Its methods are for its own function alone.
+// Task is a function that runs as a coroutine on a loop. Its methods are for
+// that function alone.
 type Task struct {
-	loop  *loop
-	next  func() (struct{}, bool)
-	yield func(struct{}) bool
+	loop *loop
+	f    func(*Task)
+	co   *coroutine
 
 	state  atomic.Uint32
 	why    reason
@@ -41,17 +41,20 @@ const (
 	stays                 // it goes on when others had their turn
 	leaves                // it goes on outside the loop
 	returns               // to the loop
+	ends                  // it is over
 )
 
 func newTask(l *loop, f func(*Task)) *Task {
-	t := &Task{loop: l}
-	t.next, _ = iter.Pull(func(yield func(struct{}) bool) {
-		t.yield = yield
-		t.enter()
-		defer t.trace()
-		f(t)
-	})
+	t := &Task{loop: l, f: f, co: l.group.spare.take()}
+	t.co.task = t
 	return t
+}
+
+// run is the life of a task.
+func (t *Task) run() {
+	t.enter()
+	defer t.trace()
+	t.f(t)
 }
 
 // trace adds the stack to a panic, which goes on in the goroutine that runs
@@ -71,7 +74,7 @@ func (t *Task) enter() {
 // pause yields, and returns when the task is to go on.
 func (t *Task) pause(why reason) {
 	t.why = why
-	t.yield(struct{}{})
+	t.co.yield(struct{}{})
 	t.calls, t.bytes = budgetCalls, budgetBytes
 }
 
@@ -158,14 +161,17 @@ func (t *Task) Loop() int { return t.loop.number }
 func (t *Task) aside() {
 	more := false
 	defer func() { t.settle(more, nil) }()
-	_, more = t.next()
+	more = t.co.resume()
 }
 
 // settle sees to a task that has just yielded or ended, for its loop when that
 // is the caller.
 func (t *Task) settle(more bool, owner *loop) {
 	l := t.loop
-	if !more {
+	if !more || t.why == ends {
+		if more {
+			l.group.spare.keep(t.co)
+		}
 		l.tasks.Add(-1)
 		l.group.tasks.Done()
 		return

@@ -27,6 +27,21 @@ func (*Group) Go(func(*Task)) { panic(ErrUnsupported) }
 // Adopt fails with ErrUnsupported.
 func (*Group) Adopt(net.Conn) (*Conn, error) { return nil, ErrUnsupported }
 
+// Listen fails with ErrUnsupported.
+func (*Group) Listen(*net.TCPListener, net.KeepAliveConfig) (*Listener, error) { return nil, ErrUnsupported }
+
+// Listener takes connections in. There is none on this system.
+type Listener struct{ net.Listener }
+
+// Bind makes the listener one of a task.
+func (*Listener) Bind(*Task) error { return ErrUnsupported }
+
+// AcceptTo would wait for a connection.
+func (*Listener) AcceptTo(func() *Group) (*Conn, error) { return nil, ErrUnsupported }
+
+// SetDeadline bounds how long Accept waits.
+func (*Listener) SetDeadline(time.Time) error { return ErrUnsupported }
+
 // Task is a coroutine on a loop. There is none on this system, but nil.
 type Task struct{ _ func() }
 
@@ -68,6 +83,9 @@ func (*Conn) WaitRead() error { return ErrUnsupported }
 
 // TryRead reads what there is.
 func (*Conn) TryRead([]byte) (int, error) { return 0, ErrUnsupported }
+
+// Group is the group that the connection is one of.
+func (*Conn) Group() *Group { return nil }
 
 // Now is the present time.
 func (*Conn) Now() time.Time { return time.Now() }
