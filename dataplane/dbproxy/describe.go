@@ -40,7 +40,7 @@ func (s *Session) Info() SessionInfo {
 		History: int(s.history.Load()), Log: s.log.kept(),
 	}
 	if since := s.wait.since.Load(); since != 0 {
-		i.Idle = time.Since(time.Unix(0, since))
+		i.Idle = s.proxy.clock() - time.Duration(since)
 	}
 	s.diag.mu.Lock()
 	i.User, i.Database, i.Cipher, i.Attributes = s.diag.user, s.diag.db, s.diag.cipher, s.diag.attributes

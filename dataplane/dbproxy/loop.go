@@ -125,7 +125,7 @@ func (s *Session) await() (head []byte, size int, err error) {
 	if s.moment.IsZero() {
 		s.moment = s.now()
 	}
-	w.since.Store(s.moment.UnixNano())
+	w.since.Store(max(int64(s.moment.Sub(s.proxy.began)), 1))
 	defer w.since.Store(0)
 	for {
 		if err := s.renew(); err != nil {

@@ -118,8 +118,12 @@ func (s *Session) setDatabase(name string) {
 // remember keeps a statement for who looks at the session (retain_last_statements),
 // and tells when the request began.
 func (s *Session) remember(r *Request) time.Time {
-	begun := s.now()
+	begun := s.client.Now()
+	if begun.Before(s.moment) {
+		begun = s.moment // it was there already when the last answer was given
+	}
 	s.moment, s.working = begun, true
+	s.detailed = s.Logs(LevelDetail)
 	s.logRequest(r)
 	keep := s.config.retain
 	if keep <= 0 || r.Command == wire.ComQuit {

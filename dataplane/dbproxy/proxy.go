@@ -40,6 +40,7 @@ type Proxy struct {
 	stop    context.CancelCauseFunc
 	running sync.WaitGroup // sessions and what looks after them
 	blocker *account.Blocker
+	began   time.Time
 	ids     atomic.Uint32
 	current atomic.Pointer[state]
 	loops   loops
@@ -66,7 +67,7 @@ type state struct {
 
 // New makes a proxy that does nothing yet. It is to be ended by Close.
 func New(o Options) *Proxy {
-	p := &Proxy{options: o, log: o.Logger, sessions: map[uint32]*Session{}, live: map[*runningFilter]struct{}{}, blocker: account.NewBlocker(0)}
+	p := &Proxy{options: o, began: time.Now(), log: o.Logger, sessions: map[uint32]*Session{}, live: map[*runningFilter]struct{}{}, blocker: account.NewBlocker(0)}
 	if p.log == nil {
 		p.log = slog.Default()
 	}
@@ -238,7 +239,8 @@ func (p *Proxy) housekeep() {
 		select {
 		case <-p.ctx.Done():
 			return
-		case now := <-every.C:
+		case <-every.C:
+			now := p.clock()
 			for _, s := range p.Sessions() {
 				s.lookAfter(now)
 			}
@@ -247,14 +249,18 @@ func (p *Proxy) housekeep() {
 	}
 }
 
+// clock is the time since the proxy began. Unlike that of the wall it never
+// steps.
+func (p *Proxy) clock() time.Duration { return time.Since(p.began) }
+
 // lookAfter ends a session whose client is idle for too long, and wakes one
 // whose connections are.
-func (s *Session) lookAfter(now time.Time) {
+func (s *Session) lookAfter(now time.Duration) {
 	since := s.wait.since.Load()
 	if since == 0 {
 		return
 	}
-	idle := now.Sub(time.Unix(0, since))
+	idle := now - time.Duration(since)
 	params := s.service.Params()
 	if limit := params.Duration("wait_timeout"); limit > 0 && idle >= limit {
 		s.service.log.Warn("session closed: the client is idle", "session", s.id, "user", s.User(), "wait_timeout", limit)
@@ -263,11 +269,11 @@ func (s *Session) lookAfter(now time.Time) {
 	}
 	s.offer(idle, since)
 	keepalive := params.Duration("connection_keepalive")
-	if keepalive <= 0 || idle < keepalive/2 || now.Sub(time.Unix(0, s.wait.pinged.Load())) < keepalive/2 {
+	if keepalive <= 0 || idle < keepalive/2 || now-time.Duration(s.wait.pinged.Load()) < keepalive/2 {
 		return
 	}
 	if idle < keepalive || params.Bool("force_connection_keepalive") {
-		s.wait.pinged.Store(now.UnixNano())
+		s.wait.pinged.Store(int64(now))
 		s.wake()
 	}
 }

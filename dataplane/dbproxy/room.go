@@ -136,7 +136,7 @@ func (srv *Server) enter(ctx context.Context, until time.Time) error {
 			return fmt.Errorf("%s: %w: nobody has made room", srv.name, ErrNoRoom)
 		}
 		if first {
-			left = min(left, srv.ask(time.Now(), waiting))
+			left = min(left, srv.ask(waiting))
 		}
 		timer.Reset(left)
 		select {

@@ -49,6 +49,7 @@ type Session struct {
 	server   *Server   // that has given the last answer
 	moment   time.Time // when the request under way began, or the last one ended
 	working  bool      // on a request of the client's
+	detailed bool      // its log tells of requests, as was found at the last one
 	last     *Backend  // that has answered it
 
 	wait    wait
@@ -62,8 +63,8 @@ type Session struct {
 type wait struct {
 	mu      sync.Mutex   // of who wakes it
 	state   atomic.Int32 // sessionWorks, …
-	since   atomic.Int64 // when it began to wait, in ns since 1970; 0 while it works
-	pinged  atomic.Int64 // when it was last woken to look after its connections
+	since   atomic.Int64 // when it began to wait, in ns of the proxy's clock; 0 while it works
+	pinged  atomic.Int64 // when it was last woken to look after its connections, likewise
 	offered atomic.Int64 // since when it was idle that was last woken to put them into the pool
 }
 
@@ -178,8 +179,8 @@ func (s *Session) HoldText() { s.limit = MaxText }
 // MaxText is the length of the longest request that is read whole.
 const MaxText = wire.MaxPayload - 1
 
-// now is the time, as exact as the counting of idleness needs it.
-func (s *Session) now() time.Time { return time.Now() }
+// now is the time, for differences: the clock of the wall is not asked.
+func (s *Session) now() time.Time { return s.proxy.began.Add(s.proxy.clock()) }
 
 // clientAnswer gives answers to the client.
 type clientAnswer struct{ session *Session }

@@ -126,7 +126,7 @@ func (l *sessionLog) kept() []string {
 // nearly always none is logged.
 
 func (s *Session) logLogin() {
-	if s.Logs(LevelDetail) {
+	if s.detailed = s.Logs(LevelDetail); s.detailed {
 		s.Logger().Log(s.ctx, LevelDetail, "logged in", "user", s.user, "host", s.host(), "listener", s.listener.name, "database", s.database)
 	}
 }
@@ -134,7 +134,7 @@ func (s *Session) logLogin() {
 // logRequest tells what the client asks for, without its constants: they may be
 // passwords.
 func (s *Session) logRequest(r *Request) {
-	if !s.Logs(LevelDetail) {
+	if !s.detailed {
 		return
 	}
 	if text, ok := r.SQL(); ok {
@@ -162,7 +162,7 @@ func (s *Session) logBackend(event string, b *Backend) {
 
 // logSent tells which server a request goes to.
 func (s *Session) logSent(b *Backend, command wire.Command) {
-	if s.Logs(LevelDetail) {
+	if s.detailed {
 		s.Logger().Log(s.ctx, LevelDetail, "sent", "server", b.server.name, "command", command.String())
 	}
 }

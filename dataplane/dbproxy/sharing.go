@@ -62,12 +62,12 @@ func (s *Session) Await(ctx context.Context, srv *Server, until time.Time) (*Bac
 }
 
 // idle is for how long the session has been waiting for its client.
-func (s *Session) idle(now time.Time) (idle time.Duration, since int64) {
+func (s *Session) idle(now time.Duration) (idle time.Duration, since int64) {
 	since = s.wait.since.Load()
 	if since == 0 {
 		return 0, 0
 	}
-	return max(now.Sub(time.Unix(0, since)), 0), since
+	return max(now-time.Duration(since), 0), since
 }
 
 // offer wakes a session that is idle for long enough to put its connections
@@ -87,7 +87,7 @@ func (b *Backend) Limited() bool { return b.server.limit() > 0 }
 // idles: one who waits for room at the server, or the server's pool.
 func (b *Backend) Spare() bool {
 	after := b.session.service.sharesAfter()
-	idle, since := b.session.idle(b.session.now())
+	idle, since := b.session.idle(b.session.proxy.clock())
 	if after < 0 || since == 0 || idle < after {
 		return false
 	}
@@ -97,8 +97,8 @@ func (b *Backend) Spare() bool {
 // ask wakes sessions that may make room at the server for those who wait, the
 // longest idle ones first, and tells when to ask again. A session that did not
 // make room is not asked again before its next request.
-func (srv *Server) ask(now time.Time, waiting int) (again time.Duration) {
-	candidates, again := srv.candidates(now)
+func (srv *Server) ask(waiting int) (again time.Duration) {
+	candidates, again := srv.candidates()
 	slices.SortFunc(candidates, func(a, b candidate) int { return cmp.Compare(a.since, b.since) })
 	for i, c := range candidates {
 		again = askAgain
@@ -120,17 +120,18 @@ type candidate struct {
 
 // candidates are the sessions that can be asked to make room, and when there
 // may be others.
-func (srv *Server) candidates(now time.Time) (list []candidate, next time.Duration) {
+func (srv *Server) candidates() (list []candidate, next time.Duration) {
 	next = askLatest
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	for b := range srv.backends {
+		now := b.session.proxy.clock()
 		after := b.session.service.sharesAfter()
 		idle, since := b.session.idle(now)
 		switch {
 		case after < 0:
 		case since == 0 && after == 0:
-			list = append(list, candidate{b.session, &b.asked, now.UnixNano()}) // as soon as it has answered
+			list = append(list, candidate{b.session, &b.asked, int64(now)}) // as soon as it has answered
 		case idle < after:
 			next = min(next, max(after-idle, askAgain))
 		case b.asked.Load() != since:

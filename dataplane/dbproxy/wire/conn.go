@@ -162,6 +162,15 @@ func (c *Conn) SetWriteTimeout(d time.Duration) error {
 	return c.base.SetWriteDeadline(time.Time{})
 }
 
+// Now is about the present time. On an event loop it is when the loop has last
+// looked for something to read.
+func (c *Conn) Now() time.Time {
+	if c.loop != nil {
+		return c.loop.Now()
+	}
+	return time.Now()
+}
+
 // Stats returns the counts so far.
 func (c *Conn) Stats() Stats {
 	return Stats{
