@@ -346,3 +346,48 @@ func BenchmarkRoundTrip(b *testing.B) {
 	there.Close()
 	end()
 }
+
+// TestCoroutinesAreUsedAgain is that tasks one after the other run on the same
+// goroutine, and that one that was ended is not used any more.
+func TestCoroutinesAreUsedAgain(t *testing.T) {
+	g := group(t, 1)
+	task(t, g, func(*Task) { runtime.Goexit() })()
+	before := 0
+	for n := range 1000 {
+		ran := false
+		task(t, g, func(task *Task) {
+			task.Yield()
+			task.Outside(func() { ran = true })
+		})()
+		if !ran {
+			t.Fatal("a task did not run to its end")
+		}
+		if n == 10 {
+			before = runtime.NumGoroutine()
+		}
+	}
+	if after := runtime.NumGoroutine(); after > before+10 {
+		t.Errorf("%d goroutines, %d before", after, before)
+	}
+}
+
+// TestBurstOfTasks is that what a burst leaves behind is bounded.
+func TestBurstOfTasks(t *testing.T) {
+	g := group(t, 2)
+	var waits []func()
+	release := make(chan struct{})
+	for range 3 * spareMost {
+		waits = append(waits, task(t, g, func(task *Task) { task.Outside(func() { <-release }) }))
+	}
+	close(release)
+	for _, wait := range waits {
+		wait()
+	}
+	until := time.Now().Add(patience)
+	for runtime.NumGoroutine() > 2*spareMost && time.Now().Before(until) {
+		runtime.Gosched()
+	}
+	if n := runtime.NumGoroutine(); n > 2*spareMost {
+		t.Errorf("%d goroutines are left", n)
+	}
+}

@@ -28,7 +28,9 @@ func (*Group) Go(func(*Task)) { panic(ErrUnsupported) }
 func (*Group) Adopt(net.Conn) (*Conn, error) { return nil, ErrUnsupported }
 
 // Listen fails with ErrUnsupported.
-func (*Group) Listen(*net.TCPListener, net.KeepAliveConfig) (*Listener, error) { return nil, ErrUnsupported }
+func (*Group) Listen(*net.TCPListener, net.KeepAliveConfig) (*Listener, error) {
+	return nil, ErrUnsupported
+}
 
 // Listener takes connections in. There is none on this system.
 type Listener struct{ net.Listener }
