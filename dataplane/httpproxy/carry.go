@@ -69,6 +69,9 @@ func (p *Proxy) carryOn(nc net.Conn, c *evloop.Conn, info *connection) {
 
 // adopted is a connection on an event loop, nil if it cannot be there.
 func (p *Proxy) adopted(nc net.Conn) *evloop.Conn {
+	if c, ok := nc.(*evloop.Conn); ok {
+		return c
+	}
 	if p.loops == nil {
 		return nil
 	}

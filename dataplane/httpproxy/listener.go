@@ -8,6 +8,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/backplane/backplane/internal/evloop"
 )
 
 const maxHead = 64 << 10
@@ -26,13 +28,38 @@ func (p *Proxy) listen(l *listener) error {
 		return fmt.Errorf("the gateway cannot listen: %w", err)
 	}
 	l.socket = socket
+	if tcp, ok := socket.(*net.TCPListener); ok && p.loops != nil && !l.secure {
+		// What is said under TLS, and with it who serves it, is known later.
+		if ln, err := p.loops.Listen(tcp, keepAlive); err == nil {
+			l.socket = ln
+		}
+	}
 	return nil
+}
+
+// keepAlive is what package net does unless it is told otherwise.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 9}
+
+// takeIn has connections be taken in until the listener is closed.
+func (p *Proxy) takeIn(l *listener) {
+	ln, ok := l.socket.(*evloop.Listener)
+	if !ok {
+		p.accepting.Go(func() { p.accept(l, nil) })
+		return
+	}
+	p.accepting.Add(1)
+	p.loops.Go(func(t *evloop.Task) {
+		defer p.accepting.Done()
+		_ = ln.Bind(t) // what fails here fails again when it accepts
+		p.accept(l, t)
+	})
 }
 
 func (l *listener) close() { l.once.Do(func() { _ = l.socket.Close() }) }
 
-// accept takes connections in until the listener is closed.
-func (p *Proxy) accept(l *listener) {
+// accept takes connections in until the listener is closed, on a task if there
+// is one.
+func (p *Proxy) accept(l *listener, t *evloop.Task) {
 	wait := time.NewTimer(0)
 	defer wait.Stop()
 	for {
@@ -53,9 +80,13 @@ func (p *Proxy) accept(l *listener) {
 		// Such as when there are no more file descriptors: it may pass.
 		p.log.Warn("the gateway could not take a connection", "error", err)
 		wait.Reset(50 * time.Millisecond)
-		select {
-		case <-wait.C:
-		case <-p.ctx.Done():
+		t.Outside(func() {
+			select {
+			case <-wait.C:
+			case <-p.ctx.Done():
+			}
+		})
+		if p.ctx.Err() != nil {
 			return
 		}
 	}

@@ -176,7 +176,7 @@ func (p *Proxy) View() View { return p.current.Load() }
 // under way end within Options.Drain.
 func (p *Proxy) Run(ctx context.Context) error {
 	for _, l := range p.listeners {
-		p.accepting.Go(func() { p.accept(l) })
+		p.takeIn(l)
 	}
 	select {
 	case <-ctx.Done():
