@@ -93,8 +93,9 @@ const (
 )
 
 // File stands for content that is not looked at, such as a file in a form. It
-// fits where a string may be, whatever its length and format.
-type File struct{}
+// fits where a string may be of which nothing is said but its length, which for
+// a file is in bytes.
+type File struct{ Size int }
 
 type numberRules struct {
 	min, max     *number
