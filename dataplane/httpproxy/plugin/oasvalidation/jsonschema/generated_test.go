@@ -92,7 +92,9 @@ func (g generator) schema(depth int, in scope) any {
 }
 
 func (g generator) assertion(s map[string]any) {
-	number := func() any { return pick(g, json.Number("0"), json.Number("1"), json.Number("1.5"), json.Number("18446744073709551615"), json.Number("-1")) }
+	number := func() any {
+		return pick(g, json.Number("0"), json.Number("1"), json.Number("1.5"), json.Number("18446744073709551615"), json.Number("-1"))
+	}
 	types := []any{"null", "boolean", "integer", "number", "string", "array", "object"}
 	switch keyword := pick(g, "type", "types", "enum", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength",
 		"pattern", "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties", "required", "dependentRequired"); keyword {
