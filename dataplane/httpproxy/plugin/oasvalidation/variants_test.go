@@ -77,6 +77,26 @@ func TestParametersWithSlashes(t *testing.T) {
 	}
 }
 
+// What stands beside the reference of a path item goes before what it refers to.
+func TestPathItemsWithReferences(t *testing.T) {
+	wants := func(name string) string {
+		return `{"parameters":[{"name":"` + name + `","in":"query","required":true,"schema":{}}]}`
+	}
+	g := start(t, `{"openapi":"3.1.0","info":{"title":"T","version":"1"},"paths":{"/a":{"$ref":"#/components/pathItems/A","get":`+wants("own")+`,
+		"parameters":[{"name":"all","in":"query","required":true,"schema":{}}]}},
+		"components":{"pathItems":{"A":{"$ref":"#/components/pathItems/B","put":`+wants("a")+`},"B":{"get":`+wants("b")+`,"put":`+wants("b")+`,"post":`+wants("b")+`}}}}`, nil)
+	for _, c := range []struct {
+		method, path string
+		status       int
+	}{
+		{"GET", "/a?own&all", 200}, {"GET", "/a?b&all", 400}, {"PUT", "/a?a&all", 200}, {"PUT", "/a?b&all", 400}, {"POST", "/a?b&all", 200}, {"POST", "/a?b", 400},
+	} {
+		if res := g.Do(c.method, c.path, ""); res.StatusCode != c.status {
+			t.Errorf("%s %s: %s", c.method, c.path, res.Status)
+		}
+	}
+}
+
 // Fields of a form are looked up, not looked for: what a long one costs does not
 // grow with the fields that the document knows.
 func TestFieldsAreLookedUp(t *testing.T) {
