@@ -45,8 +45,8 @@ type ready struct {
 type fixed struct {
 	text          string // all of it, if there is no parameter
 	params, rest  bool
-	before, after string // its parameters
-	re            *regexp.Regexp
+	before, after string         // its parameters
+	re            *regexp.Regexp // nil if there is one parameter
 }
 
 func newReach(operations []Operation) *reach {
@@ -79,10 +79,12 @@ func (r *reach) ready(t Template) *ready {
 
 func newFixed(s Segment) *fixed {
 	f := &fixed{}
+	params := 0
 	var expr strings.Builder
 	for i, p := range s {
 		if p.Param != "" {
 			f.params, f.rest = true, f.rest || p.Rest
+			params++
 			expr.WriteString("[^/]+")
 			continue
 		}
@@ -96,7 +98,7 @@ func newFixed(s Segment) *fixed {
 			f.after = literal
 		}
 	}
-	if f.params && len(s) > 1 {
+	if params > 1 {
 		f.re = regexp.MustCompile("^(?:" + expr.String() + ")$")
 	}
 	return f
@@ -163,8 +165,6 @@ func (f *fixed) meets(o *fixed) bool {
 
 // matches tells whether a segment with parameters matches a text.
 func (f *fixed) matches(text string) bool {
-	if f.re == nil {
-		return text != ""
-	}
-	return f.re.MatchString(text)
+	return len(text) > len(f.before)+len(f.after) && strings.HasPrefix(text, f.before) && strings.HasSuffix(text, f.after) &&
+		(f.re == nil || f.re.MatchString(text))
 }

@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 )
 
 // What is not opted in is hidden wherever a route of what is would take its
@@ -33,22 +32,16 @@ func TestHiddenIsWhatIsReachedInOtherWays(t *testing.T) {
 	}
 }
 
-// Templates that cross are found without comparing all with all at length.
+// Templates that cross are found among as many as a document may have.
 func TestHiddenAmongMany(t *testing.T) {
 	var paths strings.Builder
-	for i := range maxOperations / 2 {
+	paths.WriteString(`"/v1/x7-y":{"get":{}},`)
+	for i := range maxOperations/2 - 1 {
 		fmt.Fprintf(&paths, `"/v{a}/x%d-{b}":{"get":{"tags":["open"]}},"/v1/y%d":{"get":{}},`, i, i)
 	}
 	d := parsed(t, []byte(document(0, `"paths":{`+paths.String()+`"/z":{}}`)))
-	done := make(chan int, 1)
-	go func() { done <- len(d.Hidden()) }()
-	select {
-	case n := <-done:
-		if n != 0 {
-			t.Errorf("%d operations are hidden", n)
-		}
-	case <-time.After(time.Minute):
-		t.Fatal("it does not come to an end")
+	if got := listed(d.Hidden()); got != "GET /v1/x7-y" {
+		t.Errorf("hidden are %s", got)
 	}
 }
 
@@ -77,10 +70,10 @@ func refs(n int) string {
 
 // Examples cost what is read of them, and not only that they are read.
 func TestLongExamplesCount(t *testing.T) {
-	long := strings.Repeat("a", 1<<20)
-	for _, leaf := range []string{`{"minLength":1}`, `{"pattern":"a$"}`, `{"enum":["` + long + `b"]}`} {
+	long := strings.Repeat("a", 1<<16)
+	for _, leaf := range []string{`{"minLength":1}`, `{"pattern":"a$"}`, `{"not":{"enum":["` + long + `b"]}}`} {
 		f := &fitter{minor: 1, schemas: map[string]any{}, patterns: map[string]*regexp.Regexp{}, total: stepsInAll, left: stepsPerValue}
-		v, err := decode([]byte(`[{"allOf":[` + strings.TrimSuffix(strings.Repeat(leaf+",", 200), ",") + `]},"` + long + `"]`))
+		v, err := decode([]byte(`[{"allOf":[` + strings.TrimSuffix(strings.Repeat(leaf+",", 60), ",") + `]},"` + long + `"]`))
 		if err != nil {
 			t.Fatal(err)
 		}
