@@ -86,13 +86,16 @@ type builder struct {
 	operations []*part
 	components []*part
 	byTarget   map[any]*part
+	byRef      map[string]*part
 	taken      map[string]int
 	current    *part
 	needed     map[*part]bool
 	scope      []*object
 	// size is how many objects the current part has, and total all.
 	size, total int
-	faults      []string
+	// patterns is how large all expressions are together.
+	patterns int
+	faults   []string
 }
 
 // errDrop tells that something optional cannot be kept.
@@ -407,7 +410,9 @@ func (b *builder) need(k kind, t target) string {
 		b.components = append(b.components, p)
 	}
 	b.needs(p)
-	return "#/components/" + p.section + "/" + p.name
+	ref := "#/components/" + p.section + "/" + p.name
+	b.byRef[ref] = p
+	return ref
 }
 
 // needs notes that what is being built does not stand without a component.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/big"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -67,8 +68,15 @@ func (f *fitter) fits(v, schema any, d direction) bool {
 }
 
 func (f *fitter) check(v, schema any) verdict {
-	f.left--
-	f.total--
+	steps := 1
+	switch v := v.(type) {
+	case string:
+		steps += len(v) / stepBytes
+	case json.Number:
+		steps += len(v) / stepBytes
+	}
+	f.left -= steps
+	f.total -= steps
 	if f.left < 0 || f.total < 0 {
 		return unsure
 	}
@@ -249,7 +257,16 @@ func (f *fitter) enumeration(v any, s *object) verdict {
 	if there && is != canonical(want) {
 		return no
 	}
-	return when(len(l) == 0 || slices.ContainsFunc(l, func(e any) bool { return canonical(e) == is }))
+	for _, e := range l {
+		other := canonical(e)
+		if other == is {
+			return yes
+		}
+		if f.left -= len(other) / stepBytes; f.left < 0 {
+			return unsure
+		}
+	}
+	return when(len(l) == 0)
 }
 
 // kind checks the type.
@@ -357,7 +374,10 @@ func (f *fitter) text(v string, s *object) verdict {
 func (f *fitter) pattern(pattern string) *regexp.Regexp {
 	re, there := f.patterns[pattern]
 	if !there {
-		re, _ = compilePattern(pattern)
+		if size := patternSize(pattern); size > 0 {
+			f.left -= size / stepBytes
+			re, _ = compilePattern(pattern)
+		}
 		f.patterns[pattern] = re
 	}
 	return re
@@ -511,6 +531,36 @@ func within(n int, s *object, least, most string) bool {
 		return false
 	}
 	return true
+}
+
+// The expressions of a document together may have a size, and one alone: that of
+// a usual one is about its length.
+const maxPatterns, maxPattern = 1 << 20, 1 << 14
+
+// patternSize is about how large an expression is when it is compiled, what is
+// repeated written out; 0 for one that cannot be used.
+func patternSize(pattern string) int {
+	tree, err := syntax.Parse(codePoint.ReplaceAllString(pattern, `\x{$1}`), syntax.Perl)
+	if err != nil {
+		return 0
+	}
+	var size func(re *syntax.Regexp) int
+	size = func(re *syntax.Regexp) int {
+		n := 1 + len(re.Rune)
+		for _, sub := range re.Sub {
+			if n += size(sub); n > maxPattern {
+				return n
+			}
+		}
+		if re.Op == syntax.OpRepeat {
+			n *= max(re.Min, re.Max, 1)
+		}
+		return n
+	}
+	if n := size(tree); n <= maxPattern {
+		return n
+	}
+	return 0
 }
 
 var codePoint = regexp.MustCompile(`\\u([0-9A-F]{4})`)

@@ -51,7 +51,7 @@ func newBuilder(x *index, s space, operations []Operation, r repairs) *builder {
 	b := &builder{
 		doc: x.doc, space: s, index: x, repairs: r,
 		included: map[*object]place{}, byID: map[string]place{}, common: map[*object]*common{},
-		byTarget: map[any]*part{}, taken: map[string]int{},
+		byTarget: map[any]*part{}, byRef: map[string]*part{}, taken: map[string]int{},
 		names: map[string][]string{}, shared: map[string]bool{}, placing: map[*object]bool{},
 	}
 	b.shareShapes(operations)

@@ -286,10 +286,8 @@ func (b *builder) inlineHeaders(o *object) *object {
 func (b *builder) identity(v any) string {
 	o, _ := v.(*object)
 	if ref, there := o.get("$ref").(string); there {
-		for _, c := range b.components {
-			if ref == "#/components/"+c.section+"/"+c.name {
-				return b.identify(c.from.value)
-			}
+		if c := b.byRef[ref]; c != nil {
+			return b.identify(c.from.value)
 		}
 	}
 	return o.text("in") + " " + o.text("name")

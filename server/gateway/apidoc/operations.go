@@ -40,32 +40,6 @@ func (d *Document) Operations() (exposed []Operation, faults []string) {
 	return exposed, faults
 }
 
-// Hidden are the operations that are not opted in although the path of an
-// exposed one of their method, with parameters, matches theirs: who routes
-// /items/{id} has to keep /items/report back. A GET takes requests of HEAD too.
-func (d *Document) Hidden() []Operation {
-	exposed, others, _ := d.operations()
-	var hidden []Operation
-	for _, o := range others {
-		matches := false
-		for _, e := range exposed {
-			if e.Method != o.Method && (e.Method != "GET" || o.Method != "HEAD") {
-				continue
-			}
-			if e.Method == o.Method && e.Template.shape() == o.Template.shape() {
-				// The document has it twice; the exposed one is served.
-				matches = false
-				break
-			}
-			matches = matches || e.Template.covers(o.Template)
-		}
-		if matches {
-			hidden = append(hidden, o)
-		}
-	}
-	return hidden
-}
-
 // Others are all operations that are not opted in.
 func (d *Document) Others() []Operation {
 	_, others, _ := d.operations()
@@ -147,14 +121,17 @@ func (r *reader) readTags() {
 
 func (r *reader) readPath(path string, v any) {
 	shown := shorten(path)
-	item, err := r.doc.pathItem(v)
+	template, err := parseTemplate(path)
 	if err != nil {
 		r.fault("%s: %v", shown, err)
 		return
 	}
-	template, err := parseTemplate(path)
+	item, err := r.doc.pathItem(v)
 	if err != nil {
 		r.fault("%s: %v", shown, err)
+		for _, method := range methods {
+			r.other(Operation{Method: strings.ToUpper(method), Path: path, Template: template})
+		}
 		return
 	}
 	for _, key := range item.keys {
@@ -171,33 +148,31 @@ func (r *reader) readPath(path string, v any) {
 
 func (r *reader) readOperation(method, path string, template Template, item *object, v any) {
 	where := shorten(method + " " + path)
+	if !isMethod(method) {
+		r.fault("%s: the method is not one word of capital letters", where)
+		return
+	}
 	op, ok := v.(*object)
 	if !ok {
 		r.fault("%s: the operation is not an object", where)
-		return
-	}
-	if !isMethod(method) {
-		r.fault("%s: the method is not one word of capital letters", where)
+		r.other(Operation{Method: method, Path: path, Template: template, item: item})
 		return
 	}
 	tag, err := r.decides(op)
 	if err != nil {
 		r.fault("%s: %v", where, err)
+		r.other(Operation{Method: method, Path: path, Template: template, item: item, op: op})
 		return
 	}
 	o := Operation{
 		Method: method, Path: path, OperationID: op.text("operationId"),
 		Protected: isTrue(tag.get(flagProtect)), Template: template, item: item, op: op,
 	}
-	if len(r.exposed)+len(r.others) >= maxOperations {
-		if !r.full {
-			r.fault("the document has more than %d operations; the others are not read", maxOperations)
-		}
-		r.full = true
+	if !isTrue(tag.get(flagExpose)) {
+		r.other(o)
 		return
 	}
-	if !isTrue(tag.get(flagExpose)) {
-		r.others = append(r.others, o)
+	if !r.room() {
 		return
 	}
 	shape := method + " " + template.shape()
@@ -207,6 +182,26 @@ func (r *reader) readOperation(method, path string, template Template, item *obj
 	}
 	r.shapes[shape] = method + " " + path
 	r.exposed = append(r.exposed, o)
+}
+
+// other notes an operation that is not opted in. One that cannot be read is none,
+// but the service may have it all the same.
+func (r *reader) other(o Operation) {
+	if r.room() {
+		r.others = append(r.others, o)
+	}
+}
+
+// room tells whether there may be one more operation.
+func (r *reader) room() bool {
+	if len(r.exposed)+len(r.others) < maxOperations {
+		return true
+	}
+	if !r.full {
+		r.fault("the document has more than %d operations; the others are not read", maxOperations)
+	}
+	r.full = true
+	return false
 }
 
 // decides is the tag that decides on an operation: the first of its tags that

@@ -121,12 +121,12 @@ func (b *builder) keywords(o *object) (*object, error) {
 	} else {
 		newer(out, b.doc.minor == 0)
 	}
-	tidyKeywords(out)
+	b.tidyKeywords(out)
 	return out, nil
 }
 
 // tidyKeywords takes out what no schema may have.
-func tidyKeywords(o *object) {
+func (b *builder) tidyKeywords(o *object) {
 	for _, key := range []string{"required", "enum", "allOf", "anyOf", "oneOf"} {
 		if l, ok := o.values[key].([]any); ok && len(l) == 0 {
 			o.remove(key)
@@ -138,9 +138,12 @@ func tidyKeywords(o *object) {
 		}
 	}
 	// Expressions that look around are right in ECMAScript, but what readers in
-	// other languages are made with does not know them.
+	// other languages are made with does not know them. Those that are large when
+	// they are compiled cost more than they are worth.
 	if pattern, ok := o.values["pattern"].(string); ok {
-		if _, err := compilePattern(pattern); err != nil {
+		size := patternSize(pattern)
+		if b.patterns += size; size == 0 || b.patterns > maxPatterns {
+			b.patterns -= size
 			o.remove("pattern")
 			o.set("x-pattern", pattern)
 		}

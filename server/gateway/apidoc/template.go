@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -139,7 +138,13 @@ func (t Template) String() string {
 }
 
 // shape is the same for templates that match the same paths.
-func (t Template) shape() string { return t.write(func(Part) string { return "{}" }) }
+func (t Template) shape() string {
+	s := t.write(func(Part) string { return "{}" })
+	if normal, ok := urlpath.Normalize(s); ok && strings.Contains(s, "%") {
+		return normal
+	}
+	return s
+}
 
 func (t Template) write(param func(Part) string) string {
 	var b strings.Builder
@@ -257,36 +262,4 @@ func (s Segment) weight() int {
 		return 2
 	}
 	return 1
-}
-
-// covers tells whether a path of o may match t: where both have fixed text it
-// is the same.
-func (t Template) covers(o Template) bool {
-	for i, segment := range t {
-		if segment.weight() == 0 || segment.weight() == 2 {
-			return t.coversText(o)
-		}
-		if i >= len(o) {
-			return false
-		}
-		if len(segment) == 1 && segment[0].Param != "" {
-			if len(o[i]) == 0 {
-				return false
-			}
-		} else if !slices.Equal(segment, o[i]) {
-			return false
-		}
-	}
-	return len(t) == len(o)
-}
-
-// coversText is covers where segments are of several parts. A parameter of o
-// stands for any text, so t has to have one there too.
-func (t Template) coversText(o Template) bool {
-	re, err := regexp.Compile("^(?:" + t.Regex("")[1:] + ")")
-	if err != nil {
-		return false
-	}
-	text := o.write(func(Part) string { return "\u2060" })
-	return re.MatchString(text)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"mime"
 	"slices"
 	"strings"
 
@@ -23,6 +24,7 @@ type contents []media
 // media is what a body of a type may be.
 type media struct {
 	mediaType string             // without parameters, in lower case; it may be a range
+	params    map[string]string  // of the type
 	schema    *jsonschema.Schema // nil if nothing is said of it
 	encodings map[string]encoding
 }
@@ -70,7 +72,7 @@ func (r *reader) contents(pointer string, object map[string]any) (contents, erro
 			m.encodings[name] = readEncoding(raw)
 		}
 		for one := range strings.SplitSeq(key, ",") {
-			m.mediaType = bareType(one)
+			m.mediaType, m.params = bareType(one), paramsOf(one)
 			c = append(c, m)
 		}
 	}
@@ -84,9 +86,35 @@ func readEncoding(raw any) encoding {
 	e.style, _ = o["style"].(string)
 	e.explode = e.style == "" || e.style == "form" || e.style == "deepObject"
 	if explode, has := o["explode"].(bool); has {
-		e.explode = explode
+		if e.explode = explode; !explode && e.style == "" {
+			e.style = "form" // the default, where how it is written is said at all
+		}
 	}
 	return e
+}
+
+// allows tells whether a part may be of a type, which is told without parameters.
+func (e encoding) allows(mediaType string) bool {
+	if e.contentType == "" {
+		return true
+	}
+	for one := range strings.SplitSeq(e.contentType, ",") {
+		one = bareType(one)
+		before, after, isRange := strings.Cut(one, "*")
+		if one == mediaType || isRange && strings.HasPrefix(mediaType, before) && strings.HasSuffix(mediaType, strings.TrimPrefix(after, "/*")) {
+			return true
+		}
+	}
+	return false
+}
+
+// paramsOf are the parameters of a media type, with names in lower case.
+func paramsOf(s string) map[string]string {
+	if !strings.Contains(s, ";") {
+		return nil
+	}
+	_, params, _ := mime.ParseMediaType(s) // none if they are not well formed
+	return params
 }
 
 // bareType is a media type without its parameters, in lower case.
@@ -111,12 +139,15 @@ func checked(mediaType string) bool {
 	return isJSON(mediaType) || mediaType == formType || mediaType == multipartType
 }
 
-// get finds what is said of a media type: the most specific counts. JSON by
+// get finds what is said of the type of a body: the most specific counts. JSON by
 // another name than that of the document is JSON all the same.
-func (c contents) get(mediaType string) *media {
+func (c contents) get(contentType string) *media {
+	mediaType := typeOf(contentType)
+	if m := c.named(mediaType, contentType); m != nil {
+		return m
+	}
 	kind, _, _ := strings.Cut(mediaType, "/")
 	for _, fits := range [...]func(m *media) bool{
-		func(m *media) bool { return m.mediaType == mediaType },
 		func(m *media) bool { return isJSON(m.mediaType) && isJSON(mediaType) },
 		func(m *media) bool { return m.mediaType == kind+"/*" },
 		func(m *media) bool { return m.mediaType == "*/*" || m.mediaType == "*" },
@@ -128,6 +159,38 @@ func (c contents) get(mediaType string) *media {
 		}
 	}
 	return nil
+}
+
+// named finds what is said of a media type by its name. Where that is said more
+// than once, what has most of the parameters counts, then what has none.
+func (c contents) named(mediaType, contentType string) (best *media) {
+	var params map[string]string
+	most := 0
+	for i := range c {
+		m := &c[i]
+		if m.mediaType != mediaType {
+			continue
+		}
+		if best == nil {
+			best, params = m, paramsOf(contentType)
+			most = m.fit(params)
+			continue
+		}
+		if n := m.fit(params); n > most {
+			best, most = m, n
+		}
+	}
+	return best
+}
+
+// fit is how many parameters a type has that are given, -1 if it has others.
+func (m *media) fit(params map[string]string) int {
+	for name, value := range m.params {
+		if !strings.EqualFold(params[name], value) {
+			return -1
+		}
+	}
+	return len(m.params)
 }
 
 // types are the types that are possible.
@@ -160,6 +223,8 @@ func (m *media) check(contentType string, data []byte, o jsonschema.Options) []f
 
 func (m *media) decode(contentType string, data []byte, o jsonschema.Options) (any, error) {
 	switch t := typeOf(contentType); {
+	case isJSON(t) && o.Direction == jsonschema.Request:
+		return jsonschema.DecodeStrictly(data)
 	case isJSON(t):
 		return jsonschema.Decode(data)
 	case t == formType:

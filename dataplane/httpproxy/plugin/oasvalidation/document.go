@@ -204,17 +204,19 @@ func (r *reader) item(pointer string, raw any) (map[string]*operation, any, erro
 	if raw == nil {
 		return nil, nil, nil
 	}
-	pointer, object, err := r.object(pointer, raw)
+	l, err := r.layers(pointer, raw)
 	if err != nil {
 		return nil, nil, err
 	}
-	shared, err := r.parameters(pointer, object)
+	at, object := l.with("parameters")
+	shared, err := r.parameters(at, object)
 	if err != nil {
 		return nil, nil, err
 	}
 	operations := map[string]*operation{}
 	for _, method := range methods {
-		at, o, err := sub(pointer, object, method)
+		at, object := l.with(method)
+		at, o, err := sub(at, object, method)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -225,7 +227,8 @@ func (r *reader) item(pointer string, raw any) (map[string]*operation, any, erro
 			return nil, nil, err
 		}
 	}
-	at, others, err := sub(pointer, object, "additionalOperations")
+	at, object = l.with("additionalOperations")
+	at, others, err := sub(at, object, "additionalOperations")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -241,7 +244,49 @@ func (r *reader) item(pointer string, raw any) (map[string]*operation, any, erro
 	if get := operations["GET"]; get != nil && operations["HEAD"] == nil {
 		operations["HEAD"] = get
 	}
+	_, object = l.with("servers")
 	return operations, object["servers"], nil
+}
+
+// layers are a path item and those that it refers to, one through the other: what
+// stands beside a reference goes before what it leads to.
+type layers []layer
+
+type layer struct {
+	pointer string
+	object  map[string]any
+}
+
+func (r *reader) layers(pointer string, raw any) (layers, error) {
+	var l layers
+	for range maxReferences {
+		object, ok := raw.(map[string]any)
+		if !ok {
+			return nil, fmt.Errorf("%s: it must be an object", pointer)
+		}
+		l = append(l, layer{pointer, object})
+		ref, has := object["$ref"].(string)
+		if !has {
+			return l, nil
+		}
+		var err error
+		at := pointer
+		if pointer, raw, err = r.set.Resolve(ref); err != nil {
+			return nil, fmt.Errorf("%s: %w", at, err)
+		}
+	}
+	return nil, fmt.Errorf("%s: its references do not end", pointer)
+}
+
+// with is the first that has a member, or the last.
+func (l layers) with(name string) (string, map[string]any) {
+	for _, one := range l {
+		if _, has := one.object[name]; has {
+			return one.pointer, one.object
+		}
+	}
+	last := l[len(l)-1]
+	return last.pointer, last.object
 }
 
 // secrets are the parameters in which credentials are.

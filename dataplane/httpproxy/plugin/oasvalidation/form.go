@@ -25,14 +25,16 @@ func (m *media) decodeForm(text string, o jsonschema.Options) any {
 				continue // it is as it would be without being known
 			}
 		}
-		if v, ok := e.field(name, property, in, o); ok {
+		if v, of, ok := e.field(name, property, in, o); ok {
 			object[name] = v
-			taken[name] = true
+			for _, name := range of {
+				taken[name] = true
+			}
 		}
 	}
 	texts := map[string][]string{}
 	for _, one := range in.query {
-		if base, _, _ := strings.Cut(one.name, "["); !taken[one.name] && !taken[base] {
+		if base, _, deep := strings.Cut(one.name, "["); !taken[one.name] && !(deep && taken[base+"["]) {
 			texts[one.name] = append(texts[one.name], unescape(one.value, true))
 		}
 	}
@@ -44,34 +46,39 @@ func (m *media) decodeForm(text string, o jsonschema.Options) any {
 }
 
 // field is a field of an urlencoded form that is more than a text: JSON, or in
-// one of the styles of query parameters. It is not ok if there is none.
-func (e encoding) field(name string, s *jsonschema.Schema, in *input, o jsonschema.Options) (any, bool) {
+// one of the styles of query parameters. of are the names that it is written
+// under, or begins with. It is not ok if there is none.
+func (e encoding) field(name string, s *jsonschema.Schema, in *input, o jsonschema.Options) (v any, of []string, ok bool) {
 	p := &parameter{name: name, in: "query", style: e.style, explode: e.explode, schema: s}
-	texts := valuesOf(in.query, name)
-	if e.style == "" || isJSON(e.contentType) {
+	texts := in.texts(name)
+	of = []string{name}
+	switch {
+	case e.style == "" || isJSON(e.contentType):
 		if len(texts) != 1 {
-			return nil, false
+			return nil, nil, false
 		}
-		v, err := jsonschema.Decode([]byte(p.unescape(texts[0])))
-		return v, err == nil
+		v, err := jsonschema.DecodeStrictly([]byte(p.unescape(texts[0])))
+		return v, of, err == nil
+	case e.style == "deepObject":
+		v, err := p.deep(in, o)
+		return v, []string{name + "["}, err == nil
+	case e.style == "form" && e.explode && s != nil && texts == nil:
+		v := p.exploded(in.query, o)
+		of, _ = s.Properties()
+		return v, of, v != nil
+	case texts == nil:
+		return nil, nil, false
 	}
-	if e.style == "deepObject" {
-		v := p.deep(in.query, o)
-		return v, v != nil
-	}
-	if texts == nil {
-		return nil, false
-	}
-	v, err := p.read(texts, o)
+	read, err := p.read(texts, o)
 	if err != nil {
-		return nil, false
+		return nil, nil, false
 	}
-	for _, one := range v.of {
+	for _, one := range read.of {
 		if s.Fits(one, o) {
-			return one, true
+			return one, of, true
 		}
 	}
-	return v.of[0], true
+	return read.of[0], of, true
 }
 
 // decodeMultipart makes an object of a multipart form. What is in files is not
@@ -126,26 +133,31 @@ func (m *media) part(name string, part *multipart.Part, o jsonschema.Options) (a
 		}
 	}
 	is := bareType(part.Header.Get("Content-Type"))
-	switch {
-	case part.FileName() != "" || hasFileName(part):
-		return jsonschema.File{}, nil
-	case is == "" && isJSON(m.encodings[name].contentType):
+	switch e := m.encodings[name]; {
+	case len(part.Header["Content-Type"]) > 1 || len(part.Header["Content-Disposition"]) > 1:
+		return nil, errors.New("a part has a field twice")
+	case is != "" && !e.allows(is):
+		return nil, errors.New("a part is of a type that it must not have")
+	case is == "" && isJSON(e.contentType):
 		is = "application/json"
-	case is != "" && !isJSON(is) && !strings.HasPrefix(is, "text/"), is == "" && s != nil && s.Holds():
-		return jsonschema.File{}, nil
 	}
 	data, err := io.ReadAll(part)
 	if err != nil {
 		return nil, err
 	}
-	if isJSON(is) {
-		return jsonschema.Decode(data)
+	// Scripts that send JSON of a type have to give it the name of a file.
+	named := part.FileName() != "" || hasFileName(part)
+	switch text := s != nil && s.Kinds()&jsonschema.String != 0; {
+	case isJSON(is) && (!named || s != nil && !text):
+		return jsonschema.DecodeStrictly(data)
+	case named, s == nil && is != "" && !strings.HasPrefix(is, "text/"), !isJSON(is) && !strings.HasPrefix(is, "text/") && s != nil && s.Holds():
+		return jsonschema.File{Size: len(data)}, nil
 	}
 	text := string(data)
 	if is == "" && s != nil && s.Kinds()&(jsonschema.Object|jsonschema.Array) != 0 {
 		// Where an object is to be, a part that does not tell its type is JSON
 		// ("Special Considerations for multipart Content").
-		if v, err := jsonschema.Decode(data); err == nil && s.Fits(v, o) {
+		if v, err := jsonschema.DecodeStrictly(data); err == nil && s.Fits(v, o) {
 			return v, nil
 		}
 	}

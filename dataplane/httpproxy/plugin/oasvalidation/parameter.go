@@ -3,6 +3,7 @@ package oasvalidation
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -93,10 +94,11 @@ func (r *reader) parameter(at string, o map[string]any) (*parameter, error) {
 		return p, nil
 	}
 	content, _ := o["content"].(map[string]any)
-	for mediaType, raw := range content { // there is one
-		if !isJSON(mediaType) {
+	for _, mediaType := range slices.Sorted(maps.Keys(content)) { // there is one
+		if !isJSON(mediaType) || p.content {
 			continue
 		}
+		raw := content[mediaType]
 		at, media, err := r.object(jsonschema.Child(jsonschema.Child(at, "content"), mediaType), raw)
 		if err != nil {
 			return nil, err
@@ -125,22 +127,28 @@ type values struct {
 // read reads what is written of a parameter: the texts of its places, of which
 // there is one at least.
 func (p *parameter) read(texts []string, o jsonschema.Options) (values, error) {
+	// Fields of one name are one with commas, or the upstream takes one of them.
+	each, whole := texts, texts
+	if p.in == "header" && len(texts) > 1 {
+		whole = []string{strings.Join(texts, ", ")}
+		each = append(slices.Clone(texts), whole...)
+	}
 	if p.content {
-		return p.readJSON(texts)
+		return p.readJSON(whole)
 	}
 	kinds := p.kinds(len(texts))
 	var v values
 	if kinds&^(jsonschema.Array|jsonschema.Object) != 0 {
-		for _, text := range texts {
+		for _, text := range each {
 			text, err := p.plain(text)
 			if err != nil {
 				return v, err
 			}
 			v.of = append(v.of, jsonschema.Read(text, p.schema, o))
 		}
-		// It is written more than once where one is meant.
+		// It is written more than once where one is meant, or may be.
 		v.every = len(texts) > 1
-		if v.every && kinds&jsonschema.Array != 0 {
+		if v.every && kinds&jsonschema.Array != 0 && kinds != p.anything() {
 			v = values{}
 		}
 	}
@@ -152,8 +160,8 @@ func (p *parameter) read(texts []string, o jsonschema.Options) (values, error) {
 		}
 		failed = err
 	}
-	if kinds&jsonschema.Object != 0 && len(texts) == 1 {
-		object, err := p.pairs(texts[0], o)
+	if kinds&jsonschema.Object != 0 && len(whole) == 1 {
+		object, err := p.pairs(whole[0], o)
 		if err == nil {
 			v.of = append(v.of, object)
 		} else if failed == nil {
@@ -167,6 +175,15 @@ func (p *parameter) read(texts []string, o jsonschema.Options) (values, error) {
 		failed = badStyle{p.style}
 	}
 	return v, failed
+}
+
+// anything are the kinds of a parameter of which no type is said, when it is
+// written more than once.
+func (p *parameter) anything() jsonschema.Types {
+	if p.schema.Kinds() != jsonschema.Anything {
+		return 0
+	}
+	return p.kinds(2)
 }
 
 // kinds are the types that a parameter which is written so many times can have.
@@ -188,7 +205,7 @@ func (p *parameter) kinds(times int) jsonschema.Types {
 func (p *parameter) readJSON(texts []string) (values, error) {
 	v := values{every: true}
 	for _, text := range texts {
-		decoded, err := jsonschema.Decode([]byte(p.unescape(text)))
+		decoded, err := jsonschema.DecodeStrictly([]byte(p.unescape(text)))
 		if err != nil {
 			return v, err
 		}
@@ -205,6 +222,9 @@ func (p *parameter) plain(text string) (string, error) {
 		prefix = "."
 	case "matrix":
 		prefix = ";" + p.name + "="
+		if text == ";"+p.name {
+			return "", nil
+		}
 	}
 	text, ok := strings.CutPrefix(text, prefix)
 	if !ok {

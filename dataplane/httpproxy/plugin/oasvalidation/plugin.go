@@ -60,7 +60,7 @@ func (p *plugin) Access(x *httpproxy.Exchange) error {
 		x.SetValue(p, f.operation)
 	}
 	faults := p.checkParameters(x, &f)
-	if (len(faults) == 0 || p.request.All) && p.ValidateBody && f.operation.body != nil && x.Request.Upgrade == "" {
+	if (len(faults) == 0 || p.request.All) && p.ValidateBody && f.operation.body != nil && !bare(&x.Request) {
 		inBody, answered := p.checkBody(x, f.operation.body)
 		if answered {
 			return nil
@@ -72,6 +72,10 @@ func (p *plugin) Access(x *httpproxy.Exchange) error {
 	}
 	return nil
 }
+
+// bare tells of a request to change the protocol that has no body. One that has a
+// body may be answered as if it did not ask.
+func bare(r *httpproxy.Request) bool { return r.Upgrade != "" && r.ContentLength == 0 }
 
 // unknown deals with a request for what the document does not have.
 func (p *plugin) unknown(x *httpproxy.Exchange, f *found) {
@@ -193,7 +197,12 @@ func (p *plugin) checkBody(x *httpproxy.Exchange, b *body) (faults []fault, answ
 	}
 	contentType := r.Header.Get("Content-Type")
 	mediaType := typeOf(contentType)
-	m := b.get(mediaType)
+	m := b.get(contentType)
+	for other := range r.Header.Values("Content-Type") {
+		if other != contentType {
+			m = nil // which counts is not for the client to choose
+		}
+	}
 	if m != nil && (m.schema == nil || !checked(mediaType)) {
 		return nil, false
 	}
@@ -261,7 +270,7 @@ func (p *plugin) Respond(x *httpproxy.Exchange) error {
 	if !ok || !isJSON(contentType) {
 		return nil
 	}
-	m := c.get(bareType(contentType))
+	m := c.get(contentType)
 	if m == nil || m.schema == nil {
 		return nil
 	}

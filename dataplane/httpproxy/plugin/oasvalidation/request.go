@@ -24,7 +24,24 @@ type input struct {
 	query       []pair
 	header      *httpproxy.Header
 	cookies     []pair
+	groups      map[string][]pair // of query, by what is before a bracket; nil until it is asked for
 }
+
+// named are the fields of the query that have a name, or one with the same
+// before a bracket.
+func (in *input) named(name string) []pair {
+	base := func(name string) string { name, _, _ = strings.Cut(name, "["); return name }
+	if in.groups == nil {
+		in.groups = map[string][]pair{}
+		for _, one := range in.query {
+			in.groups[base(one.name)] = append(in.groups[base(one.name)], one)
+		}
+	}
+	return in.groups[base(name)]
+}
+
+// texts are the values of the query that have a name.
+func (in *input) texts(name string) []string { return valuesOf(in.named(name), name) }
 
 // pair is a name with a value. Names are without escapes, values as they were
 // sent.
@@ -52,6 +69,8 @@ func parseCookies(h *httpproxy.Header) []pair {
 			if !ok {
 				continue
 			}
+			// Space around the name is none of it to many who read cookies.
+			name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 			if n := len(value); n >= 2 && value[0] == '"' && value[n-1] == '"' {
 				value = value[1 : n-1]
 			}
@@ -79,13 +98,11 @@ func (p *parameter) texts(in *input) []string {
 			return in.path[i : i+1]
 		}
 	case "query":
-		return valuesOf(in.query, p.name)
+		return in.texts(p.name)
 	case "cookie":
 		return valuesOf(in.cookies, p.name)
 	case "header":
-		if in.header.Has(p.name) {
-			return []string{in.header.Join(p.name)}
-		}
+		return slices.Collect(in.header.Values(p.name))
 	}
 	return nil
 }
@@ -96,10 +113,8 @@ func (p *parameter) find(in *input, o jsonschema.Options) (values, error) {
 		var pairs []pair
 		switch {
 		case p.style == "deepObject":
-			if v := p.deep(in.query, o); v != nil {
-				return values{of: []any{v}}, nil
-			}
-			return values{}, errNone
+			v, err := p.deep(in, o)
+			return values{of: []any{v}}, err
 		case p.explode && p.in == "query" && p.style == "form":
 			pairs = in.query
 		case p.explode && p.in == "cookie":
@@ -187,23 +202,23 @@ func readTexts(texts []string, s *jsonschema.Schema, o jsonschema.Options) any {
 // maxDeep bounds the nesting of objects in queries.
 const maxDeep = 16
 
-// deep is an object of parameters such as name[a][b]; nil if there is none.
-func (p *parameter) deep(query []pair, o jsonschema.Options) any {
+// deep is an object of parameters such as name[a][b]; errNone if there is none.
+func (p *parameter) deep(in *input, o jsonschema.Options) (any, error) {
 	root := &branch{}
-	for _, one := range query {
+	for _, one := range in.named(p.name) {
 		rest, ok := strings.CutPrefix(one.name, p.name+"[")
 		if !ok || !strings.HasSuffix(rest, "]") {
 			continue
 		}
 		keys := strings.Split(strings.TrimSuffix(rest, "]"), "][")
-		if len(keys) <= maxDeep {
-			root.put(keys, p.unescape(one.value))
+		if len(keys) > maxDeep || !root.put(keys, p.unescape(one.value)) {
+			return nil, badStyle{p.style}
 		}
 	}
 	if root.below == nil {
-		return nil
+		return nil, errNone
 	}
-	return root.value(p.schema, o)
+	return root.value(p.schema, o), nil
 }
 
 // branch is a part of an object in a query.
@@ -213,10 +228,14 @@ type branch struct {
 	names []string // of below, in their order
 }
 
-func (b *branch) put(keys []string, text string) {
+// put puts a text in its place; false if what is there is both a text and more.
+func (b *branch) put(keys []string, text string) bool {
 	if len(keys) == 0 || len(keys) == 1 && keys[0] == "" && b.below == nil && b.texts != nil {
 		b.texts = append(b.texts, text)
-		return
+		return b.below == nil
+	}
+	if b.texts != nil {
+		return false
 	}
 	next := b.below[keys[0]]
 	if next == nil {
@@ -227,7 +246,7 @@ func (b *branch) put(keys []string, text string) {
 		b.below[keys[0]] = next
 		b.names = append(b.names, keys[0])
 	}
-	next.put(keys[1:], text)
+	return next.put(keys[1:], text)
 }
 
 func (b *branch) value(s *jsonschema.Schema, o jsonschema.Options) any {

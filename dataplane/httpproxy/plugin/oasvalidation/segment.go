@@ -14,6 +14,7 @@ type segment struct {
 	literal map[string]*segment
 	mixed   []*mixed
 	any     *segment       // a parameter alone
+	rest    []*mixed       // parameters that take slashes, too, with the text after them
 	ends    map[string]end // by method, where a template ends
 }
 
@@ -32,13 +33,24 @@ type mixed struct {
 // add puts a template into the tree.
 func (s *segment) add(template string, operations map[string]*operation) error {
 	var names []string
-	for text := range strings.SplitSeq(strings.TrimPrefix(template, "/"), "/") {
+	before, last, tail := restOf(strings.TrimPrefix(template, "/"))
+	segments := strings.Split(before, "/")
+	if last != "" {
+		segments = segments[:len(segments)-1] // what is before it ends in a slash, or is nothing
+	}
+	for _, text := range segments {
 		parts, params, err := split(text)
 		if err != nil {
 			return err
 		}
 		names = append(names, params...)
 		if s = s.child(parts); s == nil {
+			return errors.New("there are too many paths like this")
+		}
+	}
+	if last != "" {
+		names = append(names, last)
+		if s = s.after(tail); s == nil {
 			return errors.New("there are too many paths like this")
 		}
 	}
@@ -52,6 +64,29 @@ func (s *segment) add(template string, operations map[string]*operation) error {
 		}
 	}
 	return nil
+}
+
+// restOf cuts a parameter that takes slashes, too, off a template, and the text
+// after it: {path:path}, {path:.*}, {path*} and {+path} in the dialects of
+// frameworks. There may be no parameter after it.
+func restOf(template string) (before, name, tail string) {
+	at := strings.LastIndexByte(template, '{')
+	if at < 0 || at > 0 && template[at-1] != '/' {
+		return template, "", ""
+	}
+	written, tail, _ := strings.Cut(template[at+1:], "}")
+	if tail != "" && tail[0] != '/' {
+		return template, "", ""
+	}
+	name, kind, _ := strings.Cut(written, ":")
+	bare := strings.TrimSuffix(strings.TrimPrefix(name, "+"), "*")
+	if bare == "" || bare == name && kind != "path" && !strings.HasSuffix(kind, ".*") && !strings.HasSuffix(kind, ".+") {
+		return template, "", ""
+	}
+	if normal, ok := urlpath.Normalize("/_" + tail); ok {
+		tail = normal[len("/_"):]
+	}
+	return template[:at], bare, tail
 }
 
 // split takes a segment of a template apart.
@@ -69,6 +104,9 @@ func split(text string) (parts, params []string, err error) {
 		name, after, closed := strings.Cut(rest, "}")
 		if !closed || name == "" || strings.Contains(name, "{") {
 			return nil, nil, errors.New("its braces are not in order")
+		}
+		if plain, _, kind := strings.Cut(name, ":"); kind && plain != "" {
+			name = plain // {id:int} in the dialects of frameworks
 		}
 		params, text = append(params, name), after
 	}
@@ -117,6 +155,22 @@ func (s *segment) child(parts []string) *segment {
 	return m.next
 }
 
+// after is what is below a parameter that takes slashes, too, and a text.
+func (s *segment) after(tail string) *segment {
+	for _, r := range s.rest {
+		if r.parts[0] == tail {
+			return r.next
+		}
+	}
+	if len(s.rest) == maxMixed {
+		return nil
+	}
+	r := &mixed{[]string{tail}, &segment{}}
+	s.rest = append(s.rest, r)
+	slices.SortStableFunc(s.rest, func(a, b *mixed) int { return b.written() - a.written() })
+	return r.next
+}
+
 // written is how much of a segment is text.
 func (m *mixed) written() (n int) {
 	for _, p := range m.parts {
@@ -161,7 +215,15 @@ func (s *segment) walk(f *found, method, path string, values []string) bool {
 			return false
 		}
 	}
-	return text == "" || s.any == nil || next(s.any, append(values, text))
+	if text != "" && s.any != nil && !next(s.any, append(values, text)) {
+		return false
+	}
+	for _, r := range s.rest {
+		if text, ok := strings.CutSuffix(path, r.parts[0]); ok && !r.next.end(f, method, append(values, text)) {
+			return false
+		}
+	}
+	return true
 }
 
 // end takes down what is at the end of a path.

@@ -32,7 +32,7 @@ func (s *Schema) checkBranches(e *evaluation, v any, seen *evaluated) bool {
 	if s.when != nil {
 		then := s.other
 		if branch := seen.branch(); e.silently(s.when, v, branch) {
-			seen.merge(branch)
+			seen.merge(e, branch)
 			then = s.then
 		}
 		if then != nil {
@@ -65,7 +65,7 @@ func (s *Schema) checkChoice(e *evaluation, v any, seen *evaluated, keyword stri
 		if !b.check(e, v, branch) {
 			continue
 		}
-		seen.merge(branch)
+		seen.merge(e, branch)
 		if fits++; fits > 1 || keyword == "anyOf" && seen == nil {
 			break
 		}

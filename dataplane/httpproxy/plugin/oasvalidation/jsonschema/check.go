@@ -135,7 +135,7 @@ func (e *evaluation) more() bool {
 // check tells whether a value fits, and takes down in seen, which may be nil,
 // what of it was looked at.
 func (s *Schema) check(e *evaluation, v any, seen *evaluated) bool {
-	if e.steps--; e.calls > maxCalls {
+	if e.steps -= 1 + size(v)/bytesPerStep; e.calls > maxCalls {
 		e.steps = -1
 	}
 	if e.steps < 0 {
@@ -145,6 +145,20 @@ func (s *Schema) check(e *evaluation, v any, seen *evaluated) bool {
 	ok := s.apply(e, v, seen)
 	e.calls--
 	return ok
+}
+
+// bytesPerStep is how much of a text or a number is read in a step.
+const bytesPerStep = 32
+
+// size is how long a value is that is read as a whole.
+func size(v any) int {
+	switch v := v.(type) {
+	case string:
+		return len(v)
+	case json.Number:
+		return len(v)
+	}
+	return 0
 }
 
 func (s *Schema) apply(e *evaluation, v any, seen *evaluated) bool {
@@ -178,7 +192,7 @@ func (s *Schema) apply(e *evaluation, v any, seen *evaluated) bool {
 	}
 	if own != seen {
 		r.and(s.checkRest(e, v, own))
-		seen.merge(own)
+		seen.merge(e, own)
 	}
 	return r.ok
 }
@@ -198,7 +212,7 @@ func (s *Schema) checkType(e *evaluation, v any) (any, bool) {
 			return v, false
 		}
 	}
-	if _, file := v.(File); s.enum != nil && !file && !s.enum.has(e, v) {
+	if s.enum != nil && !s.enum.has(e, v) {
 		e.fault(s.enum.keyword, s.enum.shown)
 		e.markNull(v)
 		return v, false
@@ -251,6 +265,8 @@ func (s *Schema) checkValue(e *evaluation, v any, seen *evaluated) bool {
 		return s.number == nil || s.number.check(e, v)
 	case string:
 		return s.text == nil || s.text.check(e, v)
+	case File:
+		return s.text == nil || s.text.checkFile(e, v)
 	case []any:
 		return s.list == nil || s.list.check(e, v, seen)
 	case map[string]any:

@@ -26,9 +26,8 @@ func (t *Set) compile(s *Schema, raw any) error {
 			if t.version == OpenAPI30 {
 				return k.err // what is beside a reference counts from 3.1 on
 			}
-		} else if _, has := v["$dynamicRef"]; has {
-			s.ref = k.reference("$dynamicRef")
 		}
+		k.dynamic()
 		k.general()
 		k.numbers()
 		k.texts()
@@ -68,6 +67,22 @@ func (k *keywords) reference(keyword string) *Schema {
 		return nil
 	}
 	return k.set.At(pointer, value)
+}
+
+// dynamic reads a dynamic reference. A document that is one resource has one
+// schema that it can lead to.
+func (k *keywords) dynamic() {
+	if _, has := k.raw["$dynamicRef"]; !has {
+		return
+	}
+	to := k.reference("$dynamicRef")
+	switch {
+	case to == nil:
+	case k.schema.ref == nil:
+		k.schema.ref = to
+	default:
+		k.schema.allOf = append(k.schema.allOf, to)
+	}
 }
 
 // sub is a schema under a keyword, nil if there is none.
@@ -230,10 +245,20 @@ func (k *keywords) bound(keyword string) *number {
 	return &n
 }
 
+// maxDivisor is how many digits a number may have that others are divided by.
+const maxDivisor = 400
+
 func (k *keywords) numbers() {
 	r := &numberRules{min: k.bound("minimum"), max: k.bound("maximum"), multipleOf: k.bound("multipleOf")}
-	if r.multipleOf != nil && r.multipleOf.f <= 0 {
-		k.fail("multipleOf", "greater than 0")
+	if m := r.multipleOf; m != nil {
+		d := decimalOf(string(m.text))
+		if d.signum() <= 0 {
+			k.fail("multipleOf", "greater than 0")
+		}
+		if len(d.digits) > maxDivisor {
+			k.note("multipleOf", m.text.String())
+			r.multipleOf = nil
+		}
 	}
 	for _, b := range [...]struct {
 		keyword   string
@@ -384,7 +409,10 @@ func (k *keywords) discriminator(raw any) *discriminator {
 			if err != nil {
 				continue // which is told where the branch is compiled
 			}
-			d.branches[pointer[strings.LastIndexByte(pointer, '/')+1:]] = branch
+			// A name that the mapping has for another schema is not that of this one.
+			if name := pointer[strings.LastIndexByte(pointer, '/')+1:]; mapping[name] == nil {
+				d.branches[name] = branch
+			}
 			for _, value := range values[pointer] {
 				d.branches[value] = branch
 			}

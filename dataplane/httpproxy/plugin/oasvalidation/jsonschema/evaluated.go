@@ -42,10 +42,12 @@ func (d *evaluated) branch() *evaluated {
 	return new(evaluated)
 }
 
-func (d *evaluated) merge(o *evaluated) {
+// merge takes over what another one has taken down.
+func (d *evaluated) merge(e *evaluation, o *evaluated) {
 	if d == nil || o == nil {
 		return
 	}
+	e.steps -= len(o.properties) + len(o.single)
 	d.allProperties, d.allItems = d.allProperties || o.allProperties, d.allItems || o.allItems
 	d.items = max(d.items, o.items)
 	for name := range o.properties {
@@ -64,6 +66,7 @@ func (s *Schema) checkRest(e *evaluation, v any, seen *evaluated) bool {
 		if s.unevaluatedProperties == nil || seen.allProperties {
 			return true
 		}
+		e.steps -= len(v)
 		for _, name := range slices.Sorted(maps.Keys(v)) {
 			if !seen.properties[name] && !r.and(e.leftover(step{name, -1}, "unevaluatedProperties", s.unevaluatedProperties, v[name])) {
 				return false
@@ -74,6 +77,7 @@ func (s *Schema) checkRest(e *evaluation, v any, seen *evaluated) bool {
 		if s.unevaluatedItems == nil || seen.allItems {
 			return true
 		}
+		e.steps -= max(len(v)-seen.items, 0)
 		for i := seen.items; i < len(v); i++ {
 			if !seen.single[i] && !r.and(e.leftover(step{"", i}, "unevaluatedItems", s.unevaluatedItems, v[i])) {
 				return false

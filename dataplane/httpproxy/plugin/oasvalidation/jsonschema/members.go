@@ -67,12 +67,7 @@ func appendKey(b []byte, v any) []byte {
 	case bool:
 		return append(strconv.AppendBool(b, v), ';')
 	case json.Number:
-		if n := readNumber(v); n.whole {
-			b = strconv.AppendInt(append(b, '#'), n.i, 10)
-		} else {
-			b = strconv.AppendFloat(append(b, '#'), n.f, 'g', -1, 64)
-		}
-		return append(b, ';')
+		return append(readNumber(v).appendKey(b), ';')
 	case string:
 		b = strconv.AppendInt(append(b, '"'), int64(len(v)), 10)
 		return append(append(b, ':'), v...)

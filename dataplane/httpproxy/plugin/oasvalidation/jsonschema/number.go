@@ -1,6 +1,7 @@
 package jsonschema
 
 import (
+	"cmp"
 	"encoding/json"
 	"math"
 	"math/big"
@@ -8,13 +9,14 @@ import (
 	"strings"
 )
 
-// number is a number of JSON, read as exactly as int64 and float64 are.
+// number is a number of JSON. It is compared and divided exactly, whatever its
+// length and exponent, in time that grows with its text alone.
 type number struct {
 	text    json.Number
 	i       int64
-	f       float64
-	whole   bool // i is exact
-	integer bool // it has no fraction
+	f       float64 // about what it is
+	whole   bool    // i is exact
+	integer bool    // it has no fraction
 }
 
 func readNumber(text json.Number) number {
@@ -22,35 +24,26 @@ func readNumber(text json.Number) number {
 		return number{text, i, float64(i), true, true}
 	}
 	f, _ := strconv.ParseFloat(string(text), 64) // what is out of range is infinite
-	n := number{text: text, f: f, integer: f == math.Trunc(f)}
-	if n.integer && math.Abs(f) >= 1<<51 && strings.ContainsAny(string(text), ".eE") {
-		// The fraction may be beyond what a float64 has room for.
-		if d, scale, ok := decimal(string(text)); ok {
-			n.integer = d.Rem(d, power(scale)).Sign() == 0
-		}
-	}
-	if n.integer && math.Abs(f) < 1<<63 {
-		n.i, n.whole = int64(f), true
+	n := number{text: text, f: f}
+	d := decimalOf(string(text))
+	n.integer = d.exponent >= 0
+	if d.digits == "" {
+		n.whole = true
+	} else if n.integer && len(d.digits)+d.exponent <= maxInt64Digits {
+		i, err := strconv.ParseInt(d.sign()+d.digits+strings.Repeat("0", d.exponent), 10, 64)
+		n.i, n.whole = i, err == nil
 	}
 	return n
 }
 
+// maxInt64Digits is how many digits an int64 can have.
+const maxInt64Digits = 19
+
 func (n number) compare(o *number) int {
-	switch {
-	case n.whole && o.whole:
-		switch {
-		case n.i < o.i:
-			return -1
-		case n.i > o.i:
-			return 1
-		}
-		return 0
-	case n.f < o.f:
-		return -1
-	case n.f > o.f:
-		return 1
+	if n.whole && o.whole {
+		return cmp.Compare(n.i, o.i)
 	}
-	return 0
+	return decimalOf(string(n.text)).compare(decimalOf(string(o.text)))
 }
 
 // typeOf is the type of a number.
@@ -61,51 +54,115 @@ func (n number) typeOf() Types {
 	return Number
 }
 
-// isMultiple tells whether a number is a multiple of another one, exactly if
-// neither has an exponent that makes it long.
+// isMultiple tells whether a number is a multiple of another one, which is
+// greater than 0.
 func (n number) isMultiple(of *number) bool {
 	if n.whole && of.whole {
-		return of.i == 0 || n.i%of.i == 0
+		return n.i%of.i == 0
 	}
-	a, scaleA, okA := decimal(string(n.text))
-	b, scaleB, okB := decimal(string(of.text))
-	if !okA || !okB || b.Sign() == 0 {
-		q := n.f / of.f
-		return q == math.Trunc(q) // what is infinite has no fraction that is known
+	a, b := decimalOf(string(n.text)), decimalOf(string(of.text))
+	if a.digits == "" {
+		return true
 	}
-	scale := max(scaleA, scaleB)
-	a.Mul(a, power(scale-scaleA))
-	b.Mul(b, power(scale-scaleB))
-	return a.Rem(a, b).Sign() == 0
+	// A number that does not end in zero is no multiple of one that does.
+	shift := int64(a.exponent) - int64(b.exponent)
+	if shift < 0 {
+		return false
+	}
+	divisor, ok := new(big.Int).SetString(b.digits, 10)
+	if !ok {
+		return false
+	}
+	power := new(big.Int).Exp(big.NewInt(10), big.NewInt(shift), divisor)
+	rest := remainder(a.digits, divisor)
+	return rest.Mod(rest.Mul(rest, power), divisor).Sign() == 0
 }
 
-// maxDigits bounds what is computed with exactly.
-const maxDigits = 400
-
-// decimal is a number as an integer with a scale: 1.25 is 125 and 2.
-func decimal(text string) (n *big.Int, scale int, ok bool) {
-	mantissa, exponent, has := strings.Cut(strings.ToLower(text), "e")
-	if has {
-		e, err := strconv.Atoi(exponent)
-		if err != nil || e < -maxDigits || e > maxDigits {
-			return nil, 0, false
-		}
-		scale = -e
+// remainder divides what digits stand for, some at once.
+func remainder(digits string, divisor *big.Int) *big.Int {
+	const most = 18
+	rest, part := new(big.Int), new(big.Int)
+	for digits != "" {
+		n := min(len(digits), most)
+		value, _ := strconv.ParseInt(digits[:n], 10, 64)
+		scale := int64(math.Pow10(n)) // exact, up to 10^22
+		rest.Mul(rest, part.SetInt64(scale))
+		rest.Add(rest, part.SetInt64(value))
+		rest.Mod(rest, divisor)
+		digits = digits[n:]
 	}
+	return rest
+}
+
+// decimal is a number as digits, without zeros at either end, and a power of
+// ten: 1250 is 125 and 1. Zero has no digits. There is one for each number.
+type decimal struct {
+	negative bool
+	digits   string
+	exponent int
+}
+
+// maxExponent bounds exponents: beyond it numbers are so large, or so small, that
+// no other number is anywhere near.
+const maxExponent = 1 << 40
+
+func decimalOf(text string) decimal {
+	mantissa, power, _ := strings.Cut(text, "e")
+	if power == "" {
+		mantissa, power, _ = strings.Cut(text, "E")
+	}
+	e, _ := strconv.ParseInt(power, 10, 64) // what is out of range is the last in it
+	d := decimal{exponent: int(min(max(e, -maxExponent), maxExponent))}
+	mantissa, d.negative = strings.CutPrefix(mantissa, "-")
 	whole, fraction, _ := strings.Cut(mantissa, ".")
-	if len(whole)+len(fraction) > maxDigits {
-		return nil, 0, false
+	d.exponent -= len(fraction)
+	digits := strings.TrimLeft(whole+fraction, "0")
+	d.digits = strings.TrimRight(digits, "0")
+	d.exponent += len(digits) - len(d.digits)
+	if d.digits == "" {
+		return decimal{}
 	}
-	scale += len(fraction)
-	n, ok = new(big.Int).SetString(whole+fraction, 10)
-	if ok && scale < 0 {
-		n.Mul(n, power(-scale))
-		scale = 0
-	}
-	return n, scale, ok
+	return d
 }
 
-func power(n int) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
+func (d decimal) sign() string {
+	if d.negative {
+		return "-"
+	}
+	return ""
+}
+
+func (d decimal) signum() int {
+	switch {
+	case d.digits == "":
+		return 0
+	case d.negative:
+		return -1
+	}
+	return 1
+}
+
+func (d decimal) compare(o decimal) int {
+	if c := cmp.Compare(d.signum(), o.signum()); c != 0 || d.digits == "" {
+		return c
+	}
+	c := cmp.Or(cmp.Compare(d.exponent+len(d.digits), o.exponent+len(o.digits)), strings.Compare(d.digits, o.digits))
+	if d.negative {
+		return -c
+	}
+	return c
+}
+
+// appendKey appends what is the same for equal numbers alone.
+func (n number) appendKey(b []byte) []byte {
+	b = append(b, '#')
+	if n.whole {
+		return strconv.AppendInt(b, n.i, 10)
+	}
+	d := decimalOf(string(n.text))
+	b = append(append(b, d.sign()...), d.digits...)
+	return strconv.AppendInt(append(b, 'e'), int64(d.exponent), 10)
+}
 
 func (r *numberRules) check(e *evaluation, text json.Number) bool {
 	n, ok := readNumber(text), true

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"regexp"
 	"regexp/syntax"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 )
 
 // pattern is a regular expression.
@@ -22,7 +24,7 @@ var errPattern = errors.New("the pattern is too large")
 
 // escapes are those of ECMA-262 that Go's regular expressions write in another
 // way.
-var escapes = regexp.MustCompile(`\\(\\|u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]+\})`)
+var escapes = regexp.MustCompile(`\\(\\|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]+\})`)
 
 // compilePattern makes a regular expression of one of ECMA-262. There are some
 // that Go's cannot say, such as those that look ahead.
@@ -31,13 +33,16 @@ func (t *Set) compilePattern(text string) (*pattern, error) {
 		if e[1] == '\\' {
 			return e
 		}
+		if first, second, both := strings.Cut(e[2:], `\u`); both {
+			return `\x{` + strconv.FormatInt(int64(utf16.DecodeRune(unit(first), unit(second))), 16) + `}`
+		}
 		return `\x{` + strings.Trim(e[2:], "{}") + `}`
 	})
 	tree, err := syntax.Parse(expression, syntax.Perl)
 	if err != nil {
 		return nil, err
 	}
-	cost := size(tree)
+	cost := patternSize(tree)
 	if cost > maxPattern || cost > t.patterns {
 		return nil, errPattern
 	}
@@ -46,12 +51,18 @@ func (t *Set) compilePattern(text string) (*pattern, error) {
 	return &pattern{re, text, cost}, err
 }
 
-// size is about how large a regular expression is when it is compiled, when what
+// unit is a unit of UTF-16 in hexadecimal digits.
+func unit(digits string) rune {
+	n, _ := strconv.ParseUint(digits, 16, 16)
+	return rune(n)
+}
+
+// patternSize is about how large a regular expression is when it is compiled, when what
 // is repeated is written out.
-func size(re *syntax.Regexp) int {
+func patternSize(re *syntax.Regexp) int {
 	n := 1 + len(re.Rune)
 	for _, sub := range re.Sub {
-		if n += size(sub); n > maxPattern {
+		if n += patternSize(sub); n > maxPattern {
 			return n
 		}
 	}

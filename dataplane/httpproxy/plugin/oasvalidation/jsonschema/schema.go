@@ -93,8 +93,9 @@ const (
 )
 
 // File stands for content that is not looked at, such as a file in a form. It
-// fits where a string may be, whatever its length and format.
-type File struct{}
+// fits where a string may be of which nothing is said but its length, which for
+// a file is in bytes.
+type File struct{ Size int }
 
 type numberRules struct {
 	min, max     *number
@@ -160,9 +161,14 @@ func (s *Schema) Kinds() Types { return s.kinds }
 // property or an item.
 const maxNesting, maxVisited = 16, 512
 
+// maxLookup is how much patterns may cost to find the schema of one property: what
+// is found tells how a text is read, and not whether it fits.
+const maxLookup = 1 << 10
+
 // Property is the schema of a property, as far as one is given for that name;
 // declared tells whether it is named, and not only not forbidden.
 func (s *Schema) Property(name string) (property *Schema, declared bool) {
+	left := maxLookup
 	s.visit(func(s *Schema) bool {
 		o := s.object
 		if o == nil {
@@ -176,7 +182,10 @@ func (s *Schema) Property(name string) (property *Schema, declared bool) {
 			return true
 		}
 		for _, p := range o.patterns {
-			if p.pattern != nil && p.pattern.re.MatchString(name) {
+			if p.pattern == nil {
+				continue
+			}
+			if left -= p.pattern.cost; left >= 0 && p.pattern.re.MatchString(name) {
 				property = p.schema
 				return true
 			}

@@ -93,13 +93,13 @@ func (t *Set) Resolve(ref string) (pointer string, value any, err error) {
 	if !ok {
 		return "", nil, fmt.Errorf("$ref %q leads out of the document", ref)
 	}
+	if fragment, err = url.PathUnescape(fragment); err != nil {
+		return "", nil, fmt.Errorf("$ref %q is not well formed", ref)
+	}
 	if fragment != "" && fragment[0] != '/' {
 		if fragment, ok = t.anchored(fragment); !ok {
 			return "", nil, fmt.Errorf("$ref %q leads nowhere", ref)
 		}
-	}
-	if fragment, err = url.PathUnescape(fragment); err != nil {
-		return "", nil, fmt.Errorf("$ref %q is not well formed", ref)
 	}
 	value, pointer = t.document, "#"
 	for i, token := range strings.Split(fragment, "/") {

@@ -73,17 +73,36 @@ func isBase64(s string) bool {
 	return err == nil
 }
 
+// checkFile checks what is not looked at: rules for what is in it are broken.
+func (r *textRules) checkFile(e *evaluation, file File) bool {
+	ok := r.checkLength(e, file.Size)
+	if r.pattern != nil {
+		e.fault("pattern", r.pattern.text)
+		ok = false
+	}
+	if f := r.format; f != nil && f.check != nil && f.name != "byte" && !e.lenient {
+		e.fault("format", f.name)
+		ok = false
+	}
+	return ok
+}
+
+func (r *textRules) checkLength(e *evaluation, n int) bool {
+	switch {
+	case n < r.min:
+		e.fault("minLength", r.min)
+		return false
+	case r.max >= 0 && n > r.max:
+		e.fault("maxLength", r.max)
+		return false
+	}
+	return true
+}
+
 func (r *textRules) check(e *evaluation, s string) bool {
 	ok := true
 	if r.min > 0 || r.max >= 0 {
-		switch n := utf8.RuneCountInString(s); {
-		case n < r.min:
-			e.fault("minLength", r.min)
-			ok = false
-		case r.max >= 0 && n > r.max:
-			e.fault("maxLength", r.max)
-			ok = false
-		}
+		ok = r.checkLength(e, utf8.RuneCountInString(s))
 	}
 	if !ok && !e.more() {
 		return false
