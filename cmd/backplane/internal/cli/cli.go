@@ -28,9 +28,31 @@ func Commands() []*cobra.Command {
 // share its flags.
 func group(use, short string) (*cobra.Command, *target) {
 	t := &target{}
-	cmd := &cobra.Command{Use: use, Short: short, Long: short + ".\n\n" + loginHelp}
+	cmd := &cobra.Command{Use: use, Short: short, Long: short + ".\n\n" + loginHelp, DisableFlagsInUseLine: true, RunE: helpOrUnknown}
 	t.register(cmd.PersistentFlags())
 	return cmd, t
+}
+
+// helpOrUnknown is what a group of commands does by itself. Without it a
+// misspelled command would show the help and succeed.
+func helpOrUnknown(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		names = append(names, c.Name())
+	}
+	return fmt.Errorf("unknown command %q for %q: it has %s", args[0], cmd.CommandPath(), strings.Join(names, ", "))
+}
+
+// oneArgument wants the one argument that the command's use names.
+func oneArgument(cmd *cobra.Command, args []string) error {
+	if len(args) == 1 {
+		return nil
+	}
+	_, name, _ := strings.Cut(cmd.Use, " ")
+	return fmt.Errorf("%s takes one argument, %s, and got %d; see %s --help", cmd.CommandPath(), name, len(args), cmd.CommandPath())
 }
 
 // session is what a command works with.
