@@ -53,7 +53,7 @@ func oneArgument(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	_, name, _ := strings.Cut(cmd.Use, " ")
-	return fmt.Errorf("%s takes one argument, %s, and got %d; see %s --help", cmd.CommandPath(), name, len(args), cmd.CommandPath())
+	return fmt.Errorf("one argument is needed, %s, and %d were given; see %s --help", name, len(args), cmd.CommandPath())
 }
 
 // session is what a command works with.

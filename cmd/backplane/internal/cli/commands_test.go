@@ -222,8 +222,8 @@ func TestCommandsThatAreWrong(t *testing.T) {
 	for line, want := range map[string]string{
 		"user creat ann":                         `unknown command "creat" for "backplane user": it has create, delete, disable`,
 		"keys rotat":                             `unknown command "rotat" for "backplane keys": it has rotate`,
-		"user get":                               "backplane user get takes one argument, USERNAME, and got 0; see backplane user get --help",
-		"gateway diff a b":                       "takes one argument, FILE, and got 2",
+		"user get":                               "one argument is needed, USERNAME, and 0 were given; see backplane user get --help",
+		"gateway diff a b":                       "one argument is needed, FILE, and 2 were given; see backplane gateway diff --help",
 		"user roles ann":                         "name a user and its roles",
 		"user roles ann viewer --none":           "name a user and its roles",
 		"user roles ann editor@":                 `"editor@" must be a role`,
