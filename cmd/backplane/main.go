@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -47,6 +48,9 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
+	})
 	root.AddCommand(serve())
 	root.AddCommand(cli.Commands()...)
 	return root
@@ -116,17 +120,24 @@ func greet(out io.Writer, s *server.Server, conf config.Config) {
 	if conf.REST().TLS.Enabled() {
 		base = "https://" + reachable(s.RESTAddr)
 	}
+	var gateway strings.Builder
+	if s.GatewayHTTP != "" {
+		fmt.Fprintf(&gateway, "\n  HTTP gateway  http://%s", reachable(s.GatewayHTTP))
+	}
+	if s.GatewayHTTPS != "" {
+		fmt.Fprintf(&gateway, "\n  HTTP gateway  https://%s", reachable(s.GatewayHTTPS))
+	}
 	fmt.Fprintf(out, `
 Backplane %s
-  REST   %s   (API reference: %s/docs)
-  gRPC   %s
-  login  user %q with %s
+  REST          %s   (API reference: %s/docs)
+  gRPC          %s%s
+  login         user %q with %s
 
 Try:
   curl -u "%s:%s" -H 'Content-Type: application/json' %s/api/services \
     -d '{"name":"Scratch","service_type":"sqlite","config":{"path":"/tmp/scratch.db"}}'
 
-`, version, base, base, reachable(s.GRPCAddr), auth.AdminUser, login, auth.AdminUser, password, base)
+`, version, base, base, reachable(s.GRPCAddr), gateway.String(), auth.AdminUser, login, auth.AdminUser, password, base)
 }
 
 // reachable is a listening address as one can connect to it.

@@ -99,8 +99,10 @@ type EntityError struct {
 	Err error
 }
 
+// Error implements error.
 func (e *EntityError) Error() string { return fmt.Sprintf("%s %s: %v", e.Kind, e.ID, e.Err) }
 
+// Unwrap is the cause.
 func (e *EntityError) Unwrap() error { return e.Err }
 
 // ErrClosed is that the Proxy has ended.

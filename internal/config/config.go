@@ -103,7 +103,7 @@ func (c *Config) Register(f *pflag.FlagSet) {
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringSliceVar(&c.FileRoots, "file-roots", []string{"/"}, "directories under which a service's configuration may name server-side files")
 	f.BoolVar(&c.RequireSecretOnRetarget, "require-secret-on-retarget", false, "refuse to aim a service at another server unless its secrets are sent again")
-	f.DurationVar(&c.QuarantineRetention, "quarantine-retention", 7*24*time.Hour, "how long a database stays in quarantine before it is dropped; 0: until somebody drops it")
+	lengthVar(f, &c.QuarantineRetention, "quarantine-retention", 7*24*time.Hour, "how long a database stays in quarantine before it is dropped; 0: until somebody drops it")
 	c.registerTLS(f)
 	c.registerLimits(f)
 	f.StringVar(&c.MasterKeyFile, "master-key-file", "", "file with the master key, for this store alone: a rotation of the keys replaces it; empty: master.key in the data directory, made at the first start")
@@ -192,6 +192,9 @@ func (c *Config) validate() error {
 	}
 	if slices.ContainsFunc(c.FileRoots, func(r string) bool { return !filepath.IsAbs(r) }) {
 		errList = append(errList, errors.New("--file-roots must be absolute directories"))
+	}
+	if c.QuarantineRetention < 0 {
+		errList = append(errList, fmt.Errorf("--quarantine-retention %s must not be negative", c.QuarantineRetention))
 	}
 	return errors.Join(append(errList, c.checkListeners(), c.settleLimits(), c.settleGateway(), c.checkRegistry())...)
 }

@@ -133,3 +133,29 @@ func TestDataDir(t *testing.T) {
 		t.Error("a directory below a file is made")
 	}
 }
+
+// TestLengthsOfTime: they are written as everywhere in the program, and what
+// cannot be is refused, by flag, variable and file alike.
+func TestLengthsOfTime(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{"14d": 14 * 24 * time.Hour, "36h": 36 * time.Hour, "0": 0} {
+		for from, c := range map[string]struct {
+			file string
+			env  map[string]string
+			args []string
+		}{
+			"flag": {args: []string{"--quarantine-retention", text}},
+			"env":  {env: map[string]string{"BACKPLANE_QUARANTINE_RETENTION": text}},
+			"file": {file: "quarantine-retention: " + text},
+		} {
+			if got, err := load(t, c.file, c.env, c.args...); err != nil || got.QuarantineRetention != want {
+				t.Errorf("%s by %s is %s, %v", text, from, got.QuarantineRetention, err)
+			}
+		}
+	}
+	for text, want := range map[string]string{"-1h": "--quarantine-retention -1h0m0s must not be negative", "a week": "must be a time such as", "7": "must be a time such as"} {
+		if _, err := load(t, "", map[string]string{"BACKPLANE_QUARANTINE_RETENTION": text}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want %q", text, err, want)
+		}
+	}
+}

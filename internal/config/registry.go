@@ -29,8 +29,8 @@ func isHost(text string) bool {
 
 func (c *Config) registerRegistry(f *pflag.FlagSet) {
 	f.BoolVar(&c.ServiceManagement, "service-management", true, "whether services that describe themselves can be registered, changed and refreshed; what is registered is served either way")
-	f.DurationVar(&c.RegistryRefresh, "registry-refresh", time.Minute, "how often the OpenAPI documents of registered services are fetched; 0: when it is asked for")
-	f.DurationVar(&c.RegistryTimeout, "registry-timeout", 5*time.Second, "how long the fetch of such a document may take")
+	lengthVar(f, &c.RegistryRefresh, "registry-refresh", time.Minute, "how often the OpenAPI documents of registered services are fetched; 0: when it is asked for")
+	lengthVar(f, &c.RegistryTimeout, "registry-timeout", 5*time.Second, "how long the fetch of such a document may take")
 	f.StringVar(&c.RegistryAuth, "registry-auth", registryAuths[0], "plugin that protects the operations of registered services which ask for it, unless a service has its own: "+strings.Join(registryAuths, ", "))
 	f.StringSliceVar(&c.RegistryAllow, "registry-allow", nil, "networks, addresses and hosts that registered services may be at, *.x for all below x; empty: any but link-local addresses")
 }

@@ -1,3 +1,5 @@
+// Package auth says who is calling and what they may do: it checks passwords and
+// tokens, slows down guessing, and holds the table of which role each RPC needs.
 package auth
 
 import (

@@ -1,4 +1,3 @@
-// Package auth says who is calling.
 package auth
 
 import (

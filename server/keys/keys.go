@@ -262,7 +262,7 @@ func (k *Keys) settle(rows []*ent.DataKey) error {
 func (k *Keys) ownsFile() bool { return k.o.Source.isFile() && k.o.Store.Exclusive() }
 
 func (k *Keys) wrongMaster(wanted secret.KeyID, have []*secret.MasterKey) error {
-	return fmt.Errorf("the master key from %s (%s) is not the one that this store is sealed with (%s): %w", k.o.Source, have[0].ID(), wanted, secret.ErrWrongKey)
+	return fmt.Errorf("the master key from %s (%s) is not the one that this store is sealed with (%s); put that one back: %w", k.o.Source, have[0].ID(), wanted, secret.ErrWrongKey)
 }
 
 func find(keys []*secret.MasterKey, id secret.KeyID) *secret.MasterKey {

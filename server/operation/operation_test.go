@@ -337,3 +337,23 @@ func TestRecordIsAllOrNothing(t *testing.T) {
 		t.Errorf("it ended as %+v after %s", row, &j)
 	}
 }
+
+// TestSentence: what may be shown of a cause says what it was, and leaves out
+// what nobody has looked at.
+func TestSentence(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		cause error
+		want  string
+	}{
+		{fmt.Errorf("on the server the database shop %w", connectors.ErrExists), "on the server the database shop exists already"},
+		{&connectors.Failure{Code: connectors.InvalidConfig, Phrase: "No such plan", Err: connectors.ErrExists}, "No such plan"},
+		{errs.New(errs.InUse, "It is in use"), "It is in use"},
+		{fmt.Errorf("ask: %w", context.DeadlineExceeded), "It took too long"},
+		{errors.New("a word of the driver's"), "It failed for now"},
+	} {
+		if got := sentence(c.cause); got != c.want {
+			t.Errorf("%v is shown as %q, not %q", c.cause, got, c.want)
+		}
+	}
+}

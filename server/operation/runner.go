@@ -220,6 +220,8 @@ func sentence(cause error) string {
 		return f.Error()
 	case errors.As(cause, &e):
 		return e.Message
+	case errors.Is(cause, connectors.ErrExists): // what a step found, in its own words
+		return cause.Error()
 	case errors.Is(cause, context.DeadlineExceeded), errors.Is(cause, context.Canceled):
 		return "It took too long"
 	default:

@@ -76,7 +76,7 @@ func OpenExisting(ctx context.Context, rawURL, dataDir string) (*Store, error) {
 		return nil, err
 	}
 	if err := s.Ping(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open store: %w", err), s.Close())
+		return nil, errors.Join(fmt.Errorf("open store: %w", s.unreachable(err)), s.Close())
 	}
 	return s, nil
 }
@@ -127,7 +127,7 @@ func (s *Store) Close() error {
 func (s *Store) openSQLite(dataDir string) error {
 	lock, err := os.OpenFile(filepath.Join(dataDir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return err
+		return fmt.Errorf("this user must be able to write to the data directory: %w", err)
 	}
 	s.lock = lock
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
@@ -208,6 +208,19 @@ func (s *Store) openMySQL(rawURL string) error {
 	return nil
 }
 
+// unreachable says which database an error is about, and what to do where the
+// cause is known. The URL may have a password and stays out of it.
+func (s *Store) unreachable(err error) error {
+	switch {
+	case s.Exclusive():
+		return fmt.Errorf("%s: %w", filepath.Join(filepath.Dir(s.lock.Name()), SQLiteFile), err)
+	case errors.Is(err, pq.ErrSSLNotSupported):
+		return errors.New("the PostgreSQL server that --store names has no TLS: add ?sslmode=disable to the URL to do without")
+	default:
+		return fmt.Errorf("connect to the database that --store names: %w", err)
+	}
+}
+
 func (s *Store) pool() {
 	s.db.SetMaxOpenConns(32)
 	s.db.SetMaxIdleConns(16)
@@ -229,7 +242,7 @@ func (s *Store) unlock() {
 func (s *Store) migrate(ctx context.Context) error {
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
-		return err
+		return s.unreachable(err)
 	}
 	defer conn.Close()
 	take, free := "", ""

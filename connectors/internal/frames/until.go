@@ -11,6 +11,7 @@ type StreamError struct {
 	err  error
 }
 
+// Error implements error.
 func (e *StreamError) Error() string { return e.what + ": " + e.err.Error() }
 
 // Unwrap returns what the reader or writer said.

@@ -27,6 +27,7 @@ type ProtocolError struct {
 	Err    error // ErrHTTP2 or nil
 }
 
+// Error implements error.
 func (e *ProtocolError) Error() string { return e.Reason }
 
 // Unwrap is ErrHTTP2 where that is the cause.
@@ -43,6 +44,7 @@ type ConnError struct {
 	Began bool
 }
 
+// Error implements error.
 func (e *ConnError) Error() string { return fmt.Sprintf("%s: %v", e.Op, e.Err) }
 
 // Unwrap is the cause.
@@ -51,6 +53,7 @@ func (e *ConnError) Unwrap() error { return e.Err }
 // SourceError is that the body that was to be written could not be read.
 type SourceError struct{ Err error }
 
+// Error implements error.
 func (e *SourceError) Error() string { return fmt.Sprintf("read the body: %v", e.Err) }
 
 // Unwrap is the cause.
@@ -59,6 +62,7 @@ func (e *SourceError) Unwrap() error { return e.Err }
 // FieldError is that a field cannot be written. Nothing of the message was.
 type FieldError struct{ Name string }
 
+// Error implements error.
 func (e *FieldError) Error() string { return fmt.Sprintf("the field %q cannot be sent", e.Name) }
 
 func bad(reason string) error { return &ProtocolError{Status: 400, Reason: reason} }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,9 +29,31 @@ func Commands() []*cobra.Command {
 // share its flags.
 func group(use, short string) (*cobra.Command, *target) {
 	t := &target{}
-	cmd := &cobra.Command{Use: use, Short: short, Long: short + ".\n\n" + loginHelp}
+	cmd := &cobra.Command{Use: use, Short: short, Long: short + ".\n\n" + loginHelp, DisableFlagsInUseLine: true, RunE: helpOrUnknown}
 	t.register(cmd.PersistentFlags())
 	return cmd, t
+}
+
+// helpOrUnknown is what a group of commands does by itself. Without it a
+// misspelled command would show the help and succeed.
+func helpOrUnknown(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		names = append(names, c.Name())
+	}
+	return fmt.Errorf("unknown command %q for %q: it has %s", args[0], cmd.CommandPath(), strings.Join(names, ", "))
+}
+
+// oneArgument wants the one argument that the command's use names.
+func oneArgument(cmd *cobra.Command, args []string) error {
+	if len(args) == 1 {
+		return nil
+	}
+	_, name, _ := strings.Cut(cmd.Use, " ")
+	return fmt.Errorf("one argument is needed, %s, and %d were given; see %s --help", name, len(args), cmd.CommandPath())
 }
 
 // session is what a command works with.
@@ -80,11 +103,7 @@ func (t *target) explain(ctx context.Context, who login, err error) error {
 	}
 	switch st.Code() {
 	case codes.Unavailable:
-		hint := ""
-		if !t.secure() {
-			hint = "; if it serves TLS, see --tls and --tls-ca"
-		}
-		return fmt.Errorf("cannot reach the server at %s: %s%s", t.server, printable(st.Message()), hint)
+		return fmt.Errorf("cannot reach the server at %s: %s", t.server, printable(t.unreached(st.Message())))
 	case codes.Unimplemented:
 		return fmt.Errorf("the server at %s does not know this call; is it older than this program?", t.server)
 	case codes.Unauthenticated:
@@ -104,4 +123,22 @@ func (t *target) explain(ctx context.Context, who login, err error) error {
 		text[0] += fmt.Sprintf(" (request %s in the server's log)", printable(t.requestID))
 	}
 	return errors.New(strings.Join(text, "\n  "))
+}
+
+// unreached is why a server was not reached, without the wrapping of gRPC, and
+// what to try.
+func (t *target) unreached(message string) string {
+	if quoted, ok := strings.CutPrefix(message, "connection error: desc = "); ok {
+		if text, err := strconv.Unquote(quoted); err == nil {
+			message = strings.TrimPrefix(strings.TrimPrefix(text, "transport: "), "Error while dialing: ")
+		}
+	}
+	switch {
+	case strings.Contains(message, "looked like an HTTP/1.1 header"):
+		return "it does not speak gRPC; --server is the address that the server has as --grpc-addr"
+	case t.secure():
+		return message
+	default:
+		return message + "; if it serves TLS, see --tls and --tls-ca"
+	}
 }

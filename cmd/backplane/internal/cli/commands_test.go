@@ -220,7 +220,10 @@ func TestKeysAndWhoAmI(t *testing.T) {
 
 func TestCommandsThatAreWrong(t *testing.T) {
 	for line, want := range map[string]string{
-		"user get":                               "accepts 1 arg",
+		"user creat ann":                         `unknown command "creat" for "backplane user": it has create, delete, disable`,
+		"keys rotat":                             `unknown command "rotat" for "backplane keys": it has rotate`,
+		"user get":                               "one argument is needed, USERNAME, and 0 were given; see backplane user get --help",
+		"gateway diff a b":                       "one argument is needed, FILE, and 2 were given; see backplane gateway diff --help",
 		"user roles ann":                         "name a user and its roles",
 		"user roles ann viewer --none":           "name a user and its roles",
 		"user roles ann editor@":                 `"editor@" must be a role`,

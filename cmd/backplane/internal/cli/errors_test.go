@@ -2,6 +2,8 @@ package cli
 
 import (
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -51,7 +53,18 @@ func TestNoServer(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if r := f.run(t, "user", "list"); r.err == nil || !strings.Contains(r.err.Error(), "connection refused") {
+	want := "cannot reach the server at " + f.addr + ": dial tcp " + f.addr + ": connect: connection refused; if it serves TLS, see --tls and --tls-ca"
+	if r := f.run(t, "user", "list"); r.err == nil || r.err.Error() != want {
+		t.Errorf("got %v", r.err)
+	}
+}
+
+// TestAnotherServer asks what speaks HTTP alone, as REST does.
+func TestAnotherServer(t *testing.T) {
+	s := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(s.Close)
+	f := &fake{addr: s.Listener.Addr().String()}
+	if r := f.run(t, "user", "list"); r.err == nil || !strings.Contains(r.err.Error(), "it does not speak gRPC; --server is the address") {
 		t.Errorf("got %v", r.err)
 	}
 }

@@ -49,7 +49,7 @@ func selectTags(cmd *cobra.Command, help string) *[]string {
 }
 
 func declare(t *target, use, short string, dryRun bool) *cobra.Command {
-	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{Use: use, Short: short, Args: oneArgument}
 	cmd.Long = short + ". What the document does not have is deleted; all of it is done in one transaction, or nothing.\n\n" + documentHelp + loginHelp
 	tags := selectTags(cmd, "be about entities with this tag alone, which those of the document get")
 	cmd.RunE = t.call(func(ctx context.Context, s *session, args []string) error {
@@ -179,7 +179,7 @@ func short(value string) string {
 
 func dump(t *target) *cobra.Command {
 	var withIDs bool
-	cmd := &cobra.Command{Use: "dump FILE", Short: "Write the document that makes a gateway what this one is, secrets included", Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{Use: "dump FILE", Short: "Write the document that makes a gateway what this one is, secrets included", Args: oneArgument}
 	cmd.Long = cmd.Short + ". FILE is replaced if it is there, and only its owner can read it; - stands for the standard output.\n\n" + loginHelp
 	tags := selectTags(cmd, "write only entities with this tag")
 	cmd.Flags().BoolVar(&withIDs, "with-id", false, "also write the ids of what is found by a name")

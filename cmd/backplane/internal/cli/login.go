@@ -30,7 +30,10 @@ const loginHelp = `Logs in with the first of these that there is: --token-file; 
 the password in ` + passwordVar + `, or one that is asked for, when --username is
 given; the token in ` + tokenVar + `; the password in ` + passwordVar + `; for a
 server on this machine, the password that its first start wrote into the data
-directory, when you may read it; a password that is asked for.`
+directory, when you may read it; a password that is asked for.
+
+How to reach the server and log in can also come from environment variables,
+such as BACKPLANE_SERVER for --server.`
 
 // login is how to log in.
 type login struct {

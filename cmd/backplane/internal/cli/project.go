@@ -21,7 +21,7 @@ func projects() *cobra.Command {
 	cmd.AddCommand(
 		&cobra.Command{Use: "list", Short: "List the projects that you may see", Args: cobra.NoArgs, RunE: t.call(listProjects)},
 		createProject(t),
-		&cobra.Command{Use: "delete NAME", Short: "Delete a project that nothing belongs to", Args: cobra.ExactArgs(1), RunE: t.call(deleteProject)},
+		&cobra.Command{Use: "delete NAME", Short: "Delete a project that nothing belongs to", Args: oneArgument, RunE: t.call(deleteProject)},
 	)
 	return cmd
 }
@@ -37,7 +37,7 @@ func listProjects(ctx context.Context, s *session, _ []string) error {
 func createProject(t *target) *cobra.Command {
 	var description string
 	cmd := &cobra.Command{
-		Use: "create NAME", Short: "Create a project", Args: cobra.ExactArgs(1),
+		Use: "create NAME", Short: "Create a project", Args: oneArgument,
 		RunE: t.call(func(ctx context.Context, s *session, args []string) error {
 			resp, err := s.CreateProject(ctx, &identityv1.CreateProjectRequest{
 				Project: &identityv1.Project{Name: args[0], Description: description},

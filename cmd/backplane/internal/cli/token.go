@@ -27,7 +27,7 @@ func tokens() *cobra.Command {
 	cmd.AddCommand(
 		&cobra.Command{Use: "list", Short: "List your tokens, or all of them as an admin", Args: cobra.NoArgs, RunE: t.call(listTokens)},
 		createToken(t),
-		&cobra.Command{Use: "revoke ID", Short: "Revoke a token", Args: cobra.ExactArgs(1), RunE: t.call(revokeToken)},
+		&cobra.Command{Use: "revoke ID", Short: "Revoke a token", Args: oneArgument, RunE: t.call(revokeToken)},
 	)
 	return cmd
 }
@@ -46,7 +46,7 @@ func createToken(t *target) *cobra.Command {
 		expiresIn string
 	)
 	cmd := &cobra.Command{
-		Use: "create NAME", Short: "Create a token and print it, this once", Args: cobra.ExactArgs(1),
+		Use: "create NAME", Short: "Create a token and print it, this once", Args: oneArgument,
 		RunE: t.call(func(ctx context.Context, s *session, args []string) error {
 			resp, err := s.CreateToken(ctx, &identityv1.CreateTokenRequest{Name: args[0], ExpiresIn: expiresIn, Roles: roles})
 			if err != nil {

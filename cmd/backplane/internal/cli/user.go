@@ -25,11 +25,11 @@ func users() *cobra.Command {
 	cmd, t := group("user", "Manage the users who may log in")
 	cmd.AddCommand(
 		&cobra.Command{Use: "list", Short: "List the users", Args: cobra.NoArgs, RunE: t.call(listUsers)},
-		&cobra.Command{Use: "get USERNAME", Short: "Show one user", Args: cobra.ExactArgs(1), RunE: t.call(getUser)},
+		&cobra.Command{Use: "get USERNAME", Short: "Show one user", Args: oneArgument, RunE: t.call(getUser)},
 		createUser(t), passwd(t), userRoles(t),
-		&cobra.Command{Use: "enable USERNAME", Short: "Let a user log in again", Args: cobra.ExactArgs(1), RunE: t.call(enableUser(true))},
-		&cobra.Command{Use: "disable USERNAME", Short: "Let a user log in no more, nor its tokens", Args: cobra.ExactArgs(1), RunE: t.call(enableUser(false))},
-		&cobra.Command{Use: "delete USERNAME", Short: "Delete a user and its tokens", Args: cobra.ExactArgs(1), RunE: t.call(deleteUser)},
+		&cobra.Command{Use: "enable USERNAME", Short: "Let a user log in again", Args: oneArgument, RunE: t.call(enableUser(true))},
+		&cobra.Command{Use: "disable USERNAME", Short: "Let a user log in no more, nor its tokens", Args: oneArgument, RunE: t.call(enableUser(false))},
+		&cobra.Command{Use: "delete USERNAME", Short: "Delete a user and its tokens", Args: oneArgument, RunE: t.call(deleteUser)},
 	)
 	return cmd
 }
@@ -57,7 +57,7 @@ func createUser(t *target) *cobra.Command {
 		fromStdin bool
 	)
 	cmd := &cobra.Command{
-		Use: "create USERNAME", Short: "Create a user; the password is asked for", Args: cobra.ExactArgs(1),
+		Use: "create USERNAME", Short: "Create a user; the password is asked for", Args: oneArgument,
 		RunE: t.call(func(ctx context.Context, s *session, args []string) error {
 			password, err := s.in.newPassword(ctx, fromStdin, args[0])
 			if err != nil {

@@ -10,7 +10,7 @@ import (
 
 func whoami() *cobra.Command {
 	cmd, t := group("whoami", "Show who you are to the server, and with which roles")
-	cmd.Args = cobra.NoArgs
+	cmd.Args, cmd.DisableFlagsInUseLine = cobra.NoArgs, false
 	cmd.RunE = t.call(func(ctx context.Context, s *session, _ []string) error {
 		resp, err := s.WhoAmI(ctx, &identityv1.WhoAmIRequest{})
 		if err != nil {
