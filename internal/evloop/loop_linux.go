@@ -37,6 +37,8 @@ type loop struct {
 	busy  bool    // there were several events at once
 	habit habit   // of waiting
 
+	present presence
+
 	clock atomic.Int64 // when events were last looked for, since the group's start
 
 	asleep atomic.Bool
@@ -133,6 +135,7 @@ func (l *loop) run() {
 // resume goes on with a task, and tells whether the loop is still the
 // caller's then.
 func (l *loop) resume(t *Task, mine *bool) {
+	l.present.saw(t)
 	l.turn += 2
 	turn := l.turn | 1
 	l.phase.Store(turn)
@@ -158,7 +161,9 @@ func (l *loop) collect() bool {
 		n = l.await()
 	}
 	l.busy = n > 1
-	l.clock.Store(int64(l.elapsed()))
+	now := l.elapsed()
+	l.clock.Store(int64(now))
+	l.newWindow(now)
 	for i := range l.list[:n] {
 		e := &l.list[i]
 		if c := l.group.conns.get(int(e.Fd)); c != nil && c.generation == uint32(e.Pad) {

@@ -1,6 +1,7 @@
 package evloop
 
 import (
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -9,6 +10,10 @@ import (
 // processor has gone to sleep as well. So a loop for which something comes all
 // the time does not sleep at once: it looks again a few times, and lets the
 // other threads of the machine go first in between.
+//
+// That pays where few tasks are at work, with processors to spare. Where there
+// are many, those who talk to them need the processors, and while the loop
+// sleeps more gathers that can be done at once.
 
 const (
 	// spinTurns is how often a loop looks again before it sleeps. It takes some
@@ -22,26 +27,72 @@ const (
 	spinYields = time.Millisecond
 
 	longWait = 8 * spinPays // counts for all longer ones
+
+	// windowBits is the length of the windows of time in which the tasks at work
+	// are counted: so many bits of nanoseconds, about a millisecond.
+	windowBits = 20
 )
 
 // habit tells from how long a loop has waited whether it should spin.
 type habit struct {
-	mayNot bool
-	usual  time.Duration // the moving average
+	mayNot  bool
+	usual   time.Duration // the moving average
+	most    int           // tasks at work of the group, with which it is worth it
+	crowded bool          // there were more in the last window
 }
 
 // newHabit begins with long waits. Loops that spin give their places among the
 // goroutines back late: there must be more places than loops. And where there
 // is but one processor nothing comes unless others have it.
 func newHabit(loops, places, processors int) habit {
-	return habit{mayNot: loops >= places || processors < 2, usual: longWait}
+	return habit{mayNot: loops >= places || processors < 2, usual: longWait, most: processors / 2}
 }
 
-func (h *habit) spins() bool { return h.usual <= spinPays && !h.mayNot }
+func (h *habit) spins() bool { return h.usual <= spinPays && !h.mayNot && !h.crowded }
 
 // waited notes how long a wait was, 0 for one that has ended before the loop
 // would have slept.
 func (h *habit) waited(d time.Duration) { h.usual += (min(d, longWait) - h.usual) / 8 }
+
+// presence counts the tasks that are at work on a loop.
+type presence struct {
+	window uint32
+	seen   int32        // in this window
+	before atomic.Int32 // in the one before
+}
+
+// saw notes that a task runs.
+func (p *presence) saw(t *Task) {
+	if t.seen != p.window {
+		t.seen = p.window
+		p.seen++
+	}
+}
+
+// newWindow begins a window if it is time for that.
+func (l *loop) newWindow(now time.Duration) {
+	p := &l.present
+	window := uint32(now>>windowBits) + 1
+	if window == p.window {
+		return
+	}
+	if window != p.window+1 {
+		p.seen = 0 // it has slept since
+	}
+	p.before.Store(p.seen)
+	p.window, p.seen = window, 0
+	l.habit.crowded = l.group.atWork(now) > l.habit.most
+}
+
+// atWork is how many tasks were at work lately.
+func (g *Group) atWork(now time.Duration) (n int) {
+	for _, l := range g.loops {
+		if now-time.Duration(l.clock.Load()) < 2<<windowBits {
+			n += int(l.present.before.Load())
+		}
+	}
+	return n
+}
 
 // spin looks for events a number of times, and returns as soon as there are any,
 // or mail.

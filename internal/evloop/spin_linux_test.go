@@ -41,6 +41,55 @@ func TestHabit(t *testing.T) {
 	}
 }
 
+// TestCrowd is that no loop spins where many tasks of the group are at work, and
+// that what was at work some time ago is not.
+func TestCrowd(t *testing.T) {
+	const window = 1 << windowBits * time.Nanosecond
+	g := &Group{}
+	for range 2 {
+		l := &loop{group: g, habit: newHabit(2, 5, 4)} // two tasks at most
+		for range 100 {
+			l.habit.waited(0)
+		}
+		g.loops = append(g.loops, l)
+	}
+	a, b := g.loops[0], g.loops[1]
+	now := 10 * window
+	pass := func(l *loop, tasks ...*Task) {
+		for range 3 { // the same ones again and again
+			for _, t := range tasks {
+				l.present.saw(t)
+			}
+		}
+		l.clock.Store(int64(now))
+		l.newWindow(now)
+	}
+	tasks := []*Task{{}, {}, {}, {}}
+	for _, step := range []struct {
+		after   time.Duration
+		a, b    []*Task // those that have run since
+		crowded bool
+	}{
+		{window, nil, nil, false},
+		{window, tasks[:1], tasks[1:2], false},
+		{window, tasks[:2], tasks[2:3], true},
+		{window, tasks[:1], tasks[2:3], false},
+		{window, tasks[:4], nil, true},
+		{window / 4, nil, nil, true}, // of the same window
+		{window, tasks[:1], nil, false},
+		{window, tasks[:3], nil, true},
+		{9 * window, nil, nil, false}, // they have slept
+		{window, tasks[:2], nil, false},
+	} {
+		now += step.after
+		pass(b, step.b...)
+		pass(a, step.a...)
+		if a.habit.spins() == step.crowded {
+			t.Errorf("after %s, with %d and %d tasks, it spins: %t", now, len(step.a), len(step.b), a.habit.spins())
+		}
+	}
+}
+
 // TestSpin has a loop spin that nobody runs.
 func TestSpin(t *testing.T) {
 	g := &Group{began: time.Now()}

@@ -21,8 +21,9 @@ type Task struct {
 
 	state  atomic.Uint32
 	why    reason
-	inside bool // it runs on its loop
-	calls  int  // left of the budget
+	seen   uint32 // the window in which it was counted
+	inside bool   // it runs on its loop
+	calls  int    // left of the budget
 	bytes  int
 }
 
