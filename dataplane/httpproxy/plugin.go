@@ -28,7 +28,9 @@ type PluginModule struct {
 	// NoConsumer bars instances for one consumer.
 	NoConsumer bool
 	// New makes an instance. It is called again when the configuration has
-	// changed, or what PluginOptions.Shared refers to.
+	// changed, or what PluginOptions.Shared refers to. What it fails with is
+	// told to who configures the plugin, and has no secrets: a ConfigError where
+	// one field is the cause.
 	New func(PluginOptions) (Plugin, error)
 }
 

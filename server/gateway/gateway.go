@@ -59,7 +59,8 @@ type Gateway struct {
 	Options
 	node    uuid.UUID // of this process
 	started time.Time
-	kinds   map[string]*entity.Collection // of plugins, by name
+	kinds   map[string]*entity.Collection      // of plugins, by name
+	modules map[string]*httpproxy.PluginModule // by name
 
 	// mu is held while the data plane is told of something, from the change of
 	// the store on: so it is told in the order of the changes.
@@ -76,10 +77,11 @@ type Gateway struct {
 func New(o Options) *Gateway {
 	g := &Gateway{
 		Options: o, node: uuid.New(), started: time.Now(), kinds: map[string]*entity.Collection{},
-		own: map[uuid.UUID]struct{}{}, hosts: map[uuid.UUID]uuid.UUID{},
+		modules: map[string]*httpproxy.PluginModule{}, own: map[uuid.UUID]struct{}{}, hosts: map[uuid.UUID]uuid.UUID{},
 	}
 	for i := range o.Modules {
 		m := &o.Modules[i]
+		g.modules[m.Name] = m
 		g.kinds[m.Name] = entity.PluginsOf(m.Config, m.Protocols, m.NoConsumer)
 	}
 	return g
