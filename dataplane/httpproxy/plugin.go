@@ -70,6 +70,9 @@ type Host interface {
 
 // View is a part of the configuration as it is at one time.
 type View interface {
+	// Service and Route find what requests may be for; nil if there is none.
+	Service(id uuid.UUID) *entity.Service
+	Route(id uuid.UUID) *entity.Route
 	// Consumer finds a consumer by ID, username or custom ID; nil if there is
 	// none.
 	Consumer(key string) *entity.Consumer
