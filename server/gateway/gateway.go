@@ -66,9 +66,9 @@ type Gateway struct {
 	// the store on: so it is told in the order of the changes.
 	mu    sync.Mutex
 	plane Plane
-	at    uint64                  // up to which revision the data plane has everything
-	own   map[uuid.UUID]struct{}  // changes after that which it was told of when they were made
-	hosts map[uuid.UUID]uuid.UUID // services of the catalogue that services are at
+	at    uint64                      // up to which revision the data plane has everything
+	own   map[uuid.UUID]struct{}      // changes after that which it was told of when they were made
+	hosts map[httpproxy.Key]uuid.UUID // services of the catalogue that services and targets are at
 	// generated is what Generate has seen last; the map itself does not change.
 	generated map[httpproxy.Key]generated
 }
@@ -77,7 +77,7 @@ type Gateway struct {
 func New(o Options) *Gateway {
 	g := &Gateway{
 		Options: o, node: uuid.New(), started: time.Now(), kinds: map[string]*entity.Collection{},
-		modules: map[string]*httpproxy.PluginModule{}, own: map[uuid.UUID]struct{}{}, hosts: map[uuid.UUID]uuid.UUID{},
+		modules: map[string]*httpproxy.PluginModule{}, own: map[uuid.UUID]struct{}{}, hosts: map[httpproxy.Key]uuid.UUID{},
 	}
 	for i := range o.Modules {
 		m := &o.Modules[i]
