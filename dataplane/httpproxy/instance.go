@@ -34,7 +34,7 @@ func (p *Proxy) newInstance(e *entity.Plugin) (*instance, error) {
 	err := fmt.Errorf("there is no plugin %q", e.Name)
 	if ok {
 		i.priority = module.Priority
-		i.plugin, err = p.newPlugin(module, e)
+		i.plugin, err = module.make(e, p.log.With("plugin", e.Name, "plugin_id", e.ID.String()), host{p})
 	}
 	if err != nil {
 		i.plugin = nil
@@ -45,19 +45,6 @@ func (p *Proxy) newInstance(e *entity.Plugin) (*instance, error) {
 	i.responder, _ = i.plugin.(Responder)
 	i.logger, _ = i.plugin.(Logger)
 	return i, nil
-}
-
-func (p *Proxy) newPlugin(module *PluginModule, e *entity.Plugin) (made Plugin, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("it has panicked: %v", r)
-		}
-	}()
-	return module.New(PluginOptions{
-		ID: e.ID, Entity: e, Config: e.Config,
-		Log:  p.log.With("plugin", e.Name, "plugin_id", e.ID.String()),
-		Host: host{p},
-	})
 }
 
 // keeps tells whether an instance can go on when the entity is another one.

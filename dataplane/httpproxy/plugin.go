@@ -28,7 +28,9 @@ type PluginModule struct {
 	// NoConsumer bars instances for one consumer.
 	NoConsumer bool
 	// New makes an instance. It is called again when the configuration has
-	// changed, or what PluginOptions.Shared refers to.
+	// changed, or what PluginOptions.Shared refers to. What it fails with is
+	// told to who configures the plugin, and has no secrets: a ConfigError where
+	// one field is the cause.
 	New func(PluginOptions) (Plugin, error)
 }
 
@@ -68,6 +70,9 @@ type Host interface {
 
 // View is a part of the configuration as it is at one time.
 type View interface {
+	// Service and Route find what requests may be for; nil if there is none.
+	Service(id uuid.UUID) *entity.Service
+	Route(id uuid.UUID) *entity.Route
 	// Consumer finds a consumer by ID, username or custom ID; nil if there is
 	// none.
 	Consumer(key string) *entity.Consumer

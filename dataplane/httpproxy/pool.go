@@ -29,9 +29,9 @@ type upstreamConn struct {
 	lane   *lane        // of who uses it
 	uses   int
 	since  time.Time // when it was last used
-	// rest ends when the rest of a body was sent that is still being sent while
-	// the response is read; nil if there is none.
-	rest chan struct{}
+	// rest is what is sent of a body while the response is waited for, or read;
+	// nil if there is nothing.
+	rest *rest
 }
 
 // laneOf is the number of a task's lane, 0 where there is none.

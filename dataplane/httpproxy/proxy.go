@@ -15,7 +15,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/backplane/backplane/dataplane/httpproxy/balance"
-	"github.com/backplane/backplane/dataplane/httpproxy/route"
 	"github.com/backplane/backplane/internal/evloop"
 )
 
@@ -106,7 +105,7 @@ func New(o Options) (*Proxy, error) {
 	for i := range o.Modules {
 		p.modules[o.Modules[i].Name] = &o.Modules[i]
 	}
-	p.current.Store(&snapshot{generation: 1, routes: new(route.Table[servedRoute]), plugins: new(pluginIndex)})
+	p.current.Store(emptySnapshot())
 	p.retired.wake = make(chan struct{}, 1)
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.ownCertificate = sync.OnceValues(newOwnCertificate)

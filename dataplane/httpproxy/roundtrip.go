@@ -3,7 +3,6 @@ package httpproxy
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -77,9 +76,9 @@ func (c *upstreamConn) roundTrip(x *Exchange) error {
 func (c *upstreamConn) exchange(x *Exchange) error {
 	x.upstreamRequest()
 	sent := c.client.WriteRequest(&x.up.request)
-	if errors.Is(sent, h1.ErrResponding) {
+	if errors.Is(sent, h1.ErrBodyPending) {
 		x.conn.task.Leave() // the connections are used by two goroutines now
-		c.sendRest(x.log, x.ID)
+		c.sendRest(x)
 		sent = nil
 	}
 	if sent != nil {
@@ -89,10 +88,18 @@ func (c *upstreamConn) exchange(x *Exchange) error {
 	}
 	res := &x.up.response
 	*res = h1.Response{Header: &x.Response.Header, Trailer: &x.Response.Trailer}
-	if err := c.client.ReadResponse(res); err != nil {
+	err := c.client.ReadResponse(res)
+	if c.rest != nil {
+		if sent = c.rest.answered(c, x.service.read, err == nil); err != nil && sent != nil {
+			if why := unsent(sent); why != nil {
+				return why
+			}
+		}
+	}
+	if err != nil {
 		return unanswered(sent, err)
 	}
-	if res.Status == http.StatusSwitchingProtocols && (sent != nil || c.rest != nil) {
+	if res.Status == http.StatusSwitchingProtocols && (sent != nil || !c.rest.ended()) {
 		// The other protocol begins after the request (RFC 9110, 7.8), which is
 		// not sent to its end.
 		x.Response.Header.Reset()
@@ -163,36 +170,6 @@ func upstreamTarget(target string, u *Destination) string {
 		}
 	}
 	return path + "?" + u.Query
-}
-
-// sendRest sends the rest of a body while the response is read.
-func (c *upstreamConn) sendRest(log *slog.Logger, id string) {
-	c.rest = make(chan struct{})
-	go func() {
-		defer close(c.rest)
-		defer func() {
-			// What was not sent is missing, but nobody else is to suffer.
-			if r := recover(); r != nil {
-				logPanic(log, id, r)
-			}
-		}()
-		_ = c.client.WriteRest() // what fails here fails in reading, if it matters
-	}()
-}
-
-// stopRest ends what sendRest has begun.
-func (c *upstreamConn) stopRest(x *Exchange) {
-	if c.rest == nil {
-		return
-	}
-	select {
-	case <-c.rest:
-	default:
-		c.close()
-		x.down.interrupt()
-		<-c.rest
-	}
-	c.rest = nil
 }
 
 // cancelled tells whether the client has gone while the connection was used,

@@ -48,6 +48,22 @@ func shown(c *entity.Credential) string {
 	}
 }
 
+// Service implements View.
+func (s *snapshot) Service(id uuid.UUID) *entity.Service {
+	if found, ok := s.services.get(id); ok {
+		return found.Service
+	}
+	return nil
+}
+
+// Route implements View.
+func (s *snapshot) Route(id uuid.UUID) *entity.Route {
+	if found := s.routes.Get(id); found != nil {
+		return found.Route
+	}
+	return nil
+}
+
 // Consumer implements View.
 func (s *snapshot) Consumer(key string) *entity.Consumer {
 	if id, err := uuid.Parse(key); err == nil && len(key) == 36 {

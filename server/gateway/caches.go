@@ -20,11 +20,18 @@ type Caches interface {
 }
 
 // PurgeCaches implements the RPC.
-func (g *Gateway) PurgeCaches(context.Context, *gatewayv1.PurgeCachesRequest) (*gatewayv1.Deleted, error) {
-	if c, ok := g.plane.(Caches); ok {
-		c.PurgeCaches()
+func (g *Gateway) PurgeCaches(ctx context.Context, _ *gatewayv1.PurgeCachesRequest) (*gatewayv1.Deleted, error) {
+	if _, err := g.purge(ctx, purge{}); err != nil {
+		return nil, err
 	}
 	return &gatewayv1.Deleted{}, nil
+}
+
+// purge forgets something here and in the other processes. It tells whether
+// there was something here.
+func (g *Gateway) purge(ctx context.Context, p purge) (bool, error) {
+	c, ok := g.plane.(Caches)
+	return ok && p.from(c), g.announce(ctx, act{Purge: &p})
 }
 
 // instance is the plugin that a request names; false if it cannot be one.
@@ -50,10 +57,16 @@ func (g *Gateway) GetCacheEntry(_ context.Context, req *gatewayv1.GetCacheEntryR
 }
 
 // DeleteCacheEntry implements the RPC.
-func (g *Gateway) DeleteCacheEntry(_ context.Context, req *gatewayv1.DeleteCacheEntryRequest) (*gatewayv1.Deleted, error) {
-	c, caches := g.plane.(Caches)
+func (g *Gateway) DeleteCacheEntry(ctx context.Context, req *gatewayv1.DeleteCacheEntryRequest) (*gatewayv1.Deleted, error) {
 	id, ok := instance(req.GetPlugin())
-	if !caches || !ok || !c.DeleteCacheEntry(id, req.GetKey()) {
+	if !ok || req.GetKey() == "" {
+		return nil, absent()
+	}
+	found, err := g.purge(ctx, purge{Plugin: id, Key: req.GetKey()})
+	switch {
+	case err != nil:
+		return nil, err
+	case !found:
 		return nil, absent()
 	}
 	return &gatewayv1.Deleted{}, nil

@@ -24,6 +24,8 @@ type note struct {
 	Objects []httpproxy.Key `json:"objects"`
 	// More tells that another note of the same change follows.
 	More bool `json:"more,omitempty"`
+	// Act is something to be done, of which the store keeps nothing.
+	Act *act `json:"act,omitempty"`
 }
 
 // change makes a change: edit does it in a transaction, with its records and
@@ -77,7 +79,7 @@ func (g *Gateway) changeOnce(ctx context.Context, action string, by uuid.UUID, d
 		for len(concerned) > 0 {
 			part := concerned[:min(noteSize, len(concerned))]
 			concerned = concerned[len(part):]
-			payload, err := json.Marshal(note{by, part, len(concerned) > 0})
+			payload, err := json.Marshal(note{By: by, Objects: part, More: len(concerned) > 0})
 			if err != nil {
 				return err
 			}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -15,6 +16,7 @@ import (
 	"github.com/backplane/backplane/connectors"
 	"github.com/backplane/backplane/dataplane/httpproxy"
 	"github.com/backplane/backplane/dataplane/httpproxy/entity"
+	"github.com/backplane/backplane/dataplane/httpproxy/schema"
 	"github.com/backplane/backplane/ent"
 )
 
@@ -23,9 +25,7 @@ import (
 func (g *Gateway) apply(ctx context.Context, put []*object, removed []httpproxy.Key, pages []*entity.Page) {
 	u := httpproxy.Update{Remove: removed, Pages: pages}
 	for _, key := range removed {
-		if key.Kind == httpproxy.Services {
-			delete(g.hosts, key.ID)
-		}
+		delete(g.hosts, key)
 	}
 	for _, o := range put {
 		doc, err := json.Marshal(o.doc)
@@ -73,8 +73,15 @@ func (g *Gateway) addEntity(ctx context.Context, u *httpproxy.Update, kind strin
 	if err := json.Unmarshal(doc, v); err != nil {
 		return err
 	}
-	if s, ok := v.(*entity.Service); ok {
-		g.locate(ctx, id, s)
+	key := httpproxy.Key{Kind: httpproxy.Kind(kind), ID: id}
+	switch v := v.(type) {
+	case *entity.Service:
+		v.Host, v.Port = g.locate(ctx, key, v.Host, v.Port)
+	case *entity.Target:
+		if at, err := schema.ParseAddress(v.Target); err == nil {
+			host, port := g.locate(ctx, key, at.Host, at.Port)
+			v.Target = entity.TargetAddress(net.JoinHostPort(host, strconv.Itoa(port)))
+		}
 	}
 	return u.Put.Add(v)
 }
@@ -109,34 +116,35 @@ func entityOf(kind string) (any, error) {
 // catalogSuffix follows the id of a service of the catalogue in a host.
 const catalogSuffix = ".catalog"
 
-// locate gives a service whose host is a service of the catalogue the address
-// of that, and has it followed.
-func (g *Gateway) locate(ctx context.Context, id uuid.UUID, s *entity.Service) {
-	delete(g.hosts, id)
-	name, ok := strings.CutSuffix(strings.ToLower(s.Host), catalogSuffix)
+// locate is where an entity is whose host may be a service of the catalogue: at
+// the address of that, which is followed.
+func (g *Gateway) locate(ctx context.Context, key httpproxy.Key, host string, port int) (string, int) {
+	delete(g.hosts, key)
+	name, ok := strings.CutSuffix(strings.ToLower(host), catalogSuffix)
 	if !ok {
-		return
+		return host, port
 	}
 	of, ok := isID(name)
 	if !ok {
-		return
+		return host, port
 	}
-	g.hosts[id] = of
+	g.hosts[key] = of
 	_, _, config, err := g.Catalog.Backend(ctx, of)
 	if err == nil {
-		err = address(config, s)
+		var is string
+		if is, port, err = address(config, port); err == nil {
+			return is, port
+		}
 	}
-	if err != nil {
-		// The name stays, which nobody can resolve.
-		g.Log.WarnContext(ctx, "a service of the gateway is not in the catalogue", "service", id, "host", s.Host, "error", err)
-	}
+	// The name stays, which nobody can resolve.
+	g.Log.WarnContext(ctx, "what the gateway carries requests to is not in the catalogue", "kind", key.Kind, "id", key.ID, "host", host, "error", err)
+	return host, port
 }
 
-// address gives a service the host and port of a configuration.
-func address(config connectors.Config, s *entity.Service) error {
+// address is the host and the port of a configuration, where that has one.
+func address(config connectors.Config, port int) (string, int, error) {
 	if host := config.String("host"); host != "" {
-		s.Host, s.Port = host, cmp.Or(int(config.Int("port")), s.Port)
-		return nil
+		return host, cmp.Or(int(config.Int("port")), port), nil
 	}
 	for _, field := range []string{"endpoint", "url"} {
 		given := config.String(field)
@@ -148,9 +156,8 @@ func address(config connectors.Config, s *entity.Service) error {
 		}
 		u, err := url.Parse(given)
 		if err != nil || u.Hostname() == "" {
-			return fmt.Errorf("its %s has no host", field)
+			return "", port, fmt.Errorf("its %s has no host", field)
 		}
-		port := s.Port
 		switch u.Scheme {
 		case "http":
 			port = 80
@@ -160,8 +167,9 @@ func address(config connectors.Config, s *entity.Service) error {
 		if p, err := strconv.Atoi(u.Port()); err == nil {
 			port = p
 		}
-		s.Host, s.Port = u.Hostname(), port
-		return nil
+		return u.Hostname(), port, nil
 	}
-	return &net.AddrError{Err: "it has no host", Addr: s.Host}
+	return "", port, errNoHost
 }
+
+var errNoHost = errors.New("it has no host")

@@ -43,6 +43,14 @@ type wanted struct {
 	fields []*gatewayv1.DeclarationField
 }
 
+// before is the document that there is now, nil if there is none.
+func (w *wanted) before() map[string]any {
+	if w.was == nil {
+		return nil
+	}
+	return w.was.doc
+}
+
 // all adds all entities of a collection to a list.
 func (r reader) all(ctx context.Context, out []*object, c *entity.Collection) ([]*object, error) {
 	const page = 1000
@@ -184,6 +192,9 @@ func (p *plan) want(from *declarative.Entity) (*wanted, error) {
 	w.c = kind
 	sent := doc["password"]
 	made, wrong := kind.New(doc, p.now)
+	if wrong == nil {
+		wrong = p.g.tryPlugin(kind, w.before(), made)
+	}
 	if wrong != nil {
 		for _, f := range listed(wrong.Fields) {
 			p.fault(from, "."+f.Path, f.Message)

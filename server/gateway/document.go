@@ -149,7 +149,7 @@ func fillField(m protoreflect.Message, f protoreflect.FieldDescriptor, v any) er
 		if !ok {
 			return mismatch(v)
 		}
-		entries := m.Mutable(f).Map()
+		entries := m.Mutable(f).Map() // which is there from now on, also with nothing in it
 		for key, e := range given {
 			value, err := valueOf(entries.NewValue, f.MapValue(), e)
 			if err != nil {
@@ -163,6 +163,11 @@ func fillField(m protoreflect.Message, f protoreflect.FieldDescriptor, v any) er
 			return mismatch(v)
 		}
 		list := m.Mutable(f).List()
+		if len(given) == 0 {
+			// A list that is there and empty is another thing than none.
+			list.Append(list.NewElement())
+			list.Truncate(0)
+		}
 		for _, e := range given {
 			value, err := valueOf(list.NewElement, f, e)
 			if err != nil {

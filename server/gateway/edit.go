@@ -116,24 +116,6 @@ func shortened(name string) string {
 	return name
 }
 
-// checkReferences checks that what an entity refers to is there.
-func (e *edit) checkReferences(ctx context.Context, o *object) error {
-	for _, f := range o.c.Foreign {
-		id, ok := isID(reference(o.doc, f.Field))
-		if !ok {
-			continue // null, as the schema has made sure of
-		}
-		there, err := e.client.Query().Where(gatewayobject.Kind(f.Collection), gatewayobject.ObjectID(id)).Exist(ctx)
-		if err != nil {
-			return err
-		}
-		if !there {
-			return unknownReference(f.Field, id.String(), f.Collection)
-		}
-	}
-	return nil
-}
-
 // resolve replaces names of other entities in a document that was sent by their
 // ids.
 func (e *edit) resolve(ctx context.Context, c *entity.Collection, doc map[string]any) error {

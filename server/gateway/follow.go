@@ -91,20 +91,28 @@ func (g *Gateway) catchUp(ctx context.Context) error {
 		return g.startOver(ctx) // what came in between is not kept any more
 	}
 	var stale []httpproxy.Key
+	var acts []*act
 	whole := false
 	for _, ch := range changes {
-		keys, ok := g.concerns(ch)
-		stale, whole = append(stale, keys...), whole || !ok
+		n, ok := g.concerns(ch)
+		stale, whole = append(stale, n.Objects...), whole || !ok
+		if n.Act != nil {
+			acts = append(acts, n.Act)
+		}
 	}
 	switch {
 	case whole:
-		return g.startOver(ctx)
+		err = g.startOver(ctx)
 	case len(stale) > 0:
-		if err := g.refresh(ctx, stale); err != nil {
-			return err
-		}
+		err = g.refresh(ctx, stale)
 	}
-	g.at = changes[len(changes)-1].ID
+	if err != nil {
+		return err
+	}
+	g.at = max(g.at, changes[len(changes)-1].ID)
+	for _, a := range acts { // now that what they are about is there
+		g.follow(a)
+	}
 	return nil
 }
 
@@ -144,34 +152,33 @@ func (g *Gateway) startOver(ctx context.Context) error {
 	return nil
 }
 
-// concerns are the objects that a change concerns and that were not applied
-// when it was made; not ok when that cannot be told.
-func (g *Gateway) concerns(ch *ent.Change) (out []httpproxy.Key, ok bool) {
+// concerns is what a change concerns and what was not applied when it was made;
+// not ok when that cannot be told.
+func (g *Gateway) concerns(ch *ent.Change) (n note, ok bool) {
 	if store.OfService(ch) {
 		if ch.Event == "health" {
-			return nil, true
+			return n, true
 		}
-		for id, host := range g.hosts {
+		for key, host := range g.hosts {
 			if host == ch.ServiceID {
-				out = append(out, httpproxy.Key{Kind: httpproxy.Services, ID: id})
+				n.Objects = append(n.Objects, key)
 			}
 		}
-		return out, true
+		return n, true
 	}
 	if ch.Event != store.GatewayEvent {
-		return nil, true
+		return n, true
 	}
-	var n note
 	if err := json.Unmarshal(ch.Payload, &n); err != nil {
-		return nil, false
+		return note{}, false
 	}
 	if _, own := g.own[n.By]; own {
 		if !n.More {
 			delete(g.own, n.By)
 		}
-		return nil, true
+		return note{}, true
 	}
-	return n.Objects, true
+	return n, true
 }
 
 // refresh applies objects as the store has them now.
@@ -207,7 +214,7 @@ func (g *Gateway) refresh(ctx context.Context, stale []httpproxy.Key) error {
 		}
 	}
 	for key := range gone {
-		delete(g.hosts, key.ID)
+		delete(g.hosts, key)
 		u.Remove = append(u.Remove, key)
 	}
 	g.tell(g.plane.Update(u))

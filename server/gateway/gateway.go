@@ -59,15 +59,16 @@ type Gateway struct {
 	Options
 	node    uuid.UUID // of this process
 	started time.Time
-	kinds   map[string]*entity.Collection // of plugins, by name
+	kinds   map[string]*entity.Collection      // of plugins, by name
+	modules map[string]*httpproxy.PluginModule // by name
 
 	// mu is held while the data plane is told of something, from the change of
 	// the store on: so it is told in the order of the changes.
 	mu    sync.Mutex
 	plane Plane
-	at    uint64                  // up to which revision the data plane has everything
-	own   map[uuid.UUID]struct{}  // changes after that which it was told of when they were made
-	hosts map[uuid.UUID]uuid.UUID // services of the catalogue that services are at
+	at    uint64                      // up to which revision the data plane has everything
+	own   map[uuid.UUID]struct{}      // changes after that which it was told of when they were made
+	hosts map[httpproxy.Key]uuid.UUID // services of the catalogue that services and targets are at
 	// generated is what Generate has seen last; the map itself does not change.
 	generated map[httpproxy.Key]generated
 }
@@ -76,10 +77,11 @@ type Gateway struct {
 func New(o Options) *Gateway {
 	g := &Gateway{
 		Options: o, node: uuid.New(), started: time.Now(), kinds: map[string]*entity.Collection{},
-		own: map[uuid.UUID]struct{}{}, hosts: map[uuid.UUID]uuid.UUID{},
+		modules: map[string]*httpproxy.PluginModule{}, own: map[uuid.UUID]struct{}{}, hosts: map[httpproxy.Key]uuid.UUID{},
 	}
 	for i := range o.Modules {
 		m := &o.Modules[i]
+		g.modules[m.Name] = m
 		g.kinds[m.Name] = entity.PluginsOf(m.Config, m.Protocols, m.NoConsumer)
 	}
 	return g

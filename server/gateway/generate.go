@@ -192,10 +192,6 @@ func (g *Gateway) complete(w *wanting, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	doc, wrong := kind.New(w.from.Doc, now)
-	if wrong != nil {
-		return invalid(wrong)
-	}
-	w.doc = doc
-	return nil
+	w.doc, err = g.makeNew(kind, w.from.Doc, now)
+	return err
 }

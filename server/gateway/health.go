@@ -129,15 +129,15 @@ func (g *Gateway) GetBalancerHealth(ctx context.Context, req *gatewayv1.GetBalan
 
 // SetTargetHealthy implements the RPC.
 func (g *Gateway) SetTargetHealthy(ctx context.Context, req *gatewayv1.SetTargetHealthyRequest) (*gatewayv1.TargetHealthSet, error) {
-	return &gatewayv1.TargetHealthSet{}, g.setHealth(ctx, req.GetUpstream(), req.GetTarget(), req.GetAddress(), true)
+	return &gatewayv1.TargetHealthSet{}, g.setTargetHealth(ctx, req.GetUpstream(), req.GetTarget(), req.GetAddress(), true)
 }
 
 // SetTargetUnhealthy implements the RPC.
 func (g *Gateway) SetTargetUnhealthy(ctx context.Context, req *gatewayv1.SetTargetUnhealthyRequest) (*gatewayv1.TargetHealthSet, error) {
-	return &gatewayv1.TargetHealthSet{}, g.setHealth(ctx, req.GetUpstream(), req.GetTarget(), req.GetAddress(), false)
+	return &gatewayv1.TargetHealthSet{}, g.setTargetHealth(ctx, req.GetUpstream(), req.GetTarget(), req.GetAddress(), false)
 }
 
-func (g *Gateway) setHealth(ctx context.Context, upstream, target, address string, healthy bool) error {
+func (g *Gateway) setTargetHealth(ctx context.Context, upstream, target, address string, healthy bool) error {
 	r := g.reader(ctx)
 	up, err := g.upstream(ctx, r, upstream)
 	if err != nil {
@@ -161,12 +161,15 @@ func (g *Gateway) setHealth(ctx context.Context, upstream, target, address strin
 	if !ok {
 		return errs.New(errs.BadRequest, "%v", balance.ErrChecksOff)
 	}
-	err = b.SetTargetHealth(up.id, text(o.doc, "target"), addr, healthy)
+	h := &setHealth{Upstream: up.id, Target: o.id, Address: addr, Healthy: healthy}
+	err = h.on(b)
 	switch {
 	case errors.Is(err, balance.ErrChecksOff):
 		return errs.New(errs.BadRequest, "%v", err)
 	case errors.Is(err, balance.ErrNoAddress):
 		return absent()
+	case err != nil:
+		return err
 	}
-	return err
+	return g.announce(ctx, act{Health: h})
 }

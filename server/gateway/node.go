@@ -182,8 +182,8 @@ func (g *Gateway) ValidateEntity(_ context.Context, req *gatewayv1.ValidateEntit
 			return nil, invalid(wrong)
 		}
 	}
-	if _, wrong := c.New(doc, g.started); wrong != nil {
-		return nil, invalid(wrong)
+	if _, err := g.makeNew(c, doc, g.started); err != nil {
+		return nil, err
 	}
 	return &gatewayv1.ValidateEntityResponse{Message: "schema validation successful"}, nil
 }

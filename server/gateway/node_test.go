@@ -2,9 +2,11 @@ package gateway_test
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/uuid"
@@ -18,6 +20,7 @@ import (
 type busy struct {
 	plane
 	status balance.Status
+	busy   sync.Mutex // of what follows
 	set    []string
 	cached map[string]object
 }
@@ -32,6 +35,8 @@ func (b *busy) SetTargetHealth(_ uuid.UUID, target string, addr netip.AddrPort, 
 		return balance.ErrNoAddress
 	}
 	word := map[bool]string{true: "healthy", false: "unhealthy"}[healthy]
+	b.busy.Lock()
+	defer b.busy.Unlock()
 	b.set = append(b.set, strings.Join([]string{target, addr.String(), word}, " "))
 	return nil
 }
@@ -40,14 +45,29 @@ func (b *busy) Statistics() httpproxy.Statistics {
 	return httpproxy.Statistics{Accepted: 9, Active: 5, Reading: 1, Writing: 2, Requests: 7}
 }
 
-func (b *busy) PurgeCaches() { clear(b.cached) }
+func (b *busy) PurgeCaches() {
+	b.busy.Lock()
+	defer b.busy.Unlock()
+	clear(b.cached)
+}
+
+// was is what it was told of health, and how much it keeps.
+func (b *busy) was() string {
+	b.busy.Lock()
+	defer b.busy.Unlock()
+	return fmt.Sprint(b.set, len(b.cached))
+}
 
 func (b *busy) CacheEntry(_ uuid.UUID, key string) (map[string]any, bool) {
+	b.busy.Lock()
+	defer b.busy.Unlock()
 	e, ok := b.cached[key]
 	return e, ok
 }
 
 func (b *busy) DeleteCacheEntry(_ uuid.UUID, key string) bool {
+	b.busy.Lock()
+	defer b.busy.Unlock()
 	_, ok := b.cached[key]
 	delete(b.cached, key)
 	return ok
@@ -141,9 +161,9 @@ func TestHealth(t *testing.T) {
 		t.Errorf("without a balancer: %v", got)
 	}
 	b := &busy{status: balance.Status{Health: balance.Unhealthy, Weight: balance.Weights{Total: 7, Unavailable: 7}, Targets: []balance.TargetStatus{
-		{Target: &entity.Target{ID: uuid.MustParse(one), Weight: 7}, Health: balance.Unhealthy, Host: "127.0.0.1", Port: 1, Weight: balance.Weights{Total: 7, Unavailable: 7},
+		{Target: &entity.Target{ID: uuid.MustParse(one), Target: "127.0.0.1:1", Weight: 7}, Health: balance.Unhealthy, Host: "127.0.0.1", Port: 1, Weight: balance.Weights{Total: 7, Unavailable: 7},
 			Addresses: []balance.AddressStatus{{Addr: netip.MustParseAddrPort("127.0.0.1:1"), Weight: 7, Health: balance.Unhealthy}}},
-		{Target: &entity.Target{ID: uuid.MustParse(two), Weight: 100}, Health: balance.DNSError, Host: "off", Port: 1, DNS: errors.New("no such host")},
+		{Target: &entity.Target{ID: uuid.MustParse(two), Target: "off:1", Weight: 100}, Health: balance.DNSError, Host: "off", Port: 1, DNS: errors.New("no such host")},
 	}}}
 	if err := w.Start(t.Context(), b); err != nil {
 		t.Fatal(err)

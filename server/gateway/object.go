@@ -74,8 +74,8 @@ func (g *Gateway) seal(o *object) (plain []byte, sealed map[string][]byte, err e
 	doc, _ := schema.Clone(o.doc).(map[string]any)
 	for _, path := range secretsOf(g.collectionOf(o.c, o.doc)) {
 		value := get(doc, path)
-		if value == nil {
-			continue
+		if value == nil || value != "" && schema.Empty(value) {
+			continue // a list of nothing is no secret
 		}
 		set(doc, path, nil)
 		place := keys.GatewayPlace(o.c.Name, o.id, path)

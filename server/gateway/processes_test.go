@@ -10,6 +10,7 @@ import (
 
 	"github.com/backplane/backplane/connectors"
 	"github.com/backplane/backplane/dataplane/httpproxy"
+	"github.com/backplane/backplane/dataplane/httpproxy/balance"
 	"github.com/backplane/backplane/dataplane/httpproxy/entity"
 	"github.com/backplane/backplane/server/store"
 )
@@ -74,6 +75,54 @@ func TestProcesses(t *testing.T) {
 	}
 }
 
+// TestActsInProcesses: what one process is told of which the store keeps nothing,
+// all do, once, and with what was there before.
+func TestActsInProcesses(t *testing.T) {
+	t.Parallel()
+	for name, fresh := range stores(t) {
+		if name == "SQLite" {
+			continue // which has one process
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u := fresh(t)
+			a, b := newWorld(t, u, t.TempDir()), newWorld(t, u, t.TempDir())
+			made(t, a, "CreateUpstream", `{"name":"u"}`)
+			id := must(t, a, "CreateTarget", `{"upstream":"u","document":{"target":"h:1"}}`)["id"].(string)
+			planes := make([]*busy, 2)
+			for i, w := range []*world{a, b} {
+				planes[i] = &busy{cached: map[string]object{"one": {}, "two": {}, "three": {}}, status: balance.Status{
+					Targets: []balance.TargetStatus{{Target: &entity.Target{ID: uuid.MustParse(id), Target: fmt.Sprint("known-here:", i)}}},
+				}}
+				if err := w.Start(t.Context(), planes[i]); err != nil {
+					t.Fatal(err)
+				}
+				w.follow(t)
+			}
+			both := func(what, first, second string) {
+				t.Helper()
+				eventually(t, what, func() bool { return planes[0].was() == first && planes[1].was() == second })
+			}
+			must(t, a, "SetTargetUnhealthy", `{"upstream":"u","target":"h:1"}`)
+			both("health", "[known-here:0 invalid AddrPort unhealthy] 3", "[known-here:1 invalid AddrPort unhealthy] 3")
+			must(t, b, "SetTargetHealthy", `{"upstream":"u","target":"h:1","address":"127.0.0.1:1"}`)
+			set := func(i int) string {
+				return fmt.Sprintf("[known-here:%d invalid AddrPort unhealthy known-here:%d 127.0.0.1:1 healthy] ", i, i)
+			}
+			both("health again", set(0)+"3", set(1)+"3")
+			must(t, b, "DeleteCacheEntry", `{"key":"one"}`)
+			both("an entry", set(0)+"2", set(1)+"2")
+			planes[0].DeleteCacheEntry(uuid.Nil, "two")
+			if got := said(call(t, a, "DeleteCacheEntry", `{"key":"two"}`)); got != notThere {
+				t.Errorf("what this process does not have: %s", got)
+			}
+			both("what the other alone has", set(0)+"1", set(1)+"1")
+			must(t, a, "PurgeCaches", `{}`)
+			both("all", set(0)+"0", set(1)+"0")
+		})
+	}
+}
+
 // TestServicesOfTheCatalogue: a host that is a service of the catalogue is its
 // address, and follows it.
 func TestServicesOfTheCatalogue(t *testing.T) {
@@ -99,8 +148,11 @@ func TestServicesOfTheCatalogue(t *testing.T) {
 		s := w.plane.of(httpproxy.Services, id).(*entity.Service)
 		return fmt.Sprint(s.Host, ":", s.Port)
 	}
-	if got := address(); got != host+":5" || o["host"] != host {
-		t.Errorf("before it is there: %s", got)
+	made(t, w, "CreateUpstream", `{"name":"u"}`)
+	at := must(t, w, "CreateTarget", `{"upstream":"u","document":{"target":"`+host+`:5"}}`)["id"].(string)
+	target := func() string { return w.plane.of(httpproxy.Targets, at).(*entity.Target).Target }
+	if got := address(); got != host+":5" || o["host"] != host || target() != host+":5" {
+		t.Errorf("before it is there: %s, %s", got, target())
 	}
 	for _, tt := range []struct {
 		config connectors.Config
@@ -112,13 +164,17 @@ func TestServicesOfTheCatalogue(t *testing.T) {
 		{connectors.Config{"endpoint": "https://store.test"}, "store.test:443"},
 	} {
 		put(tt.config)
-		eventually(t, tt.want, func() bool { return address() == tt.want })
+		eventually(t, tt.want, func() bool { return address() == tt.want && target() == tt.want })
 	}
+	put(connectors.Config{"host": "2001:db8::1", "port": int64(1)})
+	eventually(t, "an address of IPv6", func() bool { return target() == "[2001:0db8:0000:0000:0000:0000:0000:0001]:1" })
+	holds(t, "the target", must(t, w, "GetTarget", `{"upstream":"u","id":"`+at+`"}`), `{"target":"`+host+`:5"}`)
+	must(t, w, "UpdateTarget", `{"upstream":"u","id":"`+at+`","document":{"target":"plain.test:5"}}`)
 	must(t, w, "UpdateService", `{"id":"s","document":{"host":"plain.test"}}`)
 	put(connectors.Config{"host": "later.test"})
 	made(t, w, "CreateRoute", `{"paths":["/"]}`)
-	if got := address(); got != "plain.test:5" {
-		t.Errorf("a host that is no service any more: %s", got)
+	if got := address(); got != "plain.test:5" || target() != "plain.test:5" {
+		t.Errorf("a host that is no service any more: %s, %s", got, target())
 	}
 }
 

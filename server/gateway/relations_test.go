@@ -8,6 +8,8 @@ import (
 
 	"github.com/backplane/backplane/dataplane/httpproxy"
 	"github.com/backplane/backplane/dataplane/httpproxy/entity"
+	"github.com/backplane/backplane/ent/gatewayobject"
+	"github.com/backplane/backplane/server/store"
 	"github.com/backplane/backplane/testbed"
 )
 
@@ -190,6 +192,29 @@ func authorities(t *testing.T, w *world) {
 	if got := said(call(t, w, "DeleteCaCertificate", `{"id":"`+id+`"}`)); !strings.HasPrefix(got, "FailedPrecondition 19 ") {
 		t.Errorf("an authority in use: %s", got)
 	}
+	const refusedWith = `InvalidArgument 4 foreign key violation: the foreign key '{id="` + absentID + `"}' does not reference an existing 'ca_certificates' entity.`
+	unknown := `"protocol":"https","ca_certificates":["` + id + `","` + absentID + `"]`
+	for _, tt := range []refusal{
+		{method: "CreateService", request: `{"document":{"host":"h",` + unknown + `}}`},
+		{method: "UpsertService", request: `{"id":"trusting","document":{"host":"h",` + unknown + `}}`},
+		{method: "UpdateService", request: `{"id":"trusting","document":{` + unknown + `}}`},
+	} {
+		a := call(t, w, tt.method, tt.request)
+		if got := said(a); got != refusedWith {
+			t.Errorf("%s: %s", tt.method, got)
+		} else {
+			holds(t, tt.method, a.detail.GetFields().AsMap(), `{"ca_certificates":[null,{"id":"`+absentID+`"}]}`)
+		}
+	}
+	// One that is named since before that was asked for holds nothing else up.
+	if err := w.store.Change(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.GatewayObject.Delete().Where(gatewayobject.Kind("ca_certificates")).Exec(t.Context())
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	must(t, w, "UpdateService", `{"id":"trusting","document":{"port":8443}}`)
+	made(t, w, "CreateCaCertificate", fmt.Sprintf(`{"id":%q,"cert":%q}`, id, ca(t)))
 	must(t, w, "UpdateService", `{"id":"trusting","document":{"ca_certificates":null}}`)
 	must(t, w, "DeleteCaCertificate", `{"id":"`+id+`"}`)
 }

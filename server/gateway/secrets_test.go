@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,6 +29,15 @@ func withSecrets(t *testing.T, call func(method, request string) object) (reads 
 	} {
 		o := call("Create"+c.singular, `{"consumer":"ann","document":`+c.document+`}`)
 		reads = append(reads, "Get"+c.singular+` {"id":"`+o["id"].(string)+`"}`, "List"+c.singular+"s {}")
+	}
+	for _, config := range []string{
+		`"name":"http-log","config":{"http_endpoint":"http://ann:` + marker + `@127.0.0.1:1/?token=` + marker + `","headers":{"X-Key":"` + marker + `"}}`,
+		`"name":"rate-limiting","config":{"minute":5,"policy":"redis","redis":{"host":"127.0.0.1","port":1,"password":"` + marker + `"}}`,
+		`"name":"request-transformer","config":{"add":{"headers":["X-Key:` + marker + `"]},"append":{"querystring":["key:` + marker + `"]},` +
+			`"replace":{"body":["key:` + marker + `"]}}`,
+	} {
+		o := call("CreatePlugin", `{"document":{`+config+`}}`)
+		reads = append(reads, `GetPlugin {"id":"`+o["id"].(string)+`"}`)
 	}
 	o := call("CreateCertificate", fmt.Sprintf(`{"document":{"cert":%q,"key":%q}}`, cert, key))
 	return append(reads, `GetCertificate {"id":"`+o["id"].(string)+`"}`, "ListCertificates {}"), key
@@ -63,6 +73,19 @@ func TestSecretsStayInside(t *testing.T) {
 	}
 	if trail := string(s.Do(t, "GET", "/api/audit?limit=1000", nil).Body); containsAny(trail, secrets) || !strings.Contains(trail, "gateway_key_auth") {
 		t.Errorf("the audit trail is %s", trail)
+	}
+	for _, config := range []string{`{"add":{"headers":["X-Key:` + marker + `$("]}}`, `{"add":{"headers":["X-Key:\r` + marker + `"]}}`} {
+		refused := call(t, s.Conn, "CreatePlugin", `{"document":{"name":"request-transformer","consumer":{"username":"ann"},"config":`+config+`}}`)
+		if got := said(refused); !strings.Contains(got, "2 schema violation") || strings.Contains(got, marker) {
+			t.Errorf("%s: %s", config, got)
+		}
+	}
+	// Requests have the plugins use their secrets, in vain.
+	made(t, s.Conn, "CreateRoute", `{"paths":["/"]}`)
+	if res, err := http.Get("http://" + s.GatewayHTTP + "/"); err != nil {
+		t.Error(err)
+	} else {
+		res.Body.Close()
 	}
 	if containsAny(s.Log.String(), secrets) {
 		t.Error("the log has a secret")

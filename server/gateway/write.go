@@ -136,9 +136,9 @@ func (e *edit) create(ctx context.Context, c *entity.Collection, s scope, sent m
 	if err != nil {
 		return nil, err
 	}
-	made, wrong := of.New(doc, e.now)
-	if wrong != nil {
-		return nil, invalid(wrong)
+	made, err := e.g.makeNew(of, doc, e.now)
+	if err != nil {
+		return nil, err
 	}
 	o, err := e.insert(ctx, c, made)
 	if err != nil {
@@ -182,9 +182,9 @@ func (e *edit) upsert(ctx context.Context, c *entity.Collection, s scope, key st
 	if err != nil {
 		return nil, err
 	}
-	made, wrong := of.New(doc, e.now)
-	if wrong != nil {
-		return nil, invalid(wrong)
+	made, err := e.g.makeNew(of, doc, e.now)
+	if err != nil {
+		return nil, err
 	}
 	var o *object
 	if was == nil {
@@ -212,6 +212,9 @@ func (e *edit) merge(ctx context.Context, was *object, sent map[string]any) (*ob
 		return nil, err
 	}
 	made, wrong := of.Change(was.doc, doc, e.now)
+	if wrong == nil {
+		wrong = e.g.tryPlugin(of, was.doc, made)
+	}
 	if wrong != nil {
 		return nil, invalid(wrong)
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 
 	"github.com/fullstorydev/grpchan/inprocgrpc"
 	"google.golang.org/grpc"
@@ -110,7 +111,26 @@ func assign(to, from any) error {
 		return true
 	})
 	d.SetUnknown(s.GetUnknown())
+	shareEmpty(to, from)
 	return nil
+}
+
+// shareEmpty hands over which lists and maps are there and empty. Reflection of
+// messages does not tell that from those that are not there, but in one process
+// there is a difference, which REST shows.
+func shareEmpty(to, from any) {
+	d, s := reflect.Indirect(reflect.ValueOf(to)), reflect.Indirect(reflect.ValueOf(from))
+	if d.Type() != s.Type() || d.Kind() != reflect.Struct {
+		return
+	}
+	for i := range s.NumField() {
+		switch f := s.Field(i); f.Kind() {
+		case reflect.Slice, reflect.Map:
+			if f.Len() == 0 && !f.IsNil() && d.Field(i).CanSet() {
+				d.Field(i).Set(f)
+			}
+		}
+	}
 }
 
 // call collects what a method tells its caller beside the response.

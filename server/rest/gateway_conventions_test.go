@@ -108,6 +108,8 @@ func TestGatewayWrites(t *testing.T) {
 		exchange{"PATCH /services/b", `{"port":"80"}`, 400, `{"message":"schema violation (port: expected an integer)","name":"schema violation","code":2,"fields":{"port":"expected an integer"}}`},
 		exchange{"PATCH /services/b", form + "port=x&what=1", 400, `{"message":"2 schema violations (port: expected an integer; what: unknown field)","name":"schema violation","code":2,"fields":{"port":"expected an integer","what":"unknown field"}}`},
 		exchange{"POST /services", `{}`, 400, `{"message":"schema violation (host: required field missing)","name":"schema violation","code":2,"fields":{"host":"required field missing"}}`},
+		exchange{"PATCH /services/b", form + "url=", 400, `{"message":"schema violation (host: required field missing)","name":"schema violation","code":2,"fields":{"host":"required field missing"}}`},
+		exchange{"POST /services", `{"url":null,"host":"u.test","id":"` + idN + `"}`, 201, `{"host":"u.test"}`}, exchange{"DELETE /services/" + idN, "", 204, ""},
 		exchange{"POST /services", form + "url=", 400, `{"message":"schema violation (host: required field missing)","name":"schema violation","code":2,"fields":{"host":"required field missing"}}`},
 		exchange{"POST /services", `{"id":"` + idB + `","host":"h.test"}`, 400, `{"message":"primary key violation on key '{id=\"` + idB + `\"}'","name":"primary key violation","code":3,"fields":{"id":"` + idB + `"}}`},
 		exchange{"POST /services", `{"name":"b","host":"h.test"}`, 409, `{"message":"UNIQUE violation detected on '{name=\"b\"}'","name":"unique constraint violation","code":5,"fields":{"name":"b"}}`},

@@ -88,6 +88,24 @@ func TestConfigurationsAreCompletedWithDefaults(t *testing.T) {
 	}
 }
 
+// TestTrials: instances can be made to see whether they can be.
+func TestTrials(t *testing.T) {
+	all := Modules()
+	more := []row{
+		{name: "http-log", config: `{"http_endpoint":"http://127.0.0.1:1"}`}, {name: "file-log", config: `{"path":"/nowhere/at/all"}`},
+		{name: "rate-limiting", config: `{"minute":1,"policy":"redis","sync_rate":1,"redis":{"host":"127.0.0.1","port":1}}`},
+		{name: "rate-limiting", config: `{"minute":1}`}, {name: "proxy-cache", config: `{"strategy":"memory"}`},
+		{name: "prometheus", config: `{"upstream_health_metrics":true}`},
+	}
+	for _, c := range slices.Concat(complete, more) {
+		m := &all[slices.IndexFunc(all, func(m httpproxy.PluginModule) bool { return m.Name == c.name })]
+		config := gatewaytest.CompleteConfig(t, &m.Config, c.config)
+		if err := m.Try(&entity.Plugin{Name: c.name, Config: config}); err != nil {
+			t.Errorf("%s %s: %v", c.name, c.config, err)
+		}
+	}
+}
+
 func TestRulesAreToldWithTheNamesThatClientsKnow(t *testing.T) {
 	all := Modules()
 	for _, c := range []struct{ name, config, want string }{

@@ -69,7 +69,13 @@ var (
 func expandURL(doc map[string]any) {
 	v, ok := doc["url"]
 	delete(doc, "url")
-	if !ok || v == nil {
+	if !ok {
+		return
+	}
+	if v == nil {
+		if _, said := doc["host"]; !said {
+			doc["host"] = nil // an empty URL has none
+		}
 		return
 	}
 	rest := fmt.Sprint(v)

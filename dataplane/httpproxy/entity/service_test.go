@@ -80,7 +80,7 @@ func TestURL(t *testing.T) {
 		{`"nothing like it"`, `{"host":null,"path":"nothing like it","port":80,"protocol":"http"}`},
 		{`"http://a:bc"`, `{"host":"a","path":null,"port":"bc","protocol":"http"}`},
 		{`7`, `{"host":null,"path":"7","port":80,"protocol":"http"}`},
-		{`null`, `{}`},
+		{`null`, `{"host":null}`},
 	} {
 		doc := decode(t, `{"url":`+c.url+`}`)
 		expandURL(doc)

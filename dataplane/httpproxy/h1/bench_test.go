@@ -57,7 +57,7 @@ func relay(client *Server, upstream *Client) {
 		switch err := upstream.WriteRequest(r); err {
 		case nil:
 			rest <- nil
-		case ErrResponding:
+		case ErrBodyPending:
 			go func() { rest <- upstream.WriteRest() }()
 		default:
 			return

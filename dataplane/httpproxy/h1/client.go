@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"io"
 	"math"
 	"net"
 	"sync/atomic"
@@ -40,15 +41,42 @@ func (c *Client) SetTimeouts(read, write time.Duration) {
 	c.o.ReadTimeout, c.o.WriteTimeout = read, write
 }
 
-func (c *Client) interrupt() error {
-	if c.silent() {
+// SetReadTimeout changes how long reads may take. It may be called while the
+// rest of a body is written. After 0 deadlines of the connection are the
+// caller's until it is called again.
+func (c *Client) SetReadTimeout(read time.Duration) {
+	if c.o.ReadTimeout = read; read <= 0 {
+		c.armRead(0)
+	}
+}
+
+// patience is how long more of a body is waited for while nobody looks whether
+// there is a response.
+const patience = 10 * time.Millisecond
+
+// interrupt is asked before more of a body is read.
+func (c *Client) interrupt(src io.Reader) error {
+	if !c.silent() {
+		return ErrBodyPending
+	}
+	if ready(src) {
 		return nil
 	}
-	return ErrResponding
+	b, ok := src.(*body)
+	if !ok {
+		return ErrBodyPending
+	}
+	if err := b.ask(); err != nil {
+		return &SourceError{err}
+	}
+	if !b.c.soon(patience) {
+		return ErrBodyPending
+	}
+	return nil
 }
 
 // WriteRequest writes a request. The error is a FieldError, a SourceError, a
-// ConnError, or ErrResponding. After a ConnError there may be a response all
+// ConnError, or ErrBodyPending. After a ConnError there may be a response all
 // the same, which ReadResponse tells.
 func (c *Client) WriteRequest(r *Request) error {
 	if err := r.check(); err != nil {
@@ -81,7 +109,7 @@ func (c *Client) WriteRequest(r *Request) error {
 	return c.wrote(o.body())
 }
 
-// WriteRest goes on with the body after ErrResponding, and may do so while the
+// WriteRest goes on with the body after ErrBodyPending, and may do so while the
 // response is read.
 func (c *Client) WriteRest() error {
 	c.outbound.stop = nil
@@ -94,7 +122,7 @@ func (c *Client) wrote(err error) error {
 	switch err {
 	case nil:
 		c.sent.Store(true)
-	case ErrResponding:
+	case ErrBodyPending:
 	default:
 		c.outbound.abandon()
 	}

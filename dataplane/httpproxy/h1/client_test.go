@@ -58,7 +58,7 @@ func testClient(t *testing.T, nc net.Conn) {
 				r.Header.Add("Trailer", "Sum")
 				r.Trailer.Add("Sum", "6")
 			}
-			if err := c.WriteRequest(r); err == ErrResponding {
+			if err := c.WriteRequest(r); err == ErrBodyPending {
 				must(t, c.WriteRest())
 			} else if err != nil {
 				t.Fatalf("%s: %v", what, err)
@@ -273,12 +273,38 @@ func (w *waiting) Read(p []byte) (int, error) {
 	return w.rest.Read(p)
 }
 
+// TestPendingBody: what has to be waited for may be sent while a response is
+// waited for. A body that is there is sent at once.
+func TestPendingBody(t *testing.T) {
+	c, peer := client(t, Options{})
+	body := &waiting{strings.NewReader("abc"), make(chan struct{}), strings.NewReader("def")}
+	if err := c.WriteRequest(&Request{Method: "POST", Path: "/", Host: "h", ContentLength: 6, Body: body}); err != ErrBodyPending {
+		t.Fatal(err)
+	}
+	rest := make(chan error)
+	go func() { rest <- c.WriteRest() }()
+	io.WriteString(peer, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+	w := newResponse()
+	must(t, c.ReadResponse(w))
+	close(body.until)
+	if got, err := io.ReadAll(w.Body); string(got) != "ok" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	must(t, <-rest)
+	if !c.Reusable() {
+		t.Error("it cannot be used again")
+	}
+	if err := c.WriteRequest(&Request{Method: "POST", Path: "/", Host: "h", ContentLength: 3, Body: strings.NewReader("abc")}); err != nil {
+		t.Errorf("what is there: %v", err)
+	}
+}
+
 func TestEarlyResponses(t *testing.T) {
 	c, peer := client(t, Options{})
 	io.WriteString(peer, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
 	eventually(t, func() bool { return !c.silent() })
 	body := &waiting{strings.NewReader("abc"), make(chan struct{}), strings.NewReader("def")}
-	if err := c.WriteRequest(&Request{Method: "POST", Path: "/", Host: "h", ContentLength: -1, Body: body}); err != ErrResponding {
+	if err := c.WriteRequest(&Request{Method: "POST", Path: "/", Host: "h", ContentLength: -1, Body: body}); err != ErrBodyPending {
 		t.Fatal(err)
 	}
 	w := newResponse()

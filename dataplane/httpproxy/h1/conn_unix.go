@@ -4,10 +4,12 @@ package h1
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/backplane/backplane/internal/evloop"
 )
@@ -74,6 +76,25 @@ func (c *conn) silent() bool {
 	}
 	c.seen = true
 	return c.base.Control(c.look) == nil && !c.seen
+}
+
+// soon tells whether there is something to read within a time, an error for one.
+// It cannot be told of connections with TLS.
+func (c *conn) soon(within time.Duration) bool {
+	if c.raw == nil {
+		return false
+	}
+	if !c.silent() {
+		return true
+	}
+	c.readUntil = time.Time{} // it is another one now
+	_ = c.setRead(time.Now().Add(within))
+	err := c.raw.Read(func(fd uintptr) bool {
+		c.tryLook(fd)
+		return c.seen
+	})
+	_ = c.setRead(time.Time{})
+	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 func (c *conn) tryLook(fd uintptr) {

@@ -8,10 +8,11 @@ import (
 // ErrHTTP2 is in the error of a server that was sent the preface of HTTP/2.
 var ErrHTTP2 = errors.New("the connection preface of HTTP/2")
 
-// ErrResponding is returned by Client.WriteRequest when there is a response
-// before the body is all sent. Client.WriteRest sends the rest, and may do so
-// while the response is read.
-var ErrResponding = errors.New("there is a response before the request is sent")
+// ErrBodyPending is returned by Client.WriteRequest when there is a response
+// before the body is all sent, or when the body has to be waited for, in which
+// time there may be one. Client.WriteRest sends the rest, and may do so while
+// the response is read.
+var ErrBodyPending = errors.New("there may be a response before the request is sent")
 
 // ErrBodyLength is in a SourceError: the body has not the length it was told
 // to have.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"math"
+	"os"
 	"strconv"
 	"strings"
 
@@ -36,7 +37,7 @@ type outbound struct {
 	sent    int64 // of the body
 	// stop is asked before more of the body is waited for: an error that it
 	// returns interrupts the writing.
-	stop func() error
+	stop func(src io.Reader) error
 }
 
 // begin starts a message; length is that of the body, -1 if it is not known.
@@ -188,7 +189,7 @@ func (o *outbound) pull(before, after int) (n int, err error) {
 		return o.read(before, after)
 	}
 	if o.stop != nil {
-		if err := o.stop(); err != nil {
+		if err := o.stop(o.src); err != nil {
 			return 0, err
 		}
 	}
@@ -236,7 +237,7 @@ func ready(src io.Reader) bool {
 	switch src := src.(type) {
 	case interface{ Ready() bool }:
 		return src.Ready()
-	case *bytes.Reader, *bytes.Buffer, *strings.Reader:
+	case *bytes.Reader, *bytes.Buffer, *strings.Reader, *os.File:
 		return true
 	}
 	return false

@@ -88,7 +88,7 @@ func sendAndCompare(t *testing.T, c *Client, rng *rand.Rand) {
 	what := fmt.Sprintf("%d bytes, length %d", len(sent), r.ContentLength)
 	rest := make(chan error, 1)
 	switch err := c.WriteRequest(r); err {
-	case ErrResponding:
+	case ErrBodyPending:
 		go func() { rest <- c.WriteRest() }()
 	default:
 		rest <- err

@@ -101,7 +101,7 @@ func (o *outbound) splice() (done bool, err error) {
 	defer p.giveBack()
 	for o.left > 0 {
 		if o.stop != nil {
-			if err := o.stop(); err != nil {
+			if err := o.stop(b); err != nil {
 				return false, err
 			}
 		}

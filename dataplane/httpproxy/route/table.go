@@ -13,6 +13,15 @@ type Table[V any] struct{ index index[V] }
 // Len is the number of routes.
 func (t *Table[V]) Len() int { return t.index.count }
 
+// Get is the value of a route, nil if it is not there.
+func (t *Table[V]) Get(id uuid.UUID) *V {
+	c := get(t.index.routes, id[:])
+	if c == nil || len(c.rules) == 0 {
+		return nil
+	}
+	return &c.rules[0].value
+}
+
 // Match finds the route that a request is for.
 func (t *Table[V]) Match(in *Input) (Result[V], bool) {
 	found := t.index.find(in)

@@ -198,7 +198,9 @@ func (w *writer) parentsOf(n *node) (out []string) {
 // refer names another entity: by its name, or by its id if that is written.
 func (w *writer) refer(n *node, f *schema.Field, id string) *yaml.Node {
 	by, value := "id", id
-	if other := w.byID[f.Reference+" "+id]; other != nil && len(f.Alternatives) > 0 {
+	// A hash is good with this consumer alone: with none rather than another one.
+	exact := n.Collection.Name == string(entity.BasicAuth)
+	if other := w.byID[f.Reference+" "+id]; other != nil && len(f.Alternatives) > 0 && !exact {
 		if name := textOf(other.Doc, f.Alternatives[0].Name); name != "" {
 			by, value = f.Alternatives[0].Name, name
 		}

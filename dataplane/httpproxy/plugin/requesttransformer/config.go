@@ -13,9 +13,9 @@ import (
 func configSchema() schema.Record {
 	values := func(name string, more ...schema.Field) schema.Field {
 		return schema.Nested(name, append([]schema.Field{
-			transform.List("body", templated(transform.Valued)),
-			transform.List("headers", templated(transform.HeaderPair)),
-			transform.List("querystring", templated(transform.Valued)),
+			hidden(transform.List("body", templated(transform.Valued))),
+			hidden(transform.List("headers", templated(transform.HeaderPair))),
+			hidden(transform.List("querystring", templated(transform.Valued))),
 		}, more...)...)
 	}
 	return schema.Record{Name: "request-transformer", Fields: []schema.Field{
@@ -32,6 +32,13 @@ func configSchema() schema.Record {
 	}}
 }
 
+// hidden keeps the entries secret: what upstreams want to be shown, such as keys,
+// is in them.
+func hidden(f schema.Field) schema.Field {
+	f.Elements.Hidden = true
+	return f
+}
+
 // templated wants the value of an entry to be a template as well.
 func templated(check func(entry string) error) func(entry string) error {
 	return func(entry string) error {
@@ -45,7 +52,7 @@ func templated(check func(entry string) error) func(entry string) error {
 
 func checkTemplate(s string) error {
 	if _, err := parseTemplate(s); err != nil {
-		return fmt.Errorf("value '%s' is not in supported format, error:%w", s, err)
+		return fmt.Errorf("value is not in supported format, error:%w", err) // without the value, which may be secret
 	}
 	return nil
 }
