@@ -31,7 +31,8 @@ func (p *Proxy) setThreads(n int) {
 	if n == p.loops.n {
 		return
 	}
-	g, err := evloop.New(n)
+	// A server has a thread for each session, and so have most clients.
+	g, err := evloop.New(evloop.Options{Loops: n, Crowd: runtime.NumCPU()/2 + 1})
 	if err != nil {
 		p.log.Debug("sessions are carried by goroutines", "reason", err)
 		return

@@ -21,7 +21,7 @@ func (p *Proxy) startLoops() {
 	if n == 0 {
 		n = evloop.DefaultLoops()
 	}
-	if g, err := evloop.New(n); err == nil {
+	if g, err := evloop.New(evloop.Options{Loops: n}); err == nil {
 		p.loops = g
 	}
 }

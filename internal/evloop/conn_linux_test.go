@@ -263,7 +263,7 @@ func TestAdoptRefusesOthers(t *testing.T) {
 }
 
 func TestClosedGroup(t *testing.T) {
-	g, err := New(1)
+	g, err := New(Options{Loops: 1})
 	must(t, err)
 	c, _ := pair(t, g)
 	reads := make(chan struct{})

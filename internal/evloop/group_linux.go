@@ -23,13 +23,13 @@ type Group struct {
 	once        sync.Once
 }
 
-// New starts n loops, at least one. The owner ends them by Close.
-func New(n int) (*Group, error) { return newGroup(n, 10*time.Millisecond) }
+// New starts loops. The owner ends them by Close.
+func New(o Options) (*Group, error) { return newGroup(o, 10*time.Millisecond) }
 
-func newGroup(n int, tick time.Duration) (*Group, error) {
+func newGroup(o Options, tick time.Duration) (*Group, error) {
 	g := &Group{began: time.Now()}
 	g.watch.init(tick)
-	for i := range max(n, 1) {
+	for i := range max(o.Loops, 1) {
 		l, err := newLoop(g, i)
 		if err != nil {
 			for _, l := range g.loops {
@@ -37,7 +37,7 @@ func newGroup(n int, tick time.Duration) (*Group, error) {
 			}
 			return nil, err
 		}
-		l.habit = newHabit(max(n, 1), runtime.GOMAXPROCS(0), runtime.NumCPU())
+		l.habit = newHabit(o, runtime.GOMAXPROCS(0), runtime.NumCPU())
 		g.loops = append(g.loops, l)
 	}
 	for _, l := range g.loops {

@@ -19,7 +19,7 @@ func must(t testing.TB, err error) {
 
 func group(t testing.TB, loops int) *Group {
 	t.Helper()
-	g, err := New(loops)
+	g, err := New(Options{Loops: loops})
 	must(t, err)
 	t.Cleanup(func() { must(t, g.Close()) })
 	return g

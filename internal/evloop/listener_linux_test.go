@@ -195,7 +195,7 @@ func TestAcceptToAnotherGroup(t *testing.T) {
 
 // TestListenersOfAClosedGroup is that they are closed with it.
 func TestListenersOfAClosedGroup(t *testing.T) {
-	g, err := New(1)
+	g, err := New(Options{Loops: 1})
 	must(t, err)
 	l := listener(t, g, "127.0.0.1:0")
 	must(t, g.Close())

@@ -5,6 +5,17 @@ import (
 	"runtime"
 )
 
+// Options are what a group is to be like.
+type Options struct {
+	// Loops is how many there are, at least one.
+	Loops int
+	// Crowd is with how many tasks at work at once loops that have nothing to do
+	// for the moment sleep at once; where there are fewer they look a few times
+	// more before that. It is for tasks that talk to a thread each, which need the
+	// processors themselves. 0 is for no limit.
+	Crowd int
+}
+
 // DefaultLoops is how many loops a group should have that is told nothing
 // else: one for each processor that the goroutines can spare.
 func DefaultLoops() int { return max(1, min(runtime.NumCPU(), runtime.GOMAXPROCS(0)/2)) }

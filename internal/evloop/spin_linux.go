@@ -11,9 +11,9 @@ import (
 // the time does not sleep at once: it looks again a few times, and lets the
 // other threads of the machine go first in between.
 //
-// That pays where few tasks are at work, with processors to spare. Where there
-// are many, those who talk to them need the processors, and while the loop
-// sleeps more gathers that can be done at once.
+// Where tasks talk to a thread each, that pays only while processors are to
+// spare. With many tasks at work those threads need the processors, and while a
+// loop sleeps more gathers that can be done at once (Options.Crowd).
 
 const (
 	// spinTurns is how often a loop looks again before it sleeps. It takes some
@@ -37,15 +37,15 @@ const (
 type habit struct {
 	mayNot  bool
 	usual   time.Duration // the moving average
-	most    int           // tasks at work of the group, with which it is worth it
-	crowded bool          // there were more in the last window
+	crowd   int           // tasks at work of the group, with which it is not worth it; 0 for no limit
+	crowded bool          // there were so many in the last window
 }
 
 // newHabit begins with long waits. Loops that spin give their places among the
 // goroutines back late: there must be more places than loops. And where there
 // is but one processor nothing comes unless others have it.
-func newHabit(loops, places, processors int) habit {
-	return habit{mayNot: loops >= places || processors < 2, usual: longWait, most: processors / 2}
+func newHabit(o Options, places, processors int) habit {
+	return habit{mayNot: max(o.Loops, 1) >= places || processors < 2, usual: longWait, crowd: o.Crowd}
 }
 
 func (h *habit) spins() bool { return h.usual <= spinPays && !h.mayNot && !h.crowded }
@@ -81,7 +81,7 @@ func (l *loop) newWindow(now time.Duration) {
 	}
 	p.before.Store(p.seen)
 	p.window, p.seen = window, 0
-	l.habit.crowded = l.group.atWork(now) > l.habit.most
+	l.habit.crowded = l.habit.crowd > 0 && l.group.atWork(now) >= l.habit.crowd
 }
 
 // atWork is how many tasks were at work lately.

@@ -6,7 +6,7 @@ import (
 )
 
 func TestHabit(t *testing.T) {
-	h := newHabit(2, 3, 2)
+	h := newHabit(Options{Loops: 2}, 3, 2)
 	if h.spins() {
 		t.Error("it spins before it knows anything")
 	}
@@ -31,7 +31,7 @@ func TestHabit(t *testing.T) {
 	if !h.spins() {
 		t.Error("one very long wait is not forgotten")
 	}
-	for _, none := range []habit{newHabit(2, 2, 2), newHabit(1, 1, 4), newHabit(1, 4, 1)} {
+	for _, none := range []habit{newHabit(Options{Loops: 2}, 2, 2), newHabit(Options{}, 1, 4), newHabit(Options{Loops: 1}, 4, 1)} {
 		for range 100 {
 			none.waited(0)
 		}
@@ -47,7 +47,7 @@ func TestCrowd(t *testing.T) {
 	const window = 1 << windowBits * time.Nanosecond
 	g := &Group{}
 	for range 2 {
-		l := &loop{group: g, habit: newHabit(2, 5, 4)} // two tasks at most
+		l := &loop{group: g, habit: newHabit(Options{Loops: 2, Crowd: 3}, 5, 4)}
 		for range 100 {
 			l.habit.waited(0)
 		}

@@ -23,7 +23,7 @@ import (
 // TestOutsideHoldsNobodyUp has a task wait for another one of its loop, which
 // it could not without leaving the loop. The watchdog does not help.
 func TestOutsideHoldsNobodyUp(t *testing.T) {
-	g, err := newGroup(1, time.Hour)
+	g, err := newGroup(Options{Loops: 1}, time.Hour)
 	must(t, err)
 	defer g.Close()
 	c, there := pair(t, g)
@@ -143,7 +143,7 @@ func TestStuckTaskIsLeft(t *testing.T) {
 // TestFairness has a task that could go on for ever: one that comes later has
 // its turn all the same. The watchdog does not help.
 func TestFairness(t *testing.T) {
-	g, err := newGroup(1, time.Hour)
+	g, err := newGroup(Options{Loops: 1}, time.Hour)
 	must(t, err)
 	defer g.Close()
 	var ended atomic.Bool

@@ -13,7 +13,7 @@ import (
 type Group struct{ _ func() }
 
 // New fails with ErrUnsupported.
-func New(int) (*Group, error) { return nil, ErrUnsupported }
+func New(Options) (*Group, error) { return nil, ErrUnsupported }
 
 // Loops is the number of loops.
 func (*Group) Loops() int { return 0 }

@@ -13,7 +13,7 @@ import (
 
 // looped makes connections ones of an event loop.
 func looped(t testing.TB) (*evloop.Group, func(net.Conn) net.Conn) {
-	g, err := evloop.New(1)
+	g, err := evloop.New(evloop.Options{Loops: 1})
 	must(t, err)
 	t.Cleanup(func() { g.Close() })
 	return g, func(nc net.Conn) net.Conn {
