@@ -45,11 +45,7 @@ func valuesOf(results []wrkResult, of func(wrkResult) float64) []float64 {
 
 // ratioOf is the median of the ratios of single rounds.
 func ratioOf(ours, peer []wrkResult, of func(wrkResult) float64) float64 {
-	ratios := valuesOf(ours, of)
-	for i := range ratios {
-		ratios[i] /= of(peer[i])
-	}
-	return median(ratios)
+	return ratioIn(valuesOf(ours, of), valuesOf(peer, of))
 }
 
 var wrkLatency = regexp.MustCompile(`(?m)^\s+(50|99)%\s+([0-9.]+)(us|ms|s)\s*$`)

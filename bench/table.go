@@ -102,10 +102,18 @@ func median(list []float64) float64 {
 // duel runs a and b in turn, so that what else the machine does hits both, and
 // returns the medians of each and of the ratio of a to b in one round.
 func duel(rounds int, a, b func() float64) (ours, peer, ratio float64) {
-	var as, bs, ratios []float64
+	var as, bs []float64
 	for range rounds {
-		x, y := a(), b()
-		as, bs, ratios = append(as, x), append(bs, y), append(ratios, x/y)
+		as, bs = append(as, a()), append(bs, b())
 	}
-	return median(as), median(bs), median(ratios)
+	return median(as), median(bs), ratioIn(as, bs)
+}
+
+// ratioIn is the median of the ratios in single rounds.
+func ratioIn(ours, peer []float64) float64 {
+	ratios := make([]float64, len(ours))
+	for i := range ratios {
+		ratios[i] = ours[i] / peer[i]
+	}
+	return median(ratios)
 }
