@@ -80,6 +80,9 @@ func serve() *cobra.Command {
 func run(ctx context.Context, conf config.Config, out, log io.Writer) error {
 	quietLibraries(conf, log)
 	evloop.MakeRoom()
+	if err := evloop.GiveWay(); err != nil {
+		slog.New(slog.NewTextHandler(log, nil)).Warn("threads keep the usual way of being scheduled", "error", err)
+	}
 	s, err := server.New(ctx, conf, version, log)
 	if err != nil {
 		return err

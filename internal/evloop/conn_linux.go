@@ -265,6 +265,20 @@ func (c *Conn) WaitRead() error {
 	return c.wait(readable|hung|readExpired, taskReads, chanReads, &c.reads)
 }
 
+// Expect has the task of the connection go on as soon as the connection is
+// Readable, and tells whether it is already.
+func (c *Conn) Expect() bool {
+	for {
+		s := c.state.Load()
+		if s&(readable|hung|readExpired|shut) != 0 {
+			return true
+		}
+		if c.state.CompareAndSwap(s, s|taskReads) {
+			return false
+		}
+	}
+}
+
 // TryRead reads what there is, without waiting. It fails with ErrAgain where
 // that is nothing, and returns 0 at the end.
 func (c *Conn) TryRead(b []byte) (int, error) {
@@ -334,7 +348,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 func (c *Conn) Write(b []byte) (int, error) {
 	done := 0
 	for {
-		n, err := c.tryWrite(b[done:])
+		n, err := c.TryWrite(b[done:])
 		done += n
 		if err == ErrAgain {
 			if c.state.Load()&impolite != 0 {
@@ -352,7 +366,9 @@ func (c *Conn) Write(b []byte) (int, error) {
 	}
 }
 
-func (c *Conn) tryWrite(b []byte) (int, error) {
+// TryWrite writes what there is room for, without waiting. It fails with
+// ErrAgain where there is none.
+func (c *Conn) TryWrite(b []byte) (int, error) {
 	var s uint64
 	for {
 		s = c.state.Load()

@@ -148,20 +148,19 @@ func (l *loop) resume(t *Task, mine *bool) {
 			t.settle(more, nil)
 		}
 	}()
-	more = t.co.resume()
+	more = t.resume()
 }
 
 // collect adds the tasks that events are for to those of the round. It waits
 // for events when there are no tasks. It returns false when the loop ends.
 func (l *loop) collect() bool {
-	n := 0
+	n, now := 0, time.Duration(0)
 	if len(l.now) > 0 || l.mail.Load() {
-		n = l.look()
+		n, now = l.look(), l.elapsed()
 	} else {
-		n = l.await()
+		n, now = l.await()
 	}
 	l.busy = n > 1
-	now := l.elapsed()
 	l.clock.Store(int64(now))
 	l.newWindow(now)
 	for i := range l.list[:n] {
@@ -200,36 +199,45 @@ func (l *loop) look() int {
 // elapsed is the time since the group's start.
 func (l *loop) elapsed() time.Duration { return time.Since(l.group.began) }
 
-// await waits for events. It may return without any.
-func (l *loop) await() int {
+// await waits for events, and tells the time then. It may return without any.
+func (l *loop) await() (int, time.Duration) {
+	naps := l.habit.naps()
 	switch {
 	case l.habit.spins():
 		if n := l.spin(); n > 0 || l.mail.Load() {
-			return n
+			return n, l.elapsed()
 		}
-	case l.busy:
+	case l.busy && !naps:
 		// Where there is much to do there mostly is more already: no need to
 		// tell the scheduler that this may take longer.
 		if n := l.look(); n > 0 {
 			l.habit.waited(0)
-			return n
+			return n, l.elapsed()
 		}
 	}
 	began := l.elapsed()
-	n := l.sleep()
-	l.habit.waited(l.elapsed() - began)
-	return n
+	n := l.sleep(naps)
+	now := l.elapsed()
+	l.habit.waited(now - began)
+	return n, now
 }
 
-// sleep waits for events, for as long as that takes.
-func (l *loop) sleep() int {
+// sleep waits for events, for as long as that takes, or for a nap, until the
+// scheduler wants something.
+func (l *loop) sleep(nap bool) int {
 	l.asleep.Store(true)
 	if l.mail.Load() {
 		l.asleep.Store(false)
 		return 0
 	}
 	const forever = ^uintptr(0)
-	n, _, errno := syscall.Syscall6(syscall.SYS_EPOLL_PWAIT, uintptr(l.poll), uintptr(unsafe.Pointer(&l.list[0])), maxEvents, forever, 0, 0)
+	var n uintptr
+	var errno syscall.Errno
+	if nap {
+		n, _, errno = syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(l.poll), uintptr(unsafe.Pointer(&l.list[0])), maxEvents, forever, 0, 0)
+	} else {
+		n, _, errno = syscall.Syscall6(syscall.SYS_EPOLL_PWAIT, uintptr(l.poll), uintptr(unsafe.Pointer(&l.list[0])), maxEvents, forever, 0, 0)
+	}
 	l.asleep.Store(false)
 	if errno != 0 {
 		return 0 // interrupted

@@ -1,6 +1,8 @@
 package evloop
 
 import (
+	"os"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -26,6 +28,10 @@ const (
 	// would keep it waiting for longer than if it were woken.
 	spinYields = time.Millisecond
 
+	// napPays is up to which length of the waits, on average, a loop sleeps
+	// without telling the scheduler of goroutines (habit.naps).
+	napPays = 4 * spinPays
+
 	longWait = 8 * spinPays // counts for all longer ones
 
 	// windowBits is the length of the windows of time in which the tasks at work
@@ -35,20 +41,39 @@ const (
 
 // habit tells from how long a loop has waited whether it should spin.
 type habit struct {
-	mayNot  bool
-	usual   time.Duration // the moving average
-	crowd   int           // tasks at work of the group, with which it is not worth it; 0 for no limit
-	crowded bool          // there were so many in the last window
+	mayNot   bool
+	mustTell bool          // the scheduler has to be told of every sleep
+	usual    time.Duration // the moving average
+	crowd    int           // tasks at work of the group, with which it is not worth it; 0 for no limit
+	crowded  bool          // there were so many in the last window
 }
 
 // newHabit begins with long waits. Loops that spin give their places among the
 // goroutines back late: there must be more places than loops. And where there
 // is but one processor nothing comes unless others have it.
 func newHabit(o Options, places, processors int) habit {
-	return habit{mayNot: max(o.Loops, 1) >= places || processors < 2, usual: longWait, crowd: o.Crowd}
+	return habit{
+		mayNot:   max(o.Loops, 1) >= places || processors < 2,
+		mustTell: max(o.Loops, 1) >= places || !preempts(os.Getenv("GODEBUG")),
+		usual:    longWait,
+		crowd:    o.Crowd,
+	}
 }
 
+// preempts tells from GODEBUG whether the scheduler sends threads signals.
+func preempts(debug string) bool { return !strings.Contains(debug, "asyncpreemptoff=1") }
+
 func (h *habit) spins() bool { return h.usual <= spinPays && !h.mayNot && !h.crowded }
+
+// naps tells whether a loop that is about to sleep should keep its place among
+// the goroutines. One that gives it back has the scheduler's own thread awake,
+// which looks every 20 µs or so who may have it, and has to find a place again:
+// where sleeps are short that costs more than they bring. The scheduler takes
+// the place back by a signal, which ends the nap: after 10 ms, and at once where
+// it has to stop all goroutines. It sends that again until it is heard, so that
+// one that comes just before the nap does no harm. Waits of that length make
+// naps end for good.
+func (h *habit) naps() bool { return h.usual <= napPays && !h.mustTell }
 
 // waited notes how long a wait was, 0 for one that has ended before the loop
 // would have slept.

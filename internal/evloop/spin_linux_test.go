@@ -1,6 +1,8 @@
 package evloop
 
 import (
+	"io"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -39,6 +41,53 @@ func TestHabit(t *testing.T) {
 			t.Errorf("%+v spins", none)
 		}
 	}
+}
+
+// TestNaps is which loops keep their place while they sleep.
+func TestNaps(t *testing.T) {
+	h := newHabit(Options{Loops: 2}, 3, 2)
+	for range 100 {
+		h.waited(2 * spinPays)
+	}
+	if !h.naps() || h.spins() {
+		t.Errorf("with waits of %s: naps %t, spins %t", 2*spinPays, h.naps(), h.spins())
+	}
+	// The scheduler ends naps every 10 ms where nothing comes.
+	for range 8 {
+		h.waited(10 * time.Millisecond)
+	}
+	if h.naps() {
+		t.Error("it naps after long waits")
+	}
+	if full := newHabit(Options{Loops: 2}, 2, 2); !full.mustTell {
+		t.Error("loops that have all places nap")
+	}
+	for debug, want := range map[string]bool{"": true, "asyncpreemptoff=0": true, "gctrace=1,asyncpreemptoff=1": false} {
+		if preempts(debug) != want {
+			t.Errorf("%q: signals %t", debug, !want)
+		}
+	}
+}
+
+// TestNapsEnd stops all goroutines while a loop naps that nothing comes for.
+func TestNapsEnd(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	g := group(t, 1)
+	c, there := pair(t, g)
+	done := task(t, g, func(task *Task) {
+		bound(t, task, c)
+		io.Copy(c, c) //nolint:errcheck // the exchanges tell
+	})
+	for range 20 {
+		for range 100 {
+			exchange(t, there, "x")
+		}
+		ended := make(chan struct{})
+		go func() { runtime.GC(); close(ended) }()
+		within(t, ended)
+	}
+	there.Close()
+	done()
 }
 
 // TestCrowd is that no loop spins where many tasks of the group are at work, and
@@ -115,7 +164,7 @@ func TestSpin(t *testing.T) {
 	l.give(&Task{loop: l})
 	for _, usual := range []time.Duration{spinPays, longWait} { // spinning or not
 		l.habit.usual = usual
-		if n := l.await(); n != 0 {
+		if n, _ := l.await(); n != 0 {
 			t.Fatalf("%d events with mail", n)
 		}
 		if l.habit.usual >= usual {

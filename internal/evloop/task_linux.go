@@ -23,7 +23,9 @@ type Task struct {
 	why    reason
 	seen   uint32 // the window in which it was counted
 	inside bool   // it runs on its loop
-	calls  int    // left of the budget
+	step   func() Next
+	steps  bool // a step is under way
+	calls  int  // left of the budget
 	bytes  int
 }
 
@@ -72,8 +74,41 @@ func (t *Task) enter() {
 	t.calls, t.bytes = budgetCalls, budgetBytes
 }
 
+// Serve has the loop call step in place of the task when the task would go on,
+// until step returns Resume. Serve may return without that. A task does so what
+// is done over and over: a step runs on the stack of the loop, which is at hand,
+// while that of the task has to be fetched. step must not wait: of connections
+// it has TryRead and TryWrite, and Expect before it returns Wait.
+func (t *Task) Serve(step func() Next) {
+	t.step = step
+	t.park()
+	t.step = nil
+}
+
+// resume goes on with the task, and tells whether it has not ended.
+func (t *Task) resume() bool {
+	if t.step != nil {
+		t.calls, t.bytes = budgetCalls, budgetBytes
+		t.steps = true
+		next := t.step()
+		t.steps = false
+		switch next {
+		case Wait:
+			t.why = waits
+			return true
+		case Again:
+			t.why = stays
+			return true
+		}
+	}
+	return t.co.resume()
+}
+
 // pause yields, and returns when the task is to go on.
 func (t *Task) pause(why reason) {
+	if t.steps {
+		panic("evloop: a step waits")
+	}
 	t.why = why
 	t.co.yield(struct{}{})
 	t.calls, t.bytes = budgetCalls, budgetBytes
@@ -110,7 +145,7 @@ func (t *Task) wake() bool {
 // spend takes something off the budget of this turn.
 func (t *Task) spend(n int) {
 	t.calls--
-	if t.bytes -= n; t.calls <= 0 || t.bytes <= 0 {
+	if t.bytes -= n; (t.calls <= 0 || t.bytes <= 0) && !t.steps {
 		t.Yield()
 	}
 }

@@ -15,6 +15,9 @@ type Group struct{ _ func() }
 // New fails with ErrUnsupported.
 func New(Options) (*Group, error) { return nil, ErrUnsupported }
 
+// GiveWay does nothing.
+func GiveWay() error { return nil }
+
 // Loops is the number of loops.
 func (*Group) Loops() int { return 0 }
 
@@ -53,6 +56,9 @@ func (*Task) Inside() bool { return false }
 // Yield lets other tasks of the loop have their turn.
 func (*Task) Yield() {}
 
+// Serve does nothing.
+func (*Task) Serve(func() Next) {}
+
 // Leave does nothing.
 func (*Task) Leave() {}
 
@@ -82,6 +88,12 @@ func (*Conn) Readable() bool { return true }
 
 // WaitRead waits until Readable.
 func (*Conn) WaitRead() error { return ErrUnsupported }
+
+// Expect tells whether the connection is Readable.
+func (*Conn) Expect() bool { return true }
+
+// TryWrite writes what there is room for.
+func (*Conn) TryWrite([]byte) (int, error) { return 0, ErrUnsupported }
 
 // TryRead reads what there is.
 func (*Conn) TryRead([]byte) (int, error) { return 0, ErrUnsupported }
