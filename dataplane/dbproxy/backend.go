@@ -43,6 +43,9 @@ func (b *Backend) ConnectionID() uint32 { return b.id }
 // Broken tells whether the connection is of no use any more.
 func (b *Backend) Broken() bool { return b.broken || b.cut.Load() }
 
+// CanPass tells whether requests can pass without Send and Receive (Direct).
+func (b *Backend) CanPass() bool { return !b.Broken() && b.Conn.CanTry() }
+
 // Send sends a request, of which the answer is to be received before the next
 // one is sent. A streamed request is taken off the client's connection.
 func (b *Backend) Send(r *Request) error {
@@ -68,11 +71,12 @@ func (b *Backend) Send(r *Request) error {
 func (b *Backend) begin(cmd wire.Command) {
 	b.Reply.Start(cmd, b.session.caps)
 	b.session.logSent(b, cmd)
-	b.server.counts.requests.Add(1)
-	b.service.requests.Add(1)
+	place := b.session.place
+	b.server.counts.requests.Add(place, 1)
+	b.service.requests.Add(place, 1)
 	if !b.Reply.Done() {
 		b.busy = true
-		b.server.counts.operations.Add(1)
+		b.server.counts.operations.Add(place, 1)
 	}
 }
 
@@ -80,7 +84,7 @@ func (b *Backend) begin(cmd wire.Command) {
 func (b *Backend) end() {
 	if b.busy {
 		b.busy = false
-		b.server.counts.operations.Add(-1)
+		b.server.counts.operations.Add(b.session.place, -1)
 	}
 }
 
@@ -109,6 +113,9 @@ func (b *Backend) touch() {
 
 func (b *Backend) receive(to Answer) error {
 	s := b.session
+	if b.Reply.Done() {
+		return nil // there is none
+	}
 	for !b.Reply.Done() {
 		var err error
 		switch to {

@@ -72,13 +72,14 @@ func carried(g *evloop.Group, nc net.Conn) net.Conn {
 // carry runs a session.
 func (p *Proxy) carry(s *Session) {
 	if s.carrier == nil {
+		s.place = int(s.id)
 		p.running.Go(s.run)
 		return
 	}
 	p.running.Add(1)
 	s.carrier.Go(func(t *evloop.Task) {
 		defer p.running.Done()
-		s.task = t
+		s.task, s.place = t, t.Loop()
 		if err := s.client.Bind(t); err != nil {
 			s.client.Close() // the session finds out
 		}

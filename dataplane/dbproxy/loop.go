@@ -56,6 +56,7 @@ func (s *Session) begin() error {
 		return err
 	}
 	s.chain = chain
+	s.prepareDirect()
 	return s.welcome()
 }
 
@@ -96,6 +97,9 @@ func (s *Session) command() error {
 	if err != nil {
 		return err
 	}
+	if s.direct.under() {
+		return s.finishDirect()
+	}
 	r := &s.request
 	*r = Request{session: s, Hints: r.Hints[:0], Head: head}
 	if size == 0 {
@@ -125,16 +129,26 @@ func (s *Session) await() (head []byte, size int, err error) {
 	if s.moment.IsZero() {
 		s.moment = s.now()
 	}
-	w.since.Store(max(int64(s.moment.Sub(s.proxy.began)), 1))
+	w.since.Store(s.idleSince())
 	defer w.since.Store(0)
 	for {
 		if err := s.renew(); err != nil {
 			return nil, 0, err
 		}
 		if s.rest() {
-			head, size, err = s.client.Peek(wire.MinHead)
-			s.rise()
+			if s.serve(); s.direct.under() {
+				return nil, 0, nil
+			}
+			if s.direct.err == nil {
+				head, size, err = s.client.Peek(wire.MinHead)
+			} else {
+				err = s.direct.err
+			}
+			woken := s.rise()
 			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				if woken {
+					w.state.Store(sessionWoken) // it looks after itself once this is done
+				}
 				return head, size, err
 			}
 		}
@@ -161,14 +175,19 @@ func (s *Session) rest() bool {
 	return false
 }
 
-// rise ends the waiting.
-func (s *Session) rise() {
+// idleSince is when the session began to wait, in ns of the proxy's clock.
+func (s *Session) idleSince() int64 { return max(int64(s.moment.Sub(s.proxy.began)), 1) }
+
+// rise ends the waiting, and tells whether the session was woken.
+func (s *Session) rise() bool {
 	w := &s.wait
-	if w.state.Swap(sessionWorks) == sessionWoken {
-		w.mu.Lock() // who has woken it has set the deadline then
-		defer w.mu.Unlock()
-		s.client.SetReadDeadline(time.Time{}) //nolint:errcheck // the next read tells
+	if w.state.Swap(sessionWorks) != sessionWoken {
+		return false
 	}
+	w.mu.Lock() // who has woken it has set the deadline then
+	defer w.mu.Unlock()
+	s.client.SetReadDeadline(time.Time{}) //nolint:errcheck // the next read tells
+	return true
 }
 
 // wake makes the session look after itself as soon as it waits for its client.
@@ -221,8 +240,8 @@ func (s *Session) finish(err error) {
 
 // dispatch gives a request to whom it is for.
 func (s *Session) dispatch(r *Request) error {
-	s.service.operations.Add(1)
-	defer s.service.operations.Add(-1)
+	s.service.operations.Add(s.place, 1)
+	defer s.service.operations.Add(s.place, -1)
 	switch r.Command {
 	case wire.ComQuit:
 		return io.EOF

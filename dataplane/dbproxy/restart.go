@@ -82,5 +82,6 @@ func (s *Session) renew() error {
 		return err
 	}
 	s.chain = chain
+	s.prepareDirect()
 	return nil
 }

@@ -3,13 +3,16 @@ package dbproxy
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/backplane/backplane/dataplane/dbproxy/tally"
 )
 
 // serverCounts are the numbers of a server, or of a server within a service.
 type serverCounts struct {
 	connections, total, peak atomic.Int64
-	operations               atomic.Int64 // requests under way
-	requests, reads, writes  atomic.Int64
+	operations               tally.Count // requests under way
+	requests                 tally.Count
+	reads, writes            atomic.Int64
 	failedLogins             atomic.Int64
 	reused, poolEmpty        atomic.Int64
 	response                 atomic.Int64 // moving average of reads, in ns
@@ -74,7 +77,7 @@ func (b *Backend) CountRead(took time.Duration) {
 	b.server.counts.reads.Add(1)
 	b.service.reads.Add(1)
 	b.server.counts.answered(took)
-	b.server.counts.readTimes.observe(took)
+	b.server.counts.readTimes.observe(b.session.place, took)
 	b.server.counts.readRanges.observe(took)
 }
 
@@ -82,6 +85,6 @@ func (b *Backend) CountRead(took time.Duration) {
 func (b *Backend) CountWrite(took time.Duration) {
 	b.server.counts.writes.Add(1)
 	b.service.writes.Add(1)
-	b.server.counts.writeTimes.observe(took)
+	b.server.counts.writeTimes.observe(b.session.place, took)
 	b.server.counts.writeRanges.observe(took)
 }

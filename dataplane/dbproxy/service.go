@@ -12,6 +12,7 @@ import (
 
 	"github.com/backplane/backplane/dataplane/dbproxy/account"
 	"github.com/backplane/backplane/dataplane/dbproxy/param"
+	"github.com/backplane/backplane/dataplane/dbproxy/tally"
 )
 
 // Service is a router with what it routes to. It lives as long as a service of
@@ -34,7 +35,7 @@ type Service struct {
 	failures              atomic.Int64 // requests answered by an error
 	ended                 atomic.Int64 // sessions
 	lifetimes, longest    atomic.Int64 // ns
-	operations            atomic.Int64 // requests under way
+	operations            tally.Count  // requests under way
 	histories             atomic.Int64 // commands remembered by all sessions that there were
 	longestHistory        atomic.Int64
 	latency               latency

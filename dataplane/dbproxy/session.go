@@ -30,6 +30,7 @@ type Session struct {
 	parent   *Session      // that it was forked from, nil for clients
 	carrier  *evloop.Group // that the session runs on; nil where it has a goroutine
 	task     *evloop.Task  // that it is there
+	place    int           // where it adds to counts
 
 	// Settled by the login.
 	caps       wire.Capability
@@ -52,6 +53,7 @@ type Session struct {
 	detailed bool      // its log tells of requests, as was found at the last one
 	last     *Backend  // that has answered it
 
+	direct  direct
 	wait    wait
 	diag    diagnosis
 	log     sessionLog
@@ -170,6 +172,9 @@ func (s *Session) Status() wire.Status { return s.status }
 
 // Server is the server that has given the last answer, nil if there was none.
 func (s *Session) Server() *Server { return s.server }
+
+// Place is where the session adds to counts that others add to as well.
+func (s *Session) Place() int { return s.place }
 
 // HoldText makes requests be read whole, so that their text can be read: up to
 // MaxText, beyond which they are streamed. Routers call it when a session

@@ -66,11 +66,25 @@ func (s *Service) real() (servers []*Server) {
 	return servers
 }
 
+// socketPair is two sockets that are connected with each other, which no program
+// that is started inherits.
+func socketPair() (pair [2]int, err error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if pair, err = syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0); err != nil {
+		return pair, os.NewSyscallError("socketpair", err)
+	}
+	for _, fd := range pair {
+		syscall.CloseOnExec(fd)
+	}
+	return pair, nil
+}
+
 // enter begins a session of the service for a session of another one.
 func (s *Service) enter(outer *Session) (*wire.Conn, error) {
-	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
+	pair, err := socketPair()
 	if err != nil {
-		return nil, os.NewSyscallError("socketpair", err)
+		return nil, err
 	}
 	near, err := socket(pair[0])
 	if err != nil {

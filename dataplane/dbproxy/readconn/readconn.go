@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/backplane/backplane/dataplane/dbproxy"
 	"github.com/backplane/backplane/dataplane/dbproxy/param"
+	"github.com/backplane/backplane/dataplane/dbproxy/tally"
 	"github.com/backplane/backplane/dataplane/dbproxy/wire"
 )
 
@@ -35,7 +35,7 @@ type router struct {
 	master  bool // router_options names the master
 	reads   bool // master_accept_reads
 	lag     time.Duration
-	queries atomic.Int64
+	queries tally.Count
 }
 
 var states = map[string]dbproxy.Status{"master": dbproxy.Master, "slave": dbproxy.Slave, "running": dbproxy.Running, "synced": dbproxy.Synced}
@@ -61,7 +61,7 @@ func (r *router) Session(s *dbproxy.Session) (dbproxy.Handler, error) {
 	for _, srv := range r.candidates() {
 		b, err := s.Connect(s.Context(), srv)
 		if err == nil {
-			return &session{router: r, backend: b}, nil
+			return &session{router: r, backend: b, place: s.Place()}, nil
 		}
 		var refused *wire.ServerError
 		if errors.As(err, &refused) && refused.Code != wire.ErrCodeTooManyConnections {
@@ -73,7 +73,7 @@ func (r *router) Session(s *dbproxy.Session) (dbproxy.Handler, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &session{router: r, backend: b}, nil
+		return &session{router: r, backend: b, place: s.Place()}, nil
 	}
 	if len(faults) == 0 {
 		faults = append(faults, fmt.Errorf("no server of the service is %v", r.wanted))
@@ -111,15 +111,25 @@ func (r *router) Diagnostics() map[string]any {
 type session struct {
 	router  *router
 	backend *dbproxy.Backend
+	place   int
 }
 
 // Handle implements dbproxy.Handler.
 func (s *session) Handle(r *dbproxy.Request, to dbproxy.Answer) error {
-	s.router.queries.Add(1)
+	s.router.queries.Add(s.place, 1)
 	if r.Command == wire.ComChangeUser {
 		return s.changeUser(r, to)
 	}
 	return s.backend.Exchange(r, to)
+}
+
+// Direct implements dbproxy.Direct.
+func (s *session) Direct() *dbproxy.Backend {
+	if !s.backend.CanPass() {
+		return nil
+	}
+	s.router.queries.Add(s.place, 1)
+	return s.backend
 }
 
 func (s *session) changeUser(r *dbproxy.Request, to dbproxy.Answer) error {

@@ -31,11 +31,17 @@ func TestAlive(t *testing.T) {
 // gone waits until a connection is not alive.
 func gone(t *testing.T, c *Conn) {
 	t.Helper()
+	eventually(t, "the connection has gone", func() bool { return !c.Alive() })
+}
+
+// eventually waits until something is so.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
 	deadline := time.After(time.Minute)
-	for c.Alive() {
+	for !ok() {
 		select {
 		case <-deadline:
-			t.Fatal("still alive")
+			t.Fatalf("not so after a minute: %s", what)
 		case <-time.After(time.Millisecond):
 		}
 	}

@@ -127,13 +127,8 @@ func (c *Conn) send(b []byte) error {
 	if c.written != nil {
 		return c.written
 	}
-	if c.writeTimeout > 0 {
-		if now := time.Now(); c.writeUntil.Sub(now) < c.writeTimeout {
-			c.writeUntil = now.Add(c.writeTimeout + c.writeTimeout/4)
-			if err := c.base.SetWriteDeadline(c.writeUntil); err != nil {
-				return c.unwritten(err)
-			}
-		}
+	if err := c.bound(); err != nil {
+		return c.unwritten(err)
 	}
 	n, err := c.nc.Write(b)
 	c.stats.bytesOut.Add(uint64(n))
@@ -141,6 +136,19 @@ func (c *Conn) send(b []byte) error {
 		return c.unwritten(err)
 	}
 	return nil
+}
+
+// bound sees to the deadline of a write.
+func (c *Conn) bound() error {
+	if c.writeTimeout <= 0 {
+		return nil
+	}
+	now := time.Now()
+	if c.writeUntil.Sub(now) >= c.writeTimeout {
+		return nil
+	}
+	c.writeUntil = now.Add(c.writeTimeout + c.writeTimeout/4)
+	return c.base.SetWriteDeadline(c.writeUntil)
 }
 
 func (c *Conn) unwritten(err error) error {
