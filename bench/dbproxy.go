@@ -251,6 +251,9 @@ func serveDBProxy(args []string) error {
 		return fmt.Errorf("no router %s", args[1])
 	}
 	evloop.MakeRoom()
+	if err := evloop.GiveWay(); err != nil {
+		return err
+	}
 	p := dbproxy.New(dbproxy.Options{Modules: modules, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	err = p.Apply(context.Background(), dbproxy.Config{
 		Settings: param.MustParse(dbproxy.SettingsSpecs(), nil),

@@ -35,7 +35,9 @@ func start(o *owner, env []string, ready func(context.Context) error, path strin
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
 	// The server must not outlive a benchmark that is interrupted. Pdeathsig
 	// follows the thread that forks, so that one stays until the server ends.
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// It has a session of its own, as from a service manager: among those the
+	// kernel shares the processors out.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	began, started := time.Now(), make(chan error)
 	go func() {
 		runtime.LockOSThread()

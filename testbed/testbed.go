@@ -130,7 +130,9 @@ func launch(t TB, p Process) *Running {
 	r.cmd.Dir = p.Dir
 	r.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "LC_ALL=C.UTF-8", "HOME=" + p.Dir}, p.Env...)
 	r.cmd.Stdout, r.cmd.Stderr = &r.log, &r.log
-	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	// It has a session, and so a group of processes, of its own, as from a
+	// service manager.
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	if p.User != "" && os.Getuid() == 0 {
 		uid, gid := ids(t, p.User)
 		r.cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
