@@ -31,96 +31,95 @@ func eventually(t *testing.T, what string, so func() bool) {
 	}
 }
 
-// TestProcesses: what one process changes, all serve.
-func TestProcesses(t *testing.T) {
+// onOneStore runs a test with two processes, on each kind of store that can have
+// them.
+func onOneStore(t *testing.T, f func(t *testing.T, a, b *world)) {
+	t.Helper()
 	t.Parallel()
 	for name, fresh := range stores(t) {
 		if name == "SQLite" {
-			continue // which has one process
+			continue
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			u := fresh(t)
-			a, b := newWorld(t, u, t.TempDir()), newWorld(t, u, t.TempDir())
-			a.follow(t)
-			stop := b.follow(t)
-			same := func() bool { return maps.Equal(a.plane.state(t), b.plane.state(t)) }
-			made(t, a, "CreateService", `{"name":"s","host":"h"}`)
-			made(t, a, "CreateConsumer", `{"username":"ann"}`)
-			must(t, a, "CreateKeyAuth", `{"consumer":"ann","document":{"key":"`+marker+`"}}`)
-			eventually(t, "the first change", same)
-			for i := range 20 {
-				// Both change the same: the last one counts, for both.
-				must(t, []*world{a, b}[i%2], "UpdateService", fmt.Sprintf(`{"id":"s","document":{"port":%d}}`, 1000+i))
-			}
-			eventually(t, "the last of many changes", same)
-			must(t, b, "DeleteConsumer", `{"id":"ann"}`)
-			eventually(t, "a removal", func() bool { return same() && len(a.plane.state(t)) == 1 })
-			stop()
-			told := a.plane.told
-			made(t, a, "CreateRoute", `{"paths":["/"]}`)
-			if a.plane.told != told+1 {
-				t.Errorf("for one change the data plane was told of %d things", a.plane.told-told)
-			}
-			if err := a.store.Change(t.Context(), func(tx *store.Tx) error {
-				_, err := tx.Change.Delete().Exec(t.Context()) // as if it were long ago
-				return err
-			}); err != nil {
-				t.Fatal(err)
-			}
-			b.follow(t)
-			made(t, a, "CreateRoute", `{"paths":["/"]}`)
-			eventually(t, "what was missed", func() bool { return same() && len(b.plane.state(t)) == 3 })
+			f(t, newWorld(t, u, t.TempDir()), newWorld(t, u, t.TempDir()))
 		})
 	}
+}
+
+// TestProcesses: what one process changes, all serve.
+func TestProcesses(t *testing.T) {
+	onOneStore(t, func(t *testing.T, a, b *world) {
+		a.follow(t)
+		stop := b.follow(t)
+		same := func() bool { return maps.Equal(a.plane.state(t), b.plane.state(t)) }
+		made(t, a, "CreateService", `{"name":"s","host":"h"}`)
+		made(t, a, "CreateConsumer", `{"username":"ann"}`)
+		must(t, a, "CreateKeyAuth", `{"consumer":"ann","document":{"key":"`+marker+`"}}`)
+		eventually(t, "the first change", same)
+		for i := range 20 {
+			// Both change the same: the last one counts, for both.
+			must(t, []*world{a, b}[i%2], "UpdateService", fmt.Sprintf(`{"id":"s","document":{"port":%d}}`, 1000+i))
+		}
+		eventually(t, "the last of many changes", same)
+		must(t, b, "DeleteConsumer", `{"id":"ann"}`)
+		eventually(t, "a removal", func() bool { return same() && len(a.plane.state(t)) == 1 })
+		stop()
+		told := a.plane.told
+		made(t, a, "CreateRoute", `{"paths":["/"]}`)
+		if a.plane.told != told+1 {
+			t.Errorf("for one change the data plane was told of %d things", a.plane.told-told)
+		}
+		if err := a.store.Change(t.Context(), func(tx *store.Tx) error {
+			_, err := tx.Change.Delete().Exec(t.Context()) // as if it were long ago
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		b.follow(t)
+		made(t, a, "CreateRoute", `{"paths":["/"]}`)
+		eventually(t, "what was missed", func() bool { return same() && len(b.plane.state(t)) == 3 })
+	})
 }
 
 // TestActsInProcesses: what one process is told of which the store keeps nothing,
 // all do, once, and with what was there before.
 func TestActsInProcesses(t *testing.T) {
-	t.Parallel()
-	for name, fresh := range stores(t) {
-		if name == "SQLite" {
-			continue // which has one process
+	onOneStore(t, func(t *testing.T, a, b *world) {
+		made(t, a, "CreateUpstream", `{"name":"u"}`)
+		id := must(t, a, "CreateTarget", `{"upstream":"u","document":{"target":"h:1"}}`)["id"].(string)
+		planes := make([]*busy, 2)
+		for i, w := range []*world{a, b} {
+			planes[i] = &busy{cached: map[string]object{"one": {}, "two": {}, "three": {}}, status: balance.Status{
+				Targets: []balance.TargetStatus{{Target: &entity.Target{ID: uuid.MustParse(id), Target: fmt.Sprint("known-here:", i)}}},
+			}}
+			if err := w.Start(t.Context(), planes[i]); err != nil {
+				t.Fatal(err)
+			}
+			w.follow(t)
 		}
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			u := fresh(t)
-			a, b := newWorld(t, u, t.TempDir()), newWorld(t, u, t.TempDir())
-			made(t, a, "CreateUpstream", `{"name":"u"}`)
-			id := must(t, a, "CreateTarget", `{"upstream":"u","document":{"target":"h:1"}}`)["id"].(string)
-			planes := make([]*busy, 2)
-			for i, w := range []*world{a, b} {
-				planes[i] = &busy{cached: map[string]object{"one": {}, "two": {}, "three": {}}, status: balance.Status{
-					Targets: []balance.TargetStatus{{Target: &entity.Target{ID: uuid.MustParse(id), Target: fmt.Sprint("known-here:", i)}}},
-				}}
-				if err := w.Start(t.Context(), planes[i]); err != nil {
-					t.Fatal(err)
-				}
-				w.follow(t)
-			}
-			both := func(what, first, second string) {
-				t.Helper()
-				eventually(t, what, func() bool { return planes[0].was() == first && planes[1].was() == second })
-			}
-			must(t, a, "SetTargetUnhealthy", `{"upstream":"u","target":"h:1"}`)
-			both("health", "[known-here:0 invalid AddrPort unhealthy] 3", "[known-here:1 invalid AddrPort unhealthy] 3")
-			must(t, b, "SetTargetHealthy", `{"upstream":"u","target":"h:1","address":"127.0.0.1:1"}`)
-			set := func(i int) string {
-				return fmt.Sprintf("[known-here:%d invalid AddrPort unhealthy known-here:%d 127.0.0.1:1 healthy] ", i, i)
-			}
-			both("health again", set(0)+"3", set(1)+"3")
-			must(t, b, "DeleteCacheEntry", `{"key":"one"}`)
-			both("an entry", set(0)+"2", set(1)+"2")
-			planes[0].DeleteCacheEntry(uuid.Nil, "two")
-			if got := said(call(t, a, "DeleteCacheEntry", `{"key":"two"}`)); got != notThere {
-				t.Errorf("what this process does not have: %s", got)
-			}
-			both("what the other alone has", set(0)+"1", set(1)+"1")
-			must(t, a, "PurgeCaches", `{}`)
-			both("all", set(0)+"0", set(1)+"0")
-		})
-	}
+		both := func(what, first, second string) {
+			t.Helper()
+			eventually(t, what, func() bool { return planes[0].was() == first && planes[1].was() == second })
+		}
+		must(t, a, "SetTargetUnhealthy", `{"upstream":"u","target":"h:1"}`)
+		both("health", "[known-here:0 invalid AddrPort unhealthy] 3", "[known-here:1 invalid AddrPort unhealthy] 3")
+		must(t, b, "SetTargetHealthy", `{"upstream":"u","target":"h:1","address":"127.0.0.1:1"}`)
+		set := func(i int) string {
+			return fmt.Sprintf("[known-here:%d invalid AddrPort unhealthy known-here:%d 127.0.0.1:1 healthy] ", i, i)
+		}
+		both("health again", set(0)+"3", set(1)+"3")
+		must(t, b, "DeleteCacheEntry", `{"key":"one"}`)
+		both("an entry", set(0)+"2", set(1)+"2")
+		planes[0].DeleteCacheEntry(uuid.Nil, "two")
+		if got := said(call(t, a, "DeleteCacheEntry", `{"key":"two"}`)); got != notThere {
+			t.Errorf("what this process does not have: %s", got)
+		}
+		both("what the other alone has", set(0)+"1", set(1)+"1")
+		must(t, a, "PurgeCaches", `{}`)
+		both("all", set(0)+"0", set(1)+"0")
+	})
 }
 
 // TestServicesOfTheCatalogue: a host that is a service of the catalogue is its
@@ -181,52 +180,43 @@ func TestServicesOfTheCatalogue(t *testing.T) {
 // TestGenerationInProcesses: what one process generates, others serve, and all
 // of it at once.
 func TestGenerationInProcesses(t *testing.T) {
-	t.Parallel()
-	for name, fresh := range stores(t) {
-		if name == "SQLite" {
-			continue // which has one process
+	onOneStore(t, func(t *testing.T, a, b *world) {
+		var paths []string
+		for i := range 1200 {
+			paths = append(paths, fmt.Sprint(i))
 		}
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			u := fresh(t)
-			a, b := newWorld(t, u, t.TempDir()), newWorld(t, u, t.TempDir())
-			var paths []string
-			for i := range 1200 {
-				paths = append(paths, fmt.Sprint(i))
+		gen := generation(api("a", paths...))
+		gen.Pages = []*entity.Page{{Path: "/openapi.json", Body: []byte("{}")}}
+		// Of the changes that are read at once, those of the generation are
+		// the last, and not all.
+		if err := a.store.Change(t.Context(), func(tx *store.Tx) error {
+			for range 998 {
+				tx.Emit(store.Event{Kind: store.IdentityEvent, Payload: []byte("{}")})
 			}
-			gen := generation(api("a", paths...))
-			gen.Pages = []*entity.Page{{Path: "/openapi.json", Body: []byte("{}")}}
-			// Of the changes that are read at once, those of the generation are
-			// the last, and not all.
-			if err := a.store.Change(t.Context(), func(tx *store.Tx) error {
-				for range 998 {
-					tx.Emit(store.Event{Kind: store.IdentityEvent, Payload: []byte("{}")})
-				}
-				return nil
-			}); err != nil {
-				t.Fatal(err)
-			}
-			generate(t, a, gen)
-			before := b.plane.toldTimes()
-			b.follow(t)
-			same := func() bool {
-				return maps.Equal(a.plane.state(t), b.plane.state(t)) && len(a.plane.state(t)) == 1203 && b.plane.page("/openapi.json") == "{}"
-			}
-			eventually(t, "the first generation", same)
-			if b.plane.toldTimes() != before+1 {
-				t.Errorf("the data plane was told %d times", b.plane.toldTimes()-before)
-			}
-			must(t, b, "DeleteRoute", `{"id":"a.7"}`)
-			if got := generate(t, a, gen); got != "1 0 0" {
-				t.Errorf("after a removal by the other: %s", got)
-			}
-			eventually(t, "what the other had removed", same)
-			if got := generate(t, b, gen); got != "0 0 0" {
-				t.Errorf("by the other: %s", got)
-			}
-			gen.Pages[0].Body = []byte("[]")
-			generate(t, a, gen)
-			eventually(t, "the other page", func() bool { return b.plane.page("/openapi.json") == "[]" && b.plane.page("/docs/") == "docs" })
-		})
-	}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		generate(t, a, gen)
+		before := b.plane.toldTimes()
+		b.follow(t)
+		same := func() bool {
+			return maps.Equal(a.plane.state(t), b.plane.state(t)) && len(a.plane.state(t)) == 1203 && b.plane.page("/openapi.json") == "{}"
+		}
+		eventually(t, "the first generation", same)
+		if b.plane.toldTimes() != before+1 {
+			t.Errorf("the data plane was told %d times", b.plane.toldTimes()-before)
+		}
+		must(t, b, "DeleteRoute", `{"id":"a.7"}`)
+		if got := generate(t, a, gen); got != "1 0 0" {
+			t.Errorf("after a removal by the other: %s", got)
+		}
+		eventually(t, "what the other had removed", same)
+		if got := generate(t, b, gen); got != "0 0 0" {
+			t.Errorf("by the other: %s", got)
+		}
+		gen.Pages[0].Body = []byte("[]")
+		generate(t, a, gen)
+		eventually(t, "the other page", func() bool { return b.plane.page("/openapi.json") == "[]" && b.plane.page("/docs/") == "docs" })
+	})
 }
