@@ -75,7 +75,7 @@ func (s *Session) stepRequest() evloop.Next {
 			s.direct.err = err
 		}
 		return evloop.Resume
-	case p == nil || !passes(p) || s.Logs(LevelDetail):
+	case p == nil || !passes(p):
 		return evloop.Resume
 	}
 	if !s.wait.state.CompareAndSwap(sessionWaits, sessionWorks) {
@@ -88,11 +88,11 @@ func (s *Session) stepRequest() evloop.Next {
 	}
 	s.wait.since.Store(0)
 	r := &s.request
-	r.Command, r.Packet, r.Head, r.streamed, r.classified = wire.Command(p[0]), nil, nil, false, false
-	s.detailed = false
+	r.session, r.Command, r.Packet, r.Head, r.streamed, r.classified = s, wire.Command(p[0]), p, p, false, false
 	d.begun = s.remember(r)
 	s.service.operations.Add(s.place, 1)
 	b.begin(r.Command)
+	r.Packet, r.Head = nil, nil
 	d.backend = b
 	s.client.Hand(b.Conn)
 	if d.sent = b.Conn.TryFlush(); !d.sent {

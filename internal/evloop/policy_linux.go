@@ -19,7 +19,8 @@ import (
 // later do the same. Threads for which something else was chosen than the usual
 // policy keep that.
 func GiveWay() error {
-	for {
+	const rounds = 20 // far more than it takes, unless changes have no effect
+	for range rounds {
 		threads, err := os.ReadDir("/proc/self/task")
 		if err != nil {
 			return fmt.Errorf("list threads: %w", err)
@@ -40,6 +41,7 @@ func GiveWay() error {
 			return nil // nor was there a thread that could start others
 		}
 	}
+	return errors.New("scheduling policy: threads do not keep it")
 }
 
 // giveWay changes one thread, and tells whether there was something to change.

@@ -50,11 +50,12 @@ type habit struct {
 
 // newHabit begins with long waits. Loops that spin give their places among the
 // goroutines back late: there must be more places than loops. And where there
-// is but one processor nothing comes unless others have it.
+// is but one processor nothing comes unless others have it. For naps there must
+// be more places than loops of two such groups (MakeRoom).
 func newHabit(o Options, places, processors int) habit {
 	return habit{
 		mayNot:   max(o.Loops, 1) >= places || processors < 2,
-		mustTell: max(o.Loops, 1) >= places || !preempts(os.Getenv("GODEBUG")),
+		mustTell: 2*max(o.Loops, 1) >= places || !preempts(os.Getenv("GODEBUG")),
 		usual:    longWait,
 		crowd:    o.Crowd,
 	}
@@ -69,10 +70,10 @@ func (h *habit) spins() bool { return h.usual <= spinPays && !h.mayNot && !h.cro
 // the goroutines. One that gives it back has the scheduler's own thread awake,
 // which looks every 20 µs or so who may have it, and has to find a place again:
 // where sleeps are short that costs more than they bring. The scheduler takes
-// the place back by a signal, which ends the nap: after 10 ms, and at once where
-// it has to stop all goroutines. It sends that again until it is heard, so that
-// one that comes just before the nap does no harm. Waits of that length make
-// naps end for good.
+// the place back by a signal, which ends the nap: at once where it has to stop
+// all goroutines or look at this one, and otherwise after 10 ms. Should that
+// signal come just before the nap, another one follows, after those 10 ms at the
+// latest. Waits of that length make naps end for good.
 func (h *habit) naps() bool { return h.usual <= napPays && !h.mustTell }
 
 // waited notes how long a wait was, 0 for one that has ended before the loop

@@ -45,7 +45,7 @@ func TestHabit(t *testing.T) {
 
 // TestNaps is which loops keep their place while they sleep.
 func TestNaps(t *testing.T) {
-	h := newHabit(Options{Loops: 2}, 3, 2)
+	h := newHabit(Options{Loops: 2}, 5, 2)
 	for range 100 {
 		h.waited(2 * spinPays)
 	}
@@ -59,8 +59,8 @@ func TestNaps(t *testing.T) {
 	if h.naps() {
 		t.Error("it naps after long waits")
 	}
-	if full := newHabit(Options{Loops: 2}, 2, 2); !full.mustTell {
-		t.Error("loops that have all places nap")
+	if full := newHabit(Options{Loops: 2}, 4, 2); !full.mustTell {
+		t.Error("loops nap that may have all places together with others")
 	}
 	for debug, want := range map[string]bool{"": true, "asyncpreemptoff=0": true, "gctrace=1,asyncpreemptoff=1": false} {
 		if preempts(debug) != want {

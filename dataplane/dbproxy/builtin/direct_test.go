@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -193,4 +194,43 @@ func TestTransactionOutlivesClose(t *testing.T) {
 			proxytest.Eventually(t, "the session has restarted", func() bool { return kept() == 0 })
 		})
 	}
+}
+
+// TestLoggingIsSwitched switches the logging of requests on and off while there
+// are many.
+func TestLoggingIsSwitched(t *testing.T) {
+	t.Parallel()
+	p, _ := start(t, proxytest.Options{})
+	db := p.Open(t, "app", "secret", "shop", nil)
+	db.SetMaxOpenConns(2)
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	for range 2 {
+		all.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					if _, err := db.ExecContext(t.Context(), "DO 1"); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			}
+		})
+	}
+	srv := p.Backend(t, 0)
+	before := srv.Statistics().Requests
+	for on := false; srv.Statistics().Requests < before+3000; on = !on {
+		levels := dbproxy.Levels(0)
+		if on {
+			levels = dbproxy.LogInfo
+		}
+		for _, s := range p.Sessions() {
+			s.SetLevels(levels)
+		}
+	}
+	close(stop)
+	all.Wait()
 }

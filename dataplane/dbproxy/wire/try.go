@@ -25,6 +25,7 @@ func (c *Conn) Expect() bool {
 
 // tryFill reads once. It fails with evloop.ErrAgain where nothing is there.
 func (c *Conn) tryFill() error {
+	c.big = nil
 	if !c.loop.Readable() {
 		return evloop.ErrAgain
 	}

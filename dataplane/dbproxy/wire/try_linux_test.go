@@ -231,3 +231,42 @@ func TestTryFailures(t *testing.T) {
 		})
 	})
 }
+
+// FuzzTryPacket is that a packet which can be tried is the one that would have
+// been read, that it is all there is, and that it goes on as it has come.
+func FuzzTryPacket(f *testing.F) {
+	f.Add(frame(0, []byte("\x03SELECT 1")))
+	f.Add(frame(0, []byte("\x03SELECT 1"), []byte("\x0e")))
+	f.Add(frame(0, []byte("\x03SELECT 1"))[:7])
+	f.Add(frame(1, []byte("\x0e")))
+	f.Add(frame(0, nil))
+	f.Add(frame(0, make([]byte, MaxPeek)))
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		if len(stream) == 0 || len(stream) > bufferSize {
+			return
+		}
+		said := &script{said: bytes.Clone(stream)}
+		read := NewConn(said, PeerClient)
+		want, err := read.ReadPacket()
+		alone := err == nil && len(want) > 0 && !read.Buffered() && len(said.said) == 0
+
+		tried := &Conn{in: new(buffer), w: len(stream)}
+		copy(tried.in[:], stream)
+		got, err := tried.TryPacket()
+		if err != nil || (got != nil) != alone || alone && !bytes.Equal(got, want) {
+			t.Fatalf("%q (%v), alone: %t, read: %q", got, err, alone, want)
+		}
+		if got == nil {
+			return
+		}
+		out := &script{}
+		dst := NewConn(out, PeerServer)
+		tried.Hand(dst)
+		if err := dst.Flush(); err != nil || !bytes.Equal(out.written, stream) {
+			t.Fatalf("%q (%v) went on", out.written, err)
+		}
+		if tried.Buffered() || tried.Sequence() != 1 || dst.Sequence() != 1 {
+			t.Fatal("something is left, or the next packets are numbered otherwise")
+		}
+	})
+}
