@@ -14,6 +14,19 @@ import (
 	"github.com/backplane/backplane/dataplane/dbproxy/wire"
 )
 
+// startRaw starts a proxy, and logs a client in, of which it also returns the
+// connection beneath.
+func startRaw(t *testing.T) (*proxytest.Proxy, *client, net.Conn) {
+	t.Helper()
+	p, _ := start(t, proxytest.Options{})
+	c := dial(t, p.Addr(t), 0)
+	nc := c.conn.NetConn()
+	if err := nc.SetDeadline(time.Now().Add(proxytest.Patience)); err != nil {
+		t.Fatal(err)
+	}
+	return p, c, nc
+}
+
 // packet is a request on the wire.
 func packet(cmd wire.Command, argument string) []byte {
 	n := len(argument) + 1
@@ -38,12 +51,7 @@ func answer(t *testing.T, c *client, cmd wire.Command) uint64 {
 // others that come as a whole.
 func TestRequestsAsTheyCome(t *testing.T) {
 	t.Parallel()
-	p, _ := start(t, proxytest.Options{})
-	c := dial(t, p.Addr(t), 0)
-	nc := c.conn.NetConn()
-	if err := nc.SetDeadline(time.Now().Add(proxytest.Patience)); err != nil {
-		t.Fatal(err)
-	}
+	p, c, nc := startRaw(t)
 	write := func(b ...byte) {
 		t.Helper()
 		if _, err := nc.Write(b); err != nil {
@@ -94,12 +102,7 @@ func TestRequestsAsTheyCome(t *testing.T) {
 // for one in the protocol.
 func TestRefusedRequestGoesOn(t *testing.T) {
 	t.Parallel()
-	p, _ := start(t, proxytest.Options{})
-	c := dial(t, p.Addr(t), 0)
-	nc := c.conn.NetConn()
-	if err := nc.SetDeadline(time.Now().Add(proxytest.Patience)); err != nil {
-		t.Fatal(err)
-	}
+	_, c, nc := startRaw(t)
 	for range 3 {
 		if _, err := nc.Write(packet(wire.ComQuery, "SELEC 1")); err != nil {
 			t.Fatal(err)
