@@ -17,21 +17,28 @@ type tried struct {
 	flush  bool // and could be sent at once
 }
 
+// again tries until there was something to read.
+func (c *Conn) again(try func() error) error {
+	for {
+		if err := try(); err != evloop.ErrAgain {
+			return err
+		}
+		if !c.Expect() {
+			c.loop.WaitRead() //nolint:errcheck // try tells
+		}
+	}
+}
+
 // try passes a request and its answer on like a step, and waits in between. What
 // cannot be tried it does as it is done otherwise.
 func (r *relayed) try(task *evloop.Task) (got tried, err error) {
 	if err := errors.Join(r.front.Bind(task), r.back.Bind(task)); err != nil {
 		return got, err
 	}
-	for {
-		got.packet, got.err = r.front.TryPacket()
-		if got.err != evloop.ErrAgain {
-			break
-		}
-		if !r.front.Expect() {
-			r.front.loop.WaitRead() //nolint:errcheck // TryPacket tells
-		}
-	}
+	got.err = r.front.again(func() error {
+		got.packet, err = r.front.TryPacket()
+		return err
+	})
 	if got.err != nil {
 		return got, nil
 	}
@@ -52,15 +59,7 @@ func (r *relayed) try(task *evloop.Task) (got tried, err error) {
 			return got, err
 		}
 	}
-	for {
-		got.err = r.back.TryRelayReply(r.front, &r.reply)
-		if got.err != evloop.ErrAgain {
-			break
-		}
-		if !r.back.Expect() {
-			r.back.loop.WaitRead() //nolint:errcheck // TryRelayReply tells
-		}
-	}
+	got.err = r.back.again(func() error { return r.back.TryRelayReply(r.front, &r.reply) })
 	if got.err != nil {
 		return got, nil
 	}
