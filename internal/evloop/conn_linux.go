@@ -236,9 +236,13 @@ func (c *Conn) wait(ready, task, channel uint64, signal *chan struct{}) error {
 			return err
 		}
 	}
+	told := false
 	for {
 		s := c.state.Load()
 		if s&(ready|shut) != 0 {
+			if told {
+				tell(*signal) // others who wait, as there was one word for all
+			}
 			return nil
 		}
 		if !c.state.CompareAndSwap(s, s|by) {
@@ -246,12 +250,10 @@ func (c *Conn) wait(ready, task, channel uint64, signal *chan struct{}) error {
 		}
 		if inside {
 			t.park()
-		} else {
-			<-*signal
-			if c.state.Load()&(ready|shut) != 0 {
-				tell(*signal) // for others who wait
-			}
+			continue
 		}
+		<-*signal
+		told = true
 	}
 }
 
@@ -396,7 +398,12 @@ func (c *Conn) TryWrite(b []byte) (int, error) {
 	if s&impolite != 0 {
 		return n, nil // whoever writes
 	}
-	if t := c.task.Load(); t != nil && t.inside {
+	switch t := c.task.Load(); {
+	case t == nil:
+		// Another one may have found no room, and the event that tells of room
+		// may be what was taken above.
+		c.notify(writable)
+	case t.inside:
 		t.spend(n)
 	}
 	return n, nil

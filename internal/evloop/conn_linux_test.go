@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -50,6 +51,33 @@ func TestConformance(t *testing.T) {
 				return x, y, func() { x.Close(); y.Close() }, nil
 			})
 		})
+	}
+}
+
+// TestManyWriters is that all who wait to write go on, when what tells of room
+// comes once for all, and one of the others has used the room.
+func TestManyWriters(t *testing.T) {
+	g := group(t, 2)
+	const writers, writes, size = 8, 20, 64 << 10
+	for range 20 {
+		c, there := pair(t, g)
+		must(t, c.SetWriteDeadline(time.Now().Add(patience)))
+		must(t, there.SetReadDeadline(time.Now().Add(patience)))
+		var all sync.WaitGroup
+		for range writers {
+			all.Go(func() {
+				for range writes {
+					if _, err := c.Write(make([]byte, size)); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		if n, err := io.CopyN(io.Discard, there, writers*writes*size); err != nil {
+			t.Fatalf("%d bytes: %v", n, err)
+		}
+		all.Wait()
 	}
 }
 
