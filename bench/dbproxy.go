@@ -45,7 +45,7 @@ func measureProxy(o *owner, opts options) []row {
 	var rows []row
 	// What else the machine does changes from one second to the next: many short
 	// turns tell more than few long ones.
-	turns, seconds := max(2, opts.rounds*3/2), max(1, int(opts.each.Seconds())/2)
+	turns, seconds := max(2, opts.rounds*2), max(1, int(opts.each.Seconds())/2)
 	for _, test := range []string{"oltp_point_select", "oltp_read_only", "oltp_read_write"} {
 		for _, threads := range []int{1, 16, 64} {
 			rows = append(rows, proxyRows(o, turns, seconds, test, threads, server.Port, haproxy, connroute, split)...)
@@ -90,9 +90,10 @@ func sysbench(o *owner, port, threads, seconds int, test, command string, more .
 func proxyRows(o *owner, turns, seconds int, test string, threads, direct, haproxy, connroute, split int) []row {
 	ports := []int{direct, haproxy, connroute, split}
 	rates, p99s := make([][]float64, len(ports)), make([][]float64, len(ports))
-	for range turns {
-		for i, port := range ports {
-			r := sysbench(o, port, threads, seconds, test, "run")
+	for turn := range turns {
+		for k := range ports {
+			i := (turn + k) % len(ports) // none is always the first
+			r := sysbench(o, ports[i], threads, seconds, test, "run")
 			rates[i], p99s[i] = append(rates[i], r.perSecond), append(p99s[i], r.p99)
 		}
 	}

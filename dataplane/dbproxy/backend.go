@@ -71,7 +71,7 @@ func (b *Backend) Send(r *Request) error {
 func (b *Backend) begin(cmd wire.Command) {
 	b.Reply.Start(cmd, b.session.caps)
 	b.session.logSent(b, cmd)
-	place := b.session.place
+	place := b.session.Place()
 	b.server.counts.requests.Add(place, 1)
 	b.service.requests.Add(place, 1)
 	if !b.Reply.Done() {
@@ -84,7 +84,7 @@ func (b *Backend) begin(cmd wire.Command) {
 func (b *Backend) end() {
 	if b.busy {
 		b.busy = false
-		b.server.counts.operations.Add(b.session.place, -1)
+		b.server.counts.operations.Add(b.session.Place(), -1)
 	}
 }
 

@@ -32,7 +32,7 @@ func (p *Proxy) setThreads(n int) {
 		return
 	}
 	// A server has a thread for each session, and so have most clients.
-	g, err := evloop.New(evloop.Options{Loops: n, Crowd: runtime.NumCPU()/2 + 1})
+	g, err := evloop.New(evloop.Options{Loops: n, Crowd: runtime.NumCPU()/2 + 1, Gather: true})
 	if err != nil {
 		p.log.Debug("sessions are carried by goroutines", "reason", err)
 		return
@@ -72,14 +72,13 @@ func carried(g *evloop.Group, nc net.Conn) net.Conn {
 // carry runs a session.
 func (p *Proxy) carry(s *Session) {
 	if s.carrier == nil {
-		s.place = int(s.id)
 		p.running.Go(s.run)
 		return
 	}
 	p.running.Add(1)
 	s.carrier.Go(func(t *evloop.Task) {
 		defer p.running.Done()
-		s.task, s.place = t, t.Loop()
+		s.task = t
 		if err := s.client.Bind(t); err != nil {
 			s.client.Close() // the session finds out
 		}

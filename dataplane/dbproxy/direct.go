@@ -90,7 +90,7 @@ func (s *Session) stepRequest() evloop.Next {
 	r := &s.request
 	r.session, r.Command, r.Packet, r.Head, r.streamed, r.classified = s, wire.Command(p[0]), p, p, false, false
 	d.begun = s.remember(r)
-	s.service.operations.Add(s.place, 1)
+	s.service.operations.Add(s.Place(), 1)
 	b.begin(r.Command)
 	r.Packet, r.Head = nil, nil
 	d.backend = b
@@ -145,7 +145,7 @@ func (s *Session) stepEnd() evloop.Next {
 	b := d.backend
 	b.end()
 	b.touch()
-	s.service.operations.Add(s.place, -1)
+	s.service.operations.Add(s.Place(), -1)
 	s.completed(d.begun)
 	if !s.client.TryFlush() {
 		d.over = true
@@ -178,7 +178,7 @@ func (s *Session) finishDirect() error {
 		} else {
 			err = b.failed(err)
 		}
-		s.service.operations.Add(s.place, -1)
+		s.service.operations.Add(s.Place(), -1)
 		if err != nil {
 			return err
 		}

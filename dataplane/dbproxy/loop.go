@@ -240,8 +240,8 @@ func (s *Session) finish(err error) {
 
 // dispatch gives a request to whom it is for.
 func (s *Session) dispatch(r *Request) error {
-	s.service.operations.Add(s.place, 1)
-	defer s.service.operations.Add(s.place, -1)
+	s.service.operations.Add(s.Place(), 1)
+	defer s.service.operations.Add(s.Place(), -1)
 	switch r.Command {
 	case wire.ComQuit:
 		return io.EOF

@@ -151,7 +151,7 @@ func (s *Session) completed(begun time.Time) {
 	if s.last != nil {
 		s.last.used, s.last = end, nil
 	}
-	s.service.latency.observe(s.place, end.Sub(begun))
+	s.service.latency.observe(s.Place(), end.Sub(begun))
 	if s.config.retain > 0 {
 		s.diag.mu.Lock()
 		defer s.diag.mu.Unlock()

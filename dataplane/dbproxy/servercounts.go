@@ -77,7 +77,7 @@ func (b *Backend) CountRead(took time.Duration) {
 	b.server.counts.reads.Add(1)
 	b.service.reads.Add(1)
 	b.server.counts.answered(took)
-	b.server.counts.readTimes.observe(b.session.place, took)
+	b.server.counts.readTimes.observe(b.session.Place(), took)
 	b.server.counts.readRanges.observe(took)
 }
 
@@ -85,6 +85,6 @@ func (b *Backend) CountRead(took time.Duration) {
 func (b *Backend) CountWrite(took time.Duration) {
 	b.server.counts.writes.Add(1)
 	b.service.writes.Add(1)
-	b.server.counts.writeTimes.observe(b.session.place, took)
+	b.server.counts.writeTimes.observe(b.session.Place(), took)
 	b.server.counts.writeRanges.observe(took)
 }

@@ -30,7 +30,6 @@ type Session struct {
 	parent   *Session      // that it was forked from, nil for clients
 	carrier  *evloop.Group // that the session runs on; nil where it has a goroutine
 	task     *evloop.Task  // that it is there
-	place    int           // where it adds to counts
 
 	// Settled by the login.
 	caps       wire.Capability
@@ -174,7 +173,12 @@ func (s *Session) Status() wire.Status { return s.status }
 func (s *Session) Server() *Server { return s.server }
 
 // Place is where the session adds to counts that others add to as well.
-func (s *Session) Place() int { return s.place }
+func (s *Session) Place() int {
+	if s.task == nil {
+		return int(s.id)
+	}
+	return s.task.Loop()
+}
 
 // HoldText makes requests be read whole, so that their text can be read: up to
 // MaxText, beyond which they are streamed. Routers call it when a session

@@ -75,13 +75,26 @@ func (c *Conn) attach(l *loop) error {
 		return net.ErrClosed
 	}
 	defer c.release()
+	if err := l.add(c.fd, c.generation); err != nil {
+		return err
+	}
 	if c.loop != nil {
 		c.loop.remove(c.fd)
 	}
 	c.loop = l
 	// What the former loop was told may be on its way.
 	c.state.Or(readable | writable)
-	return l.add(c.fd, c.generation)
+	return nil
+}
+
+// follow makes the events of the connection those of the loop that its task runs
+// on by now. Where that fails they come by the former one still.
+func (c *Conn) follow(t *Task, l *loop) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.loop != l && c.task.Load() == t {
+		c.attach(l) //nolint:errcheck // as said
+	}
 }
 
 // attached sees to it that a loop has the events of the connection, and that

@@ -20,6 +20,9 @@ type Group struct {
 	running     sync.WaitGroup // loops and the watchdog
 	watch       watchdog
 	spare       spare
+	gather      bool
+	width       atomic.Int32 // on how many loops, from the first one on, tasks run now
+	strained    atomic.Int64 // since the start, when fewer would not have done
 	once        sync.Once
 }
 
@@ -27,7 +30,7 @@ type Group struct {
 func New(o Options) (*Group, error) { return newGroup(o, 10*time.Millisecond) }
 
 func newGroup(o Options, tick time.Duration) (*Group, error) {
-	g := &Group{began: time.Now()}
+	g := &Group{began: time.Now(), gather: o.Gather}
 	g.watch.init(tick)
 	for i := range max(o.Loops, 1) {
 		l, err := newLoop(g, i)
@@ -39,6 +42,10 @@ func newGroup(o Options, tick time.Duration) (*Group, error) {
 		}
 		l.habit = newHabit(o, runtime.GOMAXPROCS(0), runtime.NumCPU())
 		g.loops = append(g.loops, l)
+	}
+	g.width.Store(int32(len(g.loops)))
+	if o.Gather {
+		g.width.Store(1)
 	}
 	for _, l := range g.loops {
 		g.running.Go(l.run)
@@ -76,7 +83,7 @@ func (g *Group) Close() error {
 	return nil
 }
 
-// Go starts a task on the loop that has the fewest.
+// Go starts a task on the loop that has the fewest, of those that tasks run on.
 func (g *Group) Go(f func(*Task)) {
 	l := g.quietest()
 	l.tasks.Add(1)
@@ -85,10 +92,10 @@ func (g *Group) Go(f func(*Task)) {
 }
 
 func (g *Group) quietest() *loop {
-	from := g.next.Add(1)
-	best := g.loops[int(from)%len(g.loops)]
-	for i := 1; i < len(g.loops); i++ {
-		if l := g.loops[(int(from)+i)%len(g.loops)]; l.tasks.Load() < best.tasks.Load() {
+	from, loops := g.next.Add(1), g.loops[:g.width.Load()]
+	best := loops[int(from)%len(loops)]
+	for i := 1; i < len(loops); i++ {
+		if l := loops[(int(from)+i)%len(loops)]; l.tasks.Load() < best.tasks.Load() {
 			best = l
 		}
 	}

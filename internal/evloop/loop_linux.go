@@ -38,6 +38,7 @@ type loop struct {
 	habit habit   // of waiting
 
 	present presence
+	share   share // of the group's work
 
 	clock atomic.Int64 // when events were last looked for, since the group's start
 
@@ -120,6 +121,9 @@ func (l *loop) run() {
 			t := l.now[l.at]
 			l.now[l.at] = nil
 			l.at++
+			if l.hands(t) {
+				continue
+			}
 			if l.resume(t, &mine); !mine {
 				return
 			}
@@ -136,6 +140,7 @@ func (l *loop) run() {
 // caller's then.
 func (l *loop) resume(t *Task, mine *bool) {
 	l.present.saw(t)
+	l.share.saw(t)
 	l.turn += 2
 	turn := l.turn | 1
 	l.phase.Store(turn)
@@ -163,14 +168,16 @@ func (l *loop) collect() bool {
 	l.busy = n > 1
 	l.clock.Store(int64(now))
 	l.newWindow(now)
+	l.newPeriod(now)
 	for i := range l.list[:n] {
 		e := &l.list[i]
 		if c := l.group.conns.get(int(e.Fd)); c != nil && c.generation == uint32(e.Pad) {
 			if t := c.happened(e.Events); t != nil {
-				if t.loop == l {
+				if of := t.loop; of == l {
 					l.now = append(l.now, t)
 				} else {
-					t.loop.give(t)
+					of.give(t)
+					c.follow(t, of)
 				}
 			}
 		}
@@ -204,8 +211,12 @@ func (l *loop) await() (int, time.Duration) {
 	naps := l.habit.naps()
 	switch {
 	case l.habit.spins():
-		if n := l.spin(); n > 0 || l.mail.Load() {
-			return n, l.elapsed()
+		began := l.elapsed()
+		n := l.spin()
+		now := l.elapsed()
+		l.share.spun += now - began
+		if n > 0 || l.mail.Load() {
+			return n, now
 		}
 	case l.busy && !naps:
 		// Where there is much to do there mostly is more already: no need to

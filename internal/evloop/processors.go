@@ -14,6 +14,11 @@ type Options struct {
 	// more before that. It is for tasks that talk to a thread each, which need the
 	// processors themselves. 0 is for no limit.
 	Crowd int
+	// Gather has tasks run on no more of the loops than it takes: with what
+	// comes to one loop it has more to do each time that it wakes, and wakes
+	// less often, while the processors are there for others. A loop that gets
+	// near to using up a processor shares its tasks with another one.
+	Gather bool
 }
 
 // DefaultLoops is how many loops a group should have that is told nothing

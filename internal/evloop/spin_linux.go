@@ -21,6 +21,10 @@ const (
 	// spinTurns is how often a loop looks again before it sleeps. It takes some
 	// 15 µs, and longer only where other threads use the processor meanwhile.
 	spinTurns = 30
+	// loneTurns is the same for loops that spin only while processors are to
+	// spare (Options.Crowd): as long as what comes takes on average, when that
+	// is about spinPays.
+	loneTurns = 100
 	// spinPays is up to which length of the waits, on average, that is done:
 	// what comes more seldom is worth no processor.
 	spinPays = 64 * time.Microsecond
@@ -44,6 +48,7 @@ type habit struct {
 	mayNot   bool
 	mustTell bool          // the scheduler has to be told of every sleep
 	usual    time.Duration // the moving average
+	turns    int           // of a spin
 	crowd    int           // tasks at work of the group, with which it is not worth it; 0 for no limit
 	crowded  bool          // there were so many in the last window
 }
@@ -53,12 +58,17 @@ type habit struct {
 // is but one processor nothing comes unless others have it. For naps there must
 // be more places than loops of two such groups (MakeRoom).
 func newHabit(o Options, places, processors int) habit {
-	return habit{
+	h := habit{
 		mayNot:   max(o.Loops, 1) >= places || processors < 2,
 		mustTell: 2*max(o.Loops, 1) >= places || !preempts(os.Getenv("GODEBUG")),
 		usual:    longWait,
+		turns:    spinTurns,
 		crowd:    o.Crowd,
 	}
+	if o.Crowd > 0 {
+		h.turns = loneTurns
+	}
+	return h
 }
 
 // preempts tells from GODEBUG whether the scheduler sends threads signals.
@@ -124,7 +134,7 @@ func (g *Group) atWork(now time.Duration) (n int) {
 // or mail.
 func (l *loop) spin() int {
 	var began time.Duration
-	for turn := range spinTurns {
+	for turn := range l.habit.turns {
 		n := l.look()
 		switch {
 		case n > 0 || l.mail.Load():

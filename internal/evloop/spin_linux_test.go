@@ -145,6 +145,7 @@ func TestSpin(t *testing.T) {
 	l, err := newLoop(g, 0)
 	must(t, err)
 	defer l.free()
+	l.habit.turns = spinTurns
 	l.look() // of the alarm, which can be written to
 	if n := l.spin(); n != 0 {
 		t.Fatalf("%d events of nothing", n)

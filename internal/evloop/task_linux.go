@@ -22,6 +22,7 @@ type Task struct {
 	state  atomic.Uint32
 	why    reason
 	seen   uint32 // the window in which it was counted
+	worked uint32 // the period in which it was counted
 	inside bool   // it runs on its loop
 	step   func() Next
 	steps  bool // a step is under way
