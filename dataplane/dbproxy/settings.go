@@ -23,7 +23,7 @@ func SettingsSpecs() param.Specs {
 		{Name: "session_trace", Type: param.TypeCount, Default: int64(0), Description: "Lines of its log that are kept of each session"},
 		{Name: "session_trace_match", Type: param.TypeRegex, Description: "Write these lines to the log, at the end of the session, only if this is found in them (without look-around)"},
 		{Name: "skip_name_resolve", Type: param.TypeBool, Default: false, Description: "Do not look up the names of clients' hosts"},
-		{Name: "threads", Type: param.TypeCount, Default: int64(0), Max: 256, Description: "Event loops that sessions run on which begin from then on; 0 is one for each processor, and fewer where GOMAXPROCS is set"},
+		{Name: "threads", Type: param.TypeCount, Default: int64(0), Max: 256, Description: "Event loops at most that sessions run on which begin from then on, as many as it takes; 0 is one for each processor, and fewer where GOMAXPROCS is set"},
 		{Name: "users_refresh_interval", Type: param.TypeDuration, Default: time.Duration(0), Description: "How often accounts are read by the clock; 0 is never"},
 		{Name: "users_refresh_time", Type: param.TypeDuration, Default: 30 * time.Second, Negative: true, Description: "How soon after a reading a failed login leads to another; negative is never"},
 	}

@@ -411,13 +411,12 @@ func (c *Conn) TryWrite(b []byte) (int, error) {
 	if s&impolite != 0 {
 		return n, nil // whoever writes
 	}
-	switch t := c.task.Load(); {
-	case t == nil:
+	if t := c.task.Load(); t.Inside() {
+		t.spend(n)
+	} else {
 		// Another one may have found no room, and the event that tells of room
 		// may be what was taken above.
 		c.notify(writable)
-	case t.inside:
-		t.spend(n)
 	}
 	return n, nil
 }
@@ -443,7 +442,8 @@ func (c *Conn) shutdown(how int) error {
 func (c *Conn) Group() *Group { return c.group }
 
 // Now is about the present time, and costs less: for the task of the connection
-// it is when its loop has last looked for events.
+// it is when its loop has last looked for events. Where the task has changed
+// loops it may be some milliseconds before what it was.
 func (c *Conn) Now() time.Time {
 	if t := c.task.Load(); t.Inside() {
 		return c.group.began.Add(time.Duration(t.loop.clock.Load()))

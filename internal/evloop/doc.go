@@ -5,10 +5,10 @@
 // passes so without the scheduler of goroutines, which has to find a thread
 // for each of them, and without reads that only find that nothing is there.
 //
-// Tasks of a loop run one at a time. What takes its time or waits for
-// something else than a connection of the task belongs into Task.Outside. What
-// is forgotten there holds the others up for some 10 ms: then another
-// goroutine goes on with them.
+// Tasks of a loop run one at a time, and may change loops between two turns
+// (Options.Gather). What takes its time or waits for something else than a
+// connection of the task belongs into Task.Outside. What is forgotten there
+// holds the others up for some 10 ms: then another goroutine goes on with them.
 //
 // It takes Linux. Elsewhere New fails with ErrUnsupported.
 package evloop

@@ -23,6 +23,7 @@ type Group struct {
 	gather      bool
 	width       atomic.Int32 // on how many loops, from the first one on, tasks run now
 	strained    atomic.Int64 // since the start, when fewer would not have done
+	widened     atomic.Int64 // and when there was one more
 	once        sync.Once
 }
 

@@ -116,6 +116,7 @@ func (l *loop) run() {
 		}
 	}()
 	l.turn = l.phase.Load()
+	l.share.restart(l.elapsed())
 	for {
 		for l.at < len(l.now) {
 			t := l.now[l.at]
@@ -211,12 +212,8 @@ func (l *loop) await() (int, time.Duration) {
 	naps := l.habit.naps()
 	switch {
 	case l.habit.spins():
-		began := l.elapsed()
-		n := l.spin()
-		now := l.elapsed()
-		l.share.spun += now - began
-		if n > 0 || l.mail.Load() {
-			return n, now
+		if n := l.spin(); n > 0 || l.mail.Load() {
+			return n, l.elapsed()
 		}
 	case l.busy && !naps:
 		// Where there is much to do there mostly is more already: no need to
@@ -230,6 +227,7 @@ func (l *loop) await() (int, time.Duration) {
 	n := l.sleep(naps)
 	now := l.elapsed()
 	l.habit.waited(now - began)
+	l.share.slept += now - began
 	return n, now
 }
 

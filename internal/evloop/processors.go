@@ -10,7 +10,7 @@ type Options struct {
 	// Loops is how many there are, at least one.
 	Loops int
 	// Crowd is with how many tasks at work at once loops that have nothing to do
-	// for the moment sleep at once; where there are fewer they look a few times
+	// for the moment sleep at once; where there are fewer they look some times
 	// more before that. It is for tasks that talk to a thread each, which need the
 	// processors themselves. 0 is for no limit.
 	Crowd int

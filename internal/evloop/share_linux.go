@@ -14,8 +14,10 @@ import (
 // many tasks were at work on it, and hands tasks over, those that would go on
 // just then, to where fewer are.
 //
-// What counts is processor time, not for how long a loop has not slept: where
-// others use the processors, too, one more loop would wait for them as well.
+// What counts is processor time, without what is spent on spinning, and not for
+// how long a loop has not slept: where others use the processors, too, one more
+// loop would wait for them as well. Only of a loop that has changed threads
+// meanwhile is not known more than that it has not slept.
 
 const (
 	// period is how often that is.
@@ -27,54 +29,72 @@ const (
 	// when there is to be one less. It leaves a gap to full, so that the number
 	// does not change back and forth.
 	roomy = 700
-	// calm is for how long that must have been so.
+	// calm is for how long nobody must have seen it otherwise.
 	calm = 500 * time.Millisecond
+	// settled is after what time one more loop shows in what the others use.
+	settled = 2 * period
 )
 
 // share is what a loop does of the work of its group.
 type share struct {
-	period uint32        // its number, from 1 on; 0 where nothing is gathered
+	period uint32        // its number
 	began  time.Duration // when the period has begun
 	thread int           // of which
 	used   time.Duration // is the processor time then
-	spun   time.Duration // of the period
-	seen   int32         // tasks at work in the period
+	spun   time.Duration // of the period, and
+	slept  time.Duration
+	seen   int32 // tasks at work in the period
 
 	hand int32 // tasks to be handed over
-	to   *loop
+	to   *loop // nil for any loop that tasks run on
 
 	// What other loops look at: of the period before.
 	load  atomic.Int32 // thousandths of a processor
-	tasks atomic.Int32 // at work
+	tasks atomic.Int32 // at work, with those that were handed over since
 }
+
+// work is what a loop has done in a period.
+type work struct{ load, tasks int32 }
 
 // saw notes that a task runs.
 func (s *share) saw(t *Task) {
-	if t.worked != s.period {
-		t.worked = s.period
+	if t.worked != s.period+1 {
+		t.worked = s.period + 1
 		s.seen++
 	}
 }
 
+// begin begins a period.
+func (s *share) begin(now time.Duration, thread int, used time.Duration) {
+	s.period, s.began, s.thread, s.used, s.spun, s.slept, s.seen = s.period+1, now, thread, used, 0, 0, 0
+}
+
+// restart begins a period of a loop that another goroutine goes on with.
+func (s *share) restart(now time.Duration) {
+	thread, used := processorTime()
+	s.begin(now, thread, used)
+}
+
 // newPeriod begins a period if it is time for that.
 func (l *loop) newPeriod(now time.Duration) {
-	s := &l.share
-	if !l.group.gather || s.period > 0 && now-s.began < period {
+	s, g := &l.share, l.group
+	if !g.gather || now-s.began < period {
 		return
 	}
 	thread, used := processorTime()
-	if thread == s.thread && now > s.began {
-		s.load.Store(thousandths(used-s.used-s.spun, now-s.began))
+	worked := used - s.used
+	if thread != s.thread {
+		worked = now - s.began - s.slept // at most
 	}
+	s.load.Store(thousandths(worked-s.spun, now-s.began))
 	s.tasks.Store(s.seen)
-	s.period, s.began, s.thread, s.used, s.spun, s.seen = s.period+1, now, thread, used, 0, 0
-	loads := make([]int32, 0, 16)
-	for _, other := range l.group.loops {
-		load, _ := other.lately(now)
-		loads = append(loads, load)
+	s.begin(now, thread, used)
+	done := make([]work, 0, 16)
+	for _, other := range g.loops {
+		done = append(done, other.lately(now))
 	}
-	l.group.fit(loads, now)
-	s.hand, s.to = l.surplus(now)
+	g.fit(done, now)
+	s.hand, s.to = l.surplus(int(g.width.Load()), done)
 }
 
 // thousandths is a part of a time, between 0 and 1000.
@@ -94,24 +114,29 @@ func processorTime() (thread int, used time.Duration) {
 
 // lately is what a loop has done in its last period; nothing if it sleeps for
 // longer already.
-func (l *loop) lately(now time.Duration) (load, tasks int32) {
-	if now-time.Duration(l.clock.Load()) > 2*period {
-		return 0, 0
+func (l *loop) lately(now time.Duration) work {
+	if l.asleep.Load() && now-time.Duration(l.clock.Load()) > 2*period {
+		return work{}
 	}
-	return l.share.load.Load(), l.share.tasks.Load()
+	return work{l.share.load.Load(), max(l.share.tasks.Load(), 0)}
 }
 
 // fit changes on how many loops tasks run, if what the loops have to do lately
 // asks for that.
-func (g *Group) fit(loads []int32, now time.Duration) {
+func (g *Group) fit(done []work, now time.Duration) {
 	width := g.width.Load()
 	sum, most := int32(0), int32(0)
-	for _, load := range loads {
-		sum, most = sum+load, max(most, load)
+	for _, w := range done {
+		sum += w.load
+		if w.tasks > 1 { // one alone gets no further with another loop
+			most = max(most, w.load)
+		}
 	}
-	switch {
-	case most >= full && int(width) < len(loads):
-		g.width.CompareAndSwap(width, width+1)
+	switch widened := time.Duration(g.widened.Load()); {
+	case most >= full && int(width) < len(done):
+		if now-widened >= settled && g.width.CompareAndSwap(width, width+1) {
+			g.widened.Store(int64(now))
+		}
 	case width > 1 && sum < roomy*(width-1):
 		if now-time.Duration(g.strained.Load()) < calm || !g.width.CompareAndSwap(width, width-1) {
 			return
@@ -120,24 +145,22 @@ func (g *Group) fit(loads []int32, now time.Duration) {
 	g.strained.Store(int64(now))
 }
 
-// surplus is how many tasks the loop is to hand over, and to which other one.
-func (l *loop) surplus(now time.Duration) (n int32, to *loop) {
-	least := int32(math.MaxInt32)
-	for _, other := range l.group.loops[:l.group.width.Load()] {
-		if _, tasks := other.lately(now); other != l && tasks < least {
-			least, to = tasks, other
+// surplus is how many tasks the loop is to hand over, and to which other one. A
+// loop that tasks are not to run on any more hands all over, to any.
+func (l *loop) surplus(width int, done []work) (n int32, to *loop) {
+	if l.number >= width {
+		return math.MaxInt32, nil
+	}
+	own, least := done[l.number].tasks, int32(math.MaxInt32)
+	for i, w := range done[:width] {
+		if i != l.number && w.tasks < least {
+			least, to = w.tasks, l.group.loops[i]
 		}
 	}
-	own := l.share.tasks.Load()
-	switch {
-	case to == nil:
-		return 0, nil
-	case l.number >= int(l.group.width.Load()):
-		return math.MaxInt32, to
-	case own-least < 2 || 4*(own-least) < own:
+	if own-least < 2 || 4*(own-least) < own {
 		return 0, nil // near enough
 	}
-	return (own - least) / 2, to
+	return (own - least) / int32(width), to // the others give their parts, too
 }
 
 // hands hands a task over that is to go on, if there are too many, and tells
@@ -148,12 +171,26 @@ func (l *loop) hands(t *Task) bool {
 	if s.hand == 0 {
 		return false
 	}
+	to := s.to
+	if to == nil {
+		width := int(l.group.width.Load())
+		if l.number < width { // it is to have tasks again
+			s.hand = 0
+			return false
+		}
+		to = l.group.loops[0]
+		for _, other := range l.group.loops[1:width] {
+			if other.share.tasks.Load() < to.share.tasks.Load() {
+				to = other
+			}
+		}
+	}
 	s.hand--
 	l.tasks.Add(-1)
-	s.to.tasks.Add(1)
+	to.tasks.Add(1)
 	s.tasks.Add(-1)
-	s.to.share.tasks.Add(1)
-	t.loop, t.worked = s.to, 0
-	s.to.give(t)
+	to.share.tasks.Add(1)
+	t.loop, t.worked = to, 0
+	to.give(t)
 	return true
 }

@@ -27,24 +27,26 @@ func TestFit(t *testing.T) {
 	const soon, later = calm / 2, 2 * calm
 	for name, c := range map[string]struct {
 		width int32
-		loads []int32
-		after time.Duration // strain
+		done  []work
+		after time.Duration // strain, and one more loop
 		want  int32
 	}{
-		"one loop that has little to do":               {1, []int32{100, 0, 0}, later, 1},
-		"one loop near its processor's end":            {1, []int32{full, 0, 0}, soon, 2},
-		"two loops, one of which is full":              {2, []int32{full, 10, 0}, later, 3},
-		"all loops full":                               {3, []int32{1000, 1000, 1000}, later, 3},
-		"two loops that one could do for":              {2, []int32{300, 300, 0}, later, 1},
-		"two loops that one could do for, only lately": {2, []int32{300, 300, 0}, soon, 2},
-		"two loops that one could just not do for":     {2, []int32{350, 350, 0}, later, 2},
-		"what is left on a loop that gives away":       {1, []int32{0, 300, 0}, later, 1},
-		"two loops that have nothing to do":            {2, []int32{0, 0, 0}, later, 1},
+		"one loop that has little to do":               {1, []work{{100, 9}, {}, {}}, later, 1},
+		"one loop near its processor's end":            {1, []work{{full, 9}, {}, {}}, soon, 2},
+		"one loop with one task":                       {1, []work{{1000, 1}, {}, {}}, later, 1},
+		"two loops, one of which is full":              {2, []work{{full, 9}, {10, 1}, {}}, later, 3},
+		"one more loop that may not show yet":          {2, []work{{full, 9}, {10, 1}, {}}, settled / 2, 2},
+		"all loops full":                               {3, []work{{1000, 9}, {1000, 9}, {1000, 9}}, later, 3},
+		"two loops that one could do for":              {2, []work{{300, 2}, {300, 2}, {}}, later, 1},
+		"two loops that one could do for, only lately": {2, []work{{300, 2}, {300, 2}, {}}, soon, 2},
+		"two loops that one could just not do for":     {2, []work{{350, 2}, {350, 2}, {}}, later, 2},
+		"what is left on a loop that gives away":       {1, []work{{}, {300, 9}, {}}, later, 1},
+		"two loops that have nothing to do":            {2, []work{{}, {}, {}}, later, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := &Group{gather: true}
 			g.width.Store(c.width)
-			g.fit(c.loads, c.after)
+			g.fit(c.done, c.after)
 			if got := g.width.Load(); got != c.want {
 				t.Errorf("%d loops", got)
 			}
@@ -54,35 +56,34 @@ func TestFit(t *testing.T) {
 
 func TestSurplus(t *testing.T) {
 	for name, c := range map[string]struct {
-		width int32
-		tasks []int32 // of each loop; of the first one it is asked
-		last  bool    // of the last one, rather
+		of    int // the loop that is asked
+		width int
+		tasks []int32 // of each loop
 		n     int32
 		to    int
 	}{
-		"the only loop":                  {1, []int32{9, 0}, false, 0, 0},
-		"another one that has none":      {2, []int32{16, 0}, false, 8, 1},
-		"the one that has least":         {3, []int32{9, 5, 3}, false, 3, 2},
-		"one that has as many":           {2, []int32{9, 9}, false, 0, 0},
-		"one that has about as many":     {2, []int32{40, 31}, false, 0, 0},
-		"one that has more":              {2, []int32{1, 9}, false, 0, 0},
-		"a loop that is not one of them": {1, []int32{5, 7}, true, math.MaxInt32, 0},
+		"the only loop":                  {0, 1, []int32{9, 0}, 0, 0},
+		"another one that has none":      {0, 2, []int32{16, 0}, 8, 1},
+		"one that has none, among many":  {1, 4, []int32{16, 16, 16, 0}, 4, 3},
+		"the one that has least":         {0, 3, []int32{9, 5, 3}, 2, 2},
+		"one that has as many":           {0, 2, []int32{9, 9}, 0, 0},
+		"one that has about as many":     {0, 2, []int32{40, 31}, 0, 0},
+		"one that has more":              {0, 2, []int32{1, 9}, 0, 0},
+		"a loop that is not one of them": {1, 1, []int32{5, 7}, math.MaxInt32, -1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := &Group{gather: true}
-			g.width.Store(c.width)
+			var done []work
 			for i, n := range c.tasks {
-				l := &loop{group: g, number: i}
-				l.share.tasks.Store(n)
-				g.loops = append(g.loops, l)
+				g.loops = append(g.loops, &loop{group: g, number: i})
+				done = append(done, work{tasks: n})
 			}
-			of := g.loops[0]
-			if c.last {
-				of = g.loops[len(g.loops)-1]
-			}
-			n, to := of.surplus(0)
-			if n != c.n || n > 0 && to != g.loops[c.to] {
-				t.Errorf("%d tasks to %+v", n, to)
+			n, to := g.loops[c.of].surplus(c.width, done)
+			switch {
+			case n != c.n:
+				t.Errorf("%d tasks", n)
+			case n > 0 && c.to < 0 && to != nil, n > 0 && c.to >= 0 && to != g.loops[c.to]:
+				t.Errorf("to %+v", to)
 			}
 		})
 	}
@@ -97,12 +98,14 @@ func TestLoadIsMeasured(t *testing.T) {
 			task.Yield()
 		}
 	})()
-	load, tasks := g.loops[0].lately(g.loops[0].elapsed())
-	if load == 0 || load > 1000 || tasks != 1 {
-		t.Errorf("a load of %d with %d tasks", load, tasks)
+	l := g.loops[0]
+	if did := l.lately(l.elapsed()); did.load == 0 || did.load > 1000 || did.tasks != 1 {
+		t.Errorf("%+v", did)
 	}
-	if load, tasks := g.loops[0].lately(g.loops[0].elapsed() + time.Minute); load != 0 || tasks != 0 {
-		t.Errorf("a load of %d with %d tasks, long after", load, tasks)
+	for until := time.Now().Add(patience); l.lately(l.elapsed()+time.Minute) != (work{}); {
+		if time.Now().After(until) {
+			t.Fatalf("%+v, long after", l.lately(l.elapsed()+time.Minute))
+		}
 	}
 }
 
@@ -214,6 +217,7 @@ func TestTasksChangeLoops(t *testing.T) {
 	if !everywhere() {
 		t.Error("not all were on all loops")
 	}
+	g.tasks.Wait() // their ends are seen to a moment later
 	for _, l := range g.loops {
 		if n := l.tasks.Load(); n != 0 {
 			t.Errorf("loop %d has %d tasks after all", l.number, n)

@@ -25,6 +25,8 @@ const (
 	// spare (Options.Crowd): as long as what comes takes on average, when that
 	// is about spinPays.
 	loneTurns = 100
+	// spinTurn is what a turn takes at most where nobody else gets the processor.
+	spinTurn = 2 * time.Microsecond
 	// spinPays is up to which length of the waits, on average, that is done:
 	// what comes more seldom is worth no processor.
 	spinPays = 64 * time.Microsecond
@@ -133,16 +135,19 @@ func (g *Group) atWork(now time.Duration) (n int) {
 // spin looks for events a number of times, and returns as soon as there are any,
 // or mail.
 func (l *loop) spin() int {
-	var began time.Duration
+	var began, last time.Duration
 	for turn := range l.habit.turns {
 		n := l.look()
-		switch {
-		case n > 0 || l.mail.Load():
+		if n > 0 || l.mail.Load() {
 			l.habit.waited(0)
 			return n
-		case turn == 0:
-			began = l.elapsed()
-		case l.elapsed() > began+spinYields:
+		}
+		now := l.elapsed()
+		if turn == 0 {
+			began, last = now, now
+		}
+		l.share.spun += min(now-last, spinTurn)
+		if last = now; now > began+spinYields {
 			return 0
 		}
 		syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0)

@@ -61,7 +61,7 @@ func (r *router) Session(s *dbproxy.Session) (dbproxy.Handler, error) {
 	for _, srv := range r.candidates() {
 		b, err := s.Connect(s.Context(), srv)
 		if err == nil {
-			return &session{router: r, backend: b, place: s.Place()}, nil
+			return &session{router: r, backend: b, session: s}, nil
 		}
 		var refused *wire.ServerError
 		if errors.As(err, &refused) && refused.Code != wire.ErrCodeTooManyConnections {
@@ -73,7 +73,7 @@ func (r *router) Session(s *dbproxy.Session) (dbproxy.Handler, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &session{router: r, backend: b, place: s.Place()}, nil
+		return &session{router: r, backend: b, session: s}, nil
 	}
 	if len(faults) == 0 {
 		faults = append(faults, fmt.Errorf("no server of the service is %v", r.wanted))
@@ -111,12 +111,12 @@ func (r *router) Diagnostics() map[string]any {
 type session struct {
 	router  *router
 	backend *dbproxy.Backend
-	place   int
+	session *dbproxy.Session
 }
 
 // Handle implements dbproxy.Handler.
 func (s *session) Handle(r *dbproxy.Request, to dbproxy.Answer) error {
-	s.router.queries.Add(s.place, 1)
+	s.router.queries.Add(s.session.Place(), 1)
 	if r.Command == wire.ComChangeUser {
 		return s.changeUser(r, to)
 	}
@@ -128,7 +128,7 @@ func (s *session) Direct() *dbproxy.Backend {
 	if !s.backend.CanPass() {
 		return nil
 	}
-	s.router.queries.Add(s.place, 1)
+	s.router.queries.Add(s.session.Place(), 1)
 	return s.backend
 }
 
