@@ -116,7 +116,7 @@ func (l *loop) run() {
 		}
 	}()
 	l.turn = l.phase.Load()
-	l.share.restart(l.elapsed())
+	l.resumes(l.elapsed())
 	for {
 		for l.at < len(l.now) {
 			t := l.now[l.at]
@@ -234,6 +234,7 @@ func (l *loop) await() (int, time.Duration) {
 // sleep waits for events, for as long as that takes, or for a nap, until the
 // scheduler wants something.
 func (l *loop) sleep(nap bool) int {
+	l.share.idle.Store(true)
 	l.asleep.Store(true)
 	if l.mail.Load() {
 		l.asleep.Store(false)

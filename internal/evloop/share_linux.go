@@ -17,7 +17,7 @@ import (
 // What counts is processor time, without what is spent on spinning, and not for
 // how long a loop has not slept: where others use the processors, too, one more
 // loop would wait for them as well. Only of a loop that has changed threads
-// meanwhile is not known more than that it has not slept.
+// in a period is not known more than that it has not slept.
 
 const (
 	// period is how often that is.
@@ -32,7 +32,7 @@ const (
 	// calm is for how long nobody must have seen it otherwise.
 	calm = 500 * time.Millisecond
 	// settled is after what time one more loop shows in what the others use.
-	settled = 2 * period
+	settled = 3 * period
 )
 
 // share is what a loop does of the work of its group.
@@ -48,12 +48,13 @@ type share struct {
 	hand int32 // tasks to be handed over
 	to   *loop // nil for any loop that tasks run on
 
-	// What other loops look at: of the period before.
-	load  atomic.Int32 // thousandths of a processor
-	tasks atomic.Int32 // at work, with those that were handed over since
+	// What other loops look at.
+	load  atomic.Int32 // thousandths of a processor, a moving average
+	tasks atomic.Int32 // at work in the period before, with those that were handed over since
+	idle  atomic.Bool  // it sleeps, or has not looked since
 }
 
-// work is what a loop has done in a period.
+// work is what a loop has to do.
 type work struct{ load, tasks int32 }
 
 // saw notes that a task runs.
@@ -69,25 +70,43 @@ func (s *share) begin(now time.Duration, thread int, used time.Duration) {
 	s.period, s.began, s.thread, s.used, s.spun, s.slept, s.seen = s.period+1, now, thread, used, 0, 0, 0
 }
 
-// restart begins a period of a loop that another goroutine goes on with.
-func (s *share) restart(now time.Duration) {
-	thread, used := processorTime()
-	s.begin(now, thread, used)
+// resumes notes that a goroutine begins to run the loop, the first one or the
+// one after one that was held up since the loop has last looked for events.
+func (l *loop) resumes(now time.Duration) {
+	s := &l.share
+	if s.period == 0 {
+		thread, used := processorTime()
+		s.begin(now, thread, used)
+		return
+	}
+	s.thread = 0 // none has this number
+	s.slept += now - max(s.began, time.Duration(l.clock.Load()))
 }
 
 // newPeriod begins a period if it is time for that.
 func (l *loop) newPeriod(now time.Duration) {
 	s, g := &l.share, l.group
-	if !g.gather || now-s.began < period {
+	if !g.gather {
+		return
+	}
+	if now-s.began < period {
+		if s.idle.Load() {
+			s.idle.Store(false)
+		}
 		return
 	}
 	thread, used := processorTime()
-	worked := used - s.used
-	if thread != s.thread {
-		worked = now - s.began - s.slept // at most
+	worked := now - s.began - s.slept // at most
+	if thread == s.thread {
+		worked = min(worked, used-s.used)
 	}
-	s.load.Store(thousandths(worked-s.spun, now-s.began))
+	load := thousandths(worked-s.spun, now-s.began)
+	if before := s.load.Load(); now-s.began < 4*period {
+		load = before + (load-before)/4 // some logins at once are no load that lasts
+	}
+	s.load.Store(load)
 	s.tasks.Store(s.seen)
+	s.idle.Store(false)
 	s.begin(now, thread, used)
 	done := make([]work, 0, 16)
 	for _, other := range g.loops {
@@ -112,10 +131,10 @@ func processorTime() (thread int, used time.Duration) {
 	return int(id), time.Duration(t.Nano())
 }
 
-// lately is what a loop has done in its last period; nothing if it sleeps for
+// lately is what a loop has done in its last periods; nothing if it sleeps for
 // longer already.
 func (l *loop) lately(now time.Duration) work {
-	if l.asleep.Load() && now-time.Duration(l.clock.Load()) > 2*period {
+	if l.share.idle.Load() && now-time.Duration(l.clock.Load()) > 2*period {
 		return work{}
 	}
 	return work{l.share.load.Load(), max(l.share.tasks.Load(), 0)}
@@ -133,14 +152,16 @@ func (g *Group) fit(done []work, now time.Duration) {
 		}
 	}
 	switch widened := time.Duration(g.widened.Load()); {
-	case most >= full && int(width) < len(done):
-		if now-widened >= settled && g.width.CompareAndSwap(width, width+1) {
-			g.widened.Store(int64(now))
+	case most >= full:
+		// Who sets the time may change the number: two would change it twice.
+		if int(width) < len(done) && now-widened >= settled && g.widened.CompareAndSwap(int64(widened), int64(now)) {
+			g.width.CompareAndSwap(width, width+1)
 		}
 	case width > 1 && sum < roomy*(width-1):
-		if now-time.Duration(g.strained.Load()) < calm || !g.width.CompareAndSwap(width, width-1) {
-			return
+		if strained := time.Duration(g.strained.Load()); now-strained >= calm && g.strained.CompareAndSwap(int64(strained), int64(now)) {
+			g.width.CompareAndSwap(width, width-1)
 		}
+		return
 	}
 	g.strained.Store(int64(now))
 }
@@ -160,7 +181,7 @@ func (l *loop) surplus(width int, done []work) (n int32, to *loop) {
 	if own-least < 2 || 4*(own-least) < own {
 		return 0, nil // near enough
 	}
-	return (own - least) / int32(width), to // the others give their parts, too
+	return max((own-least)/int32(width), 1), to // the others give their parts, too
 }
 
 // hands hands a task over that is to go on, if there are too many, and tells
@@ -184,6 +205,9 @@ func (l *loop) hands(t *Task) bool {
 				to = other
 			}
 		}
+	} else if to.share.tasks.Load()+1 >= s.tasks.Load() { // others have given enough
+		s.hand = 0
+		return false
 	}
 	s.hand--
 	l.tasks.Add(-1)

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -36,6 +37,7 @@ func TestFit(t *testing.T) {
 		"one loop with one task":                       {1, []work{{1000, 1}, {}, {}}, later, 1},
 		"two loops, one of which is full":              {2, []work{{full, 9}, {10, 1}, {}}, later, 3},
 		"one more loop that may not show yet":          {2, []work{{full, 9}, {10, 1}, {}}, settled / 2, 2},
+		"one loop that is full, of all":                {3, []work{{1000, 2}, {100, 2}, {100, 2}}, later, 3},
 		"all loops full":                               {3, []work{{1000, 9}, {1000, 9}, {1000, 9}}, later, 3},
 		"two loops that one could do for":              {2, []work{{300, 2}, {300, 2}, {}}, later, 1},
 		"two loops that one could do for, only lately": {2, []work{{300, 2}, {300, 2}, {}}, soon, 2},
@@ -62,14 +64,16 @@ func TestSurplus(t *testing.T) {
 		n     int32
 		to    int
 	}{
-		"the only loop":                  {0, 1, []int32{9, 0}, 0, 0},
-		"another one that has none":      {0, 2, []int32{16, 0}, 8, 1},
-		"one that has none, among many":  {1, 4, []int32{16, 16, 16, 0}, 4, 3},
-		"the one that has least":         {0, 3, []int32{9, 5, 3}, 2, 2},
-		"one that has as many":           {0, 2, []int32{9, 9}, 0, 0},
-		"one that has about as many":     {0, 2, []int32{40, 31}, 0, 0},
-		"one that has more":              {0, 2, []int32{1, 9}, 0, 0},
-		"a loop that is not one of them": {1, 1, []int32{5, 7}, math.MaxInt32, -1},
+		"the only loop":                   {0, 1, []int32{9, 0}, 0, 0},
+		"another one that has none":       {0, 2, []int32{16, 0}, 8, 1},
+		"one that has none, among many":   {1, 4, []int32{16, 16, 16, 0}, 4, 3},
+		"one that has none, of few tasks": {0, 4, []int32{3, 3, 3, 0}, 1, 3},
+		"one that has none, of fewest":    {0, 5, []int32{2, 2, 2, 2, 0}, 1, 4},
+		"the one that has least":          {0, 3, []int32{9, 5, 3}, 2, 2},
+		"one that has as many":            {0, 2, []int32{9, 9}, 0, 0},
+		"one that has about as many":      {0, 2, []int32{40, 31}, 0, 0},
+		"one that has more":               {0, 2, []int32{1, 9}, 0, 0},
+		"a loop that is not one of them":  {1, 1, []int32{5, 7}, math.MaxInt32, -1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := &Group{gather: true}
@@ -94,18 +98,19 @@ func TestLoadIsMeasured(t *testing.T) {
 	g := gathering(t, 1)
 	until := time.Now().Add(patience)
 	task(t, g, func(task *Task) {
-		for g.loops[0].share.load.Load() == 0 && time.Now().Before(until) {
+		for s := &g.loops[0].share; (s.load.Load() == 0 || s.tasks.Load() != 1) && time.Now().Before(until); {
 			task.Yield()
 		}
 	})()
 	l := g.loops[0]
-	if did := l.lately(l.elapsed()); did.load == 0 || did.load > 1000 || did.tasks != 1 {
+	if did := l.lately(time.Duration(l.clock.Load())); did.load == 0 || did.load > 1000 || did.tasks != 1 {
 		t.Errorf("%+v", did)
 	}
 	for until := time.Now().Add(patience); l.lately(l.elapsed()+time.Minute) != (work{}); {
 		if time.Now().After(until) {
 			t.Fatalf("%+v, long after", l.lately(l.elapsed()+time.Minute))
 		}
+		runtime.Gosched()
 	}
 }
 
@@ -263,6 +268,7 @@ func (r *reader) ask(t testing.TB) (on, events int) {
 // loop before long, and that deadlines and Close reach it.
 func TestConnectionsFollow(t *testing.T) {
 	g := gathering(t, 2)
+	g.strained.Store(int64(time.Hour)) // it is not to become less by itself
 	g.width.Store(2)
 	var moves *reader
 	for range 2 { // one for each loop
